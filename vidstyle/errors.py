@@ -1,0 +1,42 @@
+"""The errors a user can meet, each with the exit code the command line gives it. Knows nothing of video.
+
+Every message reads `<path or value>: <what is wrong>. <what to do>.`
+"""
+
+from __future__ import annotations
+
+
+class VidstyleError(Exception):
+    """Something the user can act on; anything else that escapes is a bug."""
+
+    exit_code: int = 1
+
+
+class InputError(VidstyleError):
+    """The source is missing, is no video, has no picture stream or cannot be read."""
+
+    exit_code = 3
+
+
+class StyleError(VidstyleError):
+    """The style is unknown, damaged or not to be trusted."""
+
+    exit_code = 4
+
+
+class DeviceError(VidstyleError):
+    """There is no such device, or its memory does not hold a single frame."""
+
+    exit_code = 5
+
+
+class OutputError(VidstyleError):
+    """The target cannot be written or encoded, or frames were lost on the way."""
+
+    exit_code = 6
+
+
+class TrainingError(VidstyleError):
+    """The training data is empty or unusable, or the loss is no longer finite."""
+
+    exit_code = 7

@@ -1,0 +1,134 @@
+"""The options of `apply` with their defaults, and the codecs it can write. Defaults live here and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class CodecPreset:
+    """How one `--codec` is encoded.
+
+    crf: default constant quality, or None where the codec has none. pixel_formats: what the encoder takes.
+    container: the format segments are kept in. suffixes: target files that can hold the codec.
+    """
+
+    encoder: str
+    crf: int | None
+    options: dict[str, str]
+    pixel_formats: tuple[str, ...]
+    container: str
+    suffixes: tuple[str, ...]
+    tag: str | None = None
+    speed: str | None = None
+    crf_option: str = "crf"
+    highest_crf: int = 51
+
+
+_YUV8 = ("yuv420p", "yuv422p", "yuv444p")
+_YUV10 = ("yuv420p10le", "yuv422p10le", "yuv444p10le")
+_YUV12 = ("yuv420p12le", "yuv422p12le", "yuv444p12le")
+_ISO = (".mp4", ".m4v", ".mov", ".mkv")
+
+CODECS: dict[str, CodecPreset] = {
+    "h264": CodecPreset(
+        "libx264", 18, {}, (*_YUV8, "gray"), "mp4", (*_ISO, ".ts", ".m2ts", ".avi", ".flv"), speed="veryfast"
+    ),
+    "hevc": CodecPreset(
+        "libx265",
+        20,
+        {"x265-params": "open-gop=0:log-level=error"},
+        (*_YUV8, *_YUV10, *_YUV12, "gray", "gray10le", "gray12le", "gbrp", "gbrp10le", "gbrp12le"),
+        "mp4",
+        (*_ISO, ".ts", ".m2ts"),
+        tag="hvc1",
+        speed="fast",
+    ),
+    "av1": CodecPreset(
+        "libsvtav1", 26, {}, ("yuv420p", "yuv420p10le"), "mp4", (*_ISO, ".webm"), speed="8", highest_crf=63
+    ),
+    "prores": CodecPreset(
+        "prores_ks", None, {"profile": "hq", "vendor": "apl0"}, ("yuv422p10le",), "mov", (".mov", ".mkv")
+    ),
+    "prores4444": CodecPreset(
+        "prores_ks",
+        None,
+        {"profile": "4444", "vendor": "apl0"},
+        ("yuv444p10le", "yuva444p10le"),
+        "mov",
+        (".mov", ".mkv"),
+    ),
+    "ffv1": CodecPreset(
+        "ffv1",
+        None,
+        {"level": "3", "slices": "4", "slicecrc": "1"},
+        (
+            *_YUV8,
+            *_YUV10,
+            *_YUV12,
+            "yuv420p16le",
+            "yuv422p16le",
+            "yuv444p16le",
+            "gray",
+            "gray10le",
+            "gray12le",
+            "gray16le",
+            "gbrp10le",
+            "gbrp12le",
+            "gbrp16le",
+            "yuva420p",
+            "yuva422p",
+            "yuva444p",
+            "yuva444p10le",
+        ),
+        "matroska",
+        (".mkv",),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class ApplyOptions:
+    """How a style is applied and the result written."""
+
+    strength: float = 1.0
+    grade: float = 1.0
+    light: float = 1.0
+    texture: float = 1.0
+    device: str = "auto"
+    batch_size: int | None = None
+    codec: str = "h264"
+    crf: int | None = None
+    speed: str | None = None
+    segment_frames: int = 240
+    encoder_threads: int = 4
+    smooth: str | float = "auto"
+    overwrite: bool = False
+    work_dir: Path | None = None
+    encoder_options: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("strength", "grade", "light", "texture"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
+        if self.codec not in CODECS:
+            raise ValueError(f"codec must be one of {', '.join(CODECS)}, not {self.codec!r}")
+        if self.crf is not None and not 0 <= self.crf <= self.preset.highest_crf:
+            raise ValueError(f"crf must be between 0 and {self.preset.highest_crf}, not {self.crf}")
+        if self.crf is not None and self.preset.crf is None:
+            raise ValueError(f"{self.codec} has no crf: leave it out")
+        for name in ("segment_frames", "encoder_threads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
+
+    @property
+    def preset(self) -> CodecPreset:
+        return CODECS[self.codec]
+
+    def pixel_facts(self) -> dict[str, object]:
+        """All options that change a byte of the picture stream; they are part of every segment's key."""
+        unseen = {"device", "batch_size", "overwrite", "work_dir"}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in unseen}

@@ -1,0 +1,320 @@
+"""Still pictures: kind, depth, opacity and metadata survive; damage is named; nothing half-done is left."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vidstyle.errors import InputError, OutputError
+from vidstyle.options import ApplyOptions
+from vidstyle.stills import is_still, restyle_still
+
+ICC = b"\0" * 12 + b"mntrRGB XYZ " + bytes(range(100))
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"></x:xmpmeta>'
+
+
+def identity(rgb: Tensor) -> Tensor:
+    return rgb
+
+
+def warm(rgb: Tensor) -> Tensor:
+    return rgb * torch.tensor([1.0, 0.8, 0.6]).view(1, 3, 1, 1)
+
+
+def exif(orientation: int, thumbnail: bool = False) -> bytes:
+    """A block of EXIF with an orientation and, if wanted, a second directory as previews have one."""
+    first = struct.pack("<HHHIHH", 1, 274, 3, 1, orientation, 0)
+    follow = struct.pack("<I", 8 + len(first) + 4) if thumbnail else b"\0" * 4
+    second = struct.pack("<HHHIHHI", 1, 259, 3, 1, 6, 0, 0) if thumbnail else b""
+    return b"II*\0" + struct.pack("<I", 8) + first + follow + second
+
+
+def picture(channels: int = 3, dtype: type = np.uint8, size: tuple[int, int] = (37, 53)) -> NDArray:
+    """A soft picture that compresses well; opacity (channel 3) is a ramp."""
+    rows, columns = np.mgrid[: size[0], : size[1]] / max(size)
+    waves = [0.5 + 0.4 * np.sin(4 * rows * (k + 1) + 3 * columns + k) for k in range(channels)]
+    pixels = (np.stack(waves, -1) * np.iinfo(dtype).max).astype(dtype)
+    return pixels[..., 0] if channels == 1 else pixels
+
+
+def save(path: Path, pixels: NDArray, blocks: dict[int, bytes] | None = None, *options: int) -> Path:
+    kinds = list(blocks or {})
+    data = [np.frombuffer(block, np.uint8) for block in (blocks or {}).values()]
+    _, encoded = cv2.imencodeWithMetadata(path.suffix, pixels, kinds, data, list(options))
+    path.write_bytes(encoded.tobytes())
+    return path
+
+
+def load(path: Path) -> NDArray:
+    return cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+
+
+def metadata(path: Path) -> dict[int, bytes]:
+    _, kinds, blocks = cv2.imdecodeWithMetadata(
+        np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED
+    )
+    return {int(kind): block.tobytes() for kind, block in zip(kinds, blocks, strict=True)}
+
+
+def test_pictures_are_known_by_their_names() -> None:
+    """Any case of the suffix; videos are none."""
+    assert all(is_still(Path(n)) for n in ("a.jpg", "a.JPEG", "a.png", "a.webp", "a.tif", "b.TIFF"))
+    assert not any(is_still(Path(n)) for n in ("a.mp4", "a.gif", "a", "jpg"))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "channels", "dtype"),
+    [
+        *((s, c, d) for s in (".png", ".tif") for c in (1, 3, 4) for d in (np.uint8, np.uint16)),
+        (".webp", 3, np.uint8),
+        (".webp", 4, np.uint8),
+    ],
+)
+def test_the_identity_gives_the_same_pixels(tmp_path: Path, suffix: str, channels: int, dtype: type) -> None:
+    """Lossless kinds come back bit for bit, at 8 and 16 bits, grey, colour and with opacity."""
+    pixels = picture(channels, dtype)
+    source = save(
+        tmp_path / f"in{suffix}",
+        pixels,
+        None,
+        *((cv2.IMWRITE_WEBP_QUALITY, 101) if suffix == ".webp" else ()),
+    )
+    assert np.array_equal(load(source), pixels)
+    report = restyle_still(source, identity, tmp_path / f"out{suffix}")
+    assert np.array_equal(load(report.target), pixels)
+    assert load(report.target).dtype == dtype
+    assert (report.width, report.height, report.warnings) == (53, 37, ())
+
+
+def test_jpeg_comes_out_at_quality_95_without_subsampling(tmp_path: Path) -> None:
+    """Three components sampled 1x1 each, and close to the source."""
+    source = save(tmp_path / "in.jpg", picture())
+    target = tmp_path / "out.jpg"
+    restyle_still(source, identity, target)
+    data = target.read_bytes()
+    start = data.index(b"\xff\xc0")
+    assert [data[start + 11 + 3 * k] for k in range(3)] == [0x11] * 3
+    table = data[data.index(b"\xff\xdb") + 5 :][:64]
+    assert table[0] == 2  # 16 at quality 50, so 1.6 at 95
+    assert np.abs(load(target).astype(int) - load(source)).mean() < 1.0
+
+
+def test_lossy_webp_stays_lossy(tmp_path: Path) -> None:
+    """A lossy source gives no file of many times its size."""
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    source = save(tmp_path / "in.webp", noise, None, cv2.IMWRITE_WEBP_QUALITY, 80)
+    restyle_still(source, identity, tmp_path / "out.webp")
+    assert b"VP8 " in (tmp_path / "out.webp").read_bytes()[:40]
+
+
+def test_colour_changes_and_opacity_does_not(tmp_path: Path) -> None:
+    """The style sees RGB in [0, 1] in this order and no alpha."""
+    pixels = picture(4)
+    source = save(tmp_path / "in.png", pixels)
+    restyle_still(source, warm, tmp_path / "out.png")
+    result = load(tmp_path / "out.png").astype(int)
+    wanted = np.floor(pixels[..., :3] * np.array([0.6, 0.8, 1.0]) + 0.5)
+    assert np.abs(result[..., :3] - wanted).max() <= 1
+    assert np.array_equal(result[..., 3], pixels[..., 3])
+
+
+def test_a_grey_picture_becomes_colour_only_if_the_style_colours_it(tmp_path: Path) -> None:
+    """Grey in, grey style: one channel. Grey in, warm style: three."""
+    source = save(tmp_path / "in.jpg", picture(1))
+    restyle_still(source, lambda rgb: rgb.mul(0.5), tmp_path / "dark.jpg")
+    restyle_still(source, warm, tmp_path / "warm.jpg")
+    assert load(tmp_path / "dark.jpg").ndim == 2
+    assert load(tmp_path / "warm.jpg").shape == (37, 53, 3)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_metadata_survive_and_orientation_is_not_applied_twice(tmp_path: Path, suffix: str) -> None:
+    """EXIF, XMP and profile come out byte for byte; pixels stay as stored beside their orientation tag."""
+    blocks = {cv2.IMAGE_METADATA_EXIF: exif(6), cv2.IMAGE_METADATA_XMP: XMP}
+    if suffix != ".png":  # libpng checks profiles, and this one is made up
+        blocks[cv2.IMAGE_METADATA_ICCP] = ICC
+    source = save(tmp_path / f"in{suffix}", picture(), blocks)
+    before = metadata(source)
+    assert cv2.IMAGE_METADATA_EXIF in before
+    target = tmp_path / f"out{suffix}"
+    restyle_still(source, identity, target)
+    assert metadata(target) == before
+    assert load(target).shape == (37, 53, 3)
+
+
+def test_the_preview_of_the_unstyled_picture_is_dropped(tmp_path: Path) -> None:
+    """EXIF keeps its first directory and loses the link to the second, the thumbnail."""
+    source = save(tmp_path / "in.jpg", picture(), {cv2.IMAGE_METADATA_EXIF: exif(3, thumbnail=True)})
+    restyle_still(source, identity, tmp_path / "out.jpg")
+    after = metadata(tmp_path / "out.jpg")[cv2.IMAGE_METADATA_EXIF]
+    assert after.startswith(exif(3))
+
+
+def test_profiles_that_are_not_rgb_are_left_behind(tmp_path: Path) -> None:
+    """An ink profile on RGB pixels would turn every colour wrong."""
+    ink = ICC.replace(b"RGB ", b"CMYK")
+    source = save(tmp_path / "in.jpg", picture(), {cv2.IMAGE_METADATA_ICCP: ink})
+    restyle_still(source, identity, tmp_path / "out.jpg")
+    assert cv2.IMAGE_METADATA_ICCP not in metadata(tmp_path / "out.jpg")
+
+
+def tiff(pixels: NDArray, order: str, tags: dict[int, tuple[int, bytes]], pages: int = 1) -> bytes:
+    """An uncompressed TIFF of 8-bit pixels, little ("<") or big (">") endian, with extra tags."""
+    height, width = pixels.shape[:2]
+    samples = 1 if pixels.ndim == 2 else pixels.shape[2]
+    short = {
+        256: width,
+        257: height,
+        258: 8,
+        259: 1,
+        262: 2 if samples == 3 else 1,
+        277: samples,
+        278: height,
+    }
+    body, start = bytearray(), 8
+    entries = {n: struct.pack(order + "HHIHH", n, 3, 1, value, 0) for n, value in short.items()}
+    if samples > 1:
+        entries[258] = struct.pack(order + "HHII", 258, 3, samples, start + len(body))
+        body += struct.pack(order + "H", 8) * samples + b"\0" * (samples * 2 % 4)
+    for number, (kind, value) in tags.items():
+        count = len(value) // {1: 1, 2: 1, 3: 2, 7: 1}[kind]
+        place = value.ljust(4, b"\0") if len(value) <= 4 else struct.pack(order + "I", start + len(body))
+        entries[number] = struct.pack(order + "HHI", number, kind, count) + place
+        if len(value) > 4:
+            body += value + b"\0" * (len(value) % 2)
+    entries[273] = struct.pack(order + "HHII", 273, 4, 1, start + len(body))
+    entries[279] = struct.pack(order + "HHII", 279, 4, 1, pixels.nbytes)
+    body += pixels.tobytes() + b"\0" * (pixels.nbytes % 2)
+    table = struct.pack(order + "H", len(entries)) + b"".join(entries[n] for n in sorted(entries))
+    at = start + len(body)
+    follow = at if pages > 1 else 0
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", at)
+    return head + bytes(body) + table + struct.pack(order + "I", follow)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_tiff_keeps_profile_and_words(tmp_path: Path, order: str) -> None:
+    """Profile, XMP, maker and copyright come out of a TIFF of either byte order."""
+    tags = {34675: (7, ICC), 700: (1, XMP), 271: (2, b"Maker of cameras\0"), 33432: (2, b"me\0")}
+    source, target = tmp_path / "in.tif", tmp_path / "out.tif"
+    source.write_bytes(tiff(picture(), order, tags))
+    restyle_still(source, identity, target)
+    assert np.array_equal(load(target), load(source))
+    data = target.read_bytes()
+    assert all(value in data for _, value in tags.values())
+    again = tmp_path / "again.tif"
+    restyle_still(target, identity, again)
+    assert all(value in again.read_bytes() for _, value in tags.values())
+    restyle_still(source, identity, tmp_path / "out.webp")
+    assert metadata(tmp_path / "out.webp")[cv2.IMAGE_METADATA_ICCP] == ICC
+    back = tmp_path / "back.tif"
+    restyle_still(tmp_path / "out.webp", identity, back)
+    assert ICC in back.read_bytes()
+
+
+def test_an_oriented_tiff_comes_out_upright_once(tmp_path: Path) -> None:
+    """TIFF is turned while reading, so its tag must not be written again."""
+    source, target = tmp_path / "in.tiff", tmp_path / "out.tiff"
+    source.write_bytes(tiff(picture(), "<", {274: (3, struct.pack("<H", 6)), 34675: (7, ICC)}))
+    restyle_still(source, identity, target)
+    assert load(source).shape == (53, 37, 3)
+    assert np.array_equal(load(target), load(source))
+
+
+def test_tiff_pages_are_counted(tmp_path: Path) -> None:
+    """A second page is not dropped without a word."""
+    source = tmp_path / "in.tif"
+    source.write_bytes(tiff(picture(), "<", {}, pages=2))
+    report = restyle_still(source, identity, tmp_path / "out.tif")
+    assert "more than one page" in report.warnings[0]
+    assert report.to_dict()["warnings"] == report.warnings
+
+
+def bad_inputs(folder: Path) -> list[tuple[Path, str]]:
+    """Pictures that are none, or none that can be restyled, with a word of the complaint."""
+    cases = []
+    for suffix in (".jpg", ".png", ".webp", ".tif"):
+        half = save(folder / f"half{suffix}", picture(size=(200, 300)))
+        half.write_bytes(half.read_bytes()[: half.stat().st_size // 2])
+        cases.append((half, "damaged"))
+    (folder / "text.png").write_text("not a picture")
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "stub.tif").write_bytes(b"II*\0\x08")
+    (folder / "ink.tif").write_bytes(tiff(picture(4), "<", {262: (3, struct.pack("<H", 5))}))
+    (folder / "moving.webp").write_bytes(b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\x02" + b"\0" * 40)
+    cv2.imwrite(str(folder / "float.tif"), picture().astype(np.float32))
+    (folder / "folder.png").mkdir()
+    words = {
+        "text.png": "not a picture",
+        "empty.jpg": "not a picture",
+        "stub.tif": "damaged",
+        "ink.tif": "CMYK",
+    }
+    words |= {
+        "moving.webp": "animated",
+        "float.tif": "float32",
+        "folder.png": "cannot be read",
+        "gone.jpg": "no such",
+    }
+    return cases + [(folder / name, word) for name, word in words.items()]
+
+
+def test_bad_pictures_are_named_and_nothing_is_written(tmp_path: Path) -> None:
+    """Law 9 for stills: an InputError says what is wrong and what to do; no target, no leftover."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    out = tmp_path / "out"
+    out.mkdir()
+    for source, word in bad_inputs(folder):
+        with pytest.raises(InputError, match=word) as caught:
+            restyle_still(source, identity, out / source.name)
+        assert str(caught.value).startswith(f"{source}: ") and str(caught.value).count(". ") == 1
+    assert not list(out.iterdir())
+
+
+def test_targets_are_protected(tmp_path: Path) -> None:
+    """No overwriting unless asked, never the source, nothing outside picture names, no half file."""
+    source = save(tmp_path / "in.png", picture(4))
+    target = tmp_path / "out.png"
+    target.write_bytes(b"mine")
+    with pytest.raises(OutputError, match="exists already"):
+        restyle_still(source, identity, target)
+    assert target.read_bytes() == b"mine"
+    restyle_still(source, identity, target, ApplyOptions(overwrite=True))
+    assert np.array_equal(load(target), load(source))
+    with pytest.raises(OutputError, match="source itself"):
+        restyle_still(source, identity, source, ApplyOptions(overwrite=True))
+    with pytest.raises(OutputError, match="no name for a picture"):
+        restyle_still(source, identity, tmp_path / "out.mp4")
+    with pytest.raises(OutputError, match="no transparency"):
+        restyle_still(source, identity, tmp_path / "out.jpg")
+    with pytest.raises(OutputError, match="cannot be written"):
+        restyle_still(source, identity, tmp_path / "nowhere" / "out.png")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.png", "out.png"]
+
+
+def test_a_failing_style_leaves_nothing(tmp_path: Path) -> None:
+    """An exception on the way passes through and no file appears."""
+
+    def fail(rgb: Tensor) -> Tensor:
+        raise RuntimeError("no")
+
+    source = save(tmp_path / "in.png", picture())
+    with pytest.raises(RuntimeError):
+        restyle_still(source, fail, tmp_path / "out.png")
+    assert [p.name for p in tmp_path.iterdir()] == ["in.png"]
+
+
+def test_sixteen_bits_into_a_kind_of_eight_are_said(tmp_path: Path) -> None:
+    """16-bit PNG to JPEG rounds and warns."""
+    source = save(tmp_path / "in.png", picture(3, np.uint16))
+    report = restyle_still(source, identity, tmp_path / "out.jpg")
+    assert "8 bits" in report.warnings[0]
+    assert np.abs(load(report.target).astype(int) - (load(source) / 257).round()).mean() < 1

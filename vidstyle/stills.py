@@ -1,0 +1,306 @@
+"""One still picture through a style; kind, size, bit depth, opacity and metadata stay. Knows no video.
+
+Besides `flow` this is the only door of cv2, which reads and writes the pictures here.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vidstyle.errors import InputError, OutputError
+from vidstyle.options import ApplyOptions
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
+
+_EXIF, _XMP, _ICC = cv2.IMAGE_METADATA_EXIF, cv2.IMAGE_METADATA_XMP, cv2.IMAGE_METADATA_ICCP
+_TIFF_COMPRESSION_LZW = 5
+# What describes a picture and is plain bytes: description, maker, model, date, artist, copyright, XMP, ICC.
+_TIFF_TAGS = (270, 271, 272, 306, 315, 33432, 700, 34675)
+_TIFF_BYTES = (1, 2, 7)  # field types without a byte order: BYTE, ASCII, UNDEFINED
+
+
+@dataclass(frozen=True)
+class StillReport:
+    """What became of one picture."""
+
+    source: Path
+    target: Path
+    width: int
+    height: int
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "source": str(self.source), "target": str(self.target), "kind": "still"}
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """Pixels [H, W], [H, W, 3] or [H, W, 4] (BGR order, uint8 or uint16) with what came beside them."""
+
+    pixels: NDArray[Any]
+    metadata: dict[int, NDArray[np.uint8]]
+    tiff_tags: dict[int, tuple[int, bytes]]
+    lossless: bool
+    warnings: tuple[str, ...]
+
+
+def is_still(path: Path) -> bool:
+    """Whether the name says that this is a still picture."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def restyle_still(
+    source: Path,
+    style: Callable[[torch.Tensor], torch.Tensor],
+    target: Path,
+    options: ApplyOptions | None = None,
+) -> StillReport:
+    """Write `source` in the style as `target` (kind by its suffix); nothing is written if anything fails.
+
+    `style` takes and gives RGB [1, 3, H, W] in [0, 1]. Pixels are stored as they came, so that a camera's
+    orientation tag still turns them the right way. Raises InputError and OutputError.
+    """
+    started = time.perf_counter()
+    options = options or ApplyOptions()
+    picture = _read(source)
+    if target.exists() and not options.overwrite:
+        raise OutputError(f"{target}: exists already. Use --overwrite to replace it or name another target.")
+    if target.exists() and target.samefile(source):
+        raise OutputError(f"{target}: is the source itself. Name another target.")
+    pixels = _restyled(picture.pixels, style)
+    picture = _fit_for(target, replace(picture, pixels=pixels))
+    _write(target, _encode(target, picture))
+    height, width = pixels.shape[:2]
+    return StillReport(source, target, width, height, time.perf_counter() - started, picture.warnings)
+
+
+def _restyled(pixels: NDArray[Any], style: Callable[[torch.Tensor], torch.Tensor]) -> NDArray[Any]:
+    """Colour through the style, opacity untouched; grey stays one channel only if its result is grey."""
+    white = float(np.iinfo(pixels.dtype).max)
+    grey = pixels.ndim == 2
+    bgr = np.repeat(pixels[..., None], 3, axis=2) if grey else pixels[..., :3]
+    rgb = torch.from_numpy(np.ascontiguousarray(bgr[..., ::-1])).permute(2, 0, 1)[None]
+    rgb = style(rgb.to(torch.float32).div_(white))
+    rgb = (rgb.detach().to("cpu", torch.float32) * white).add_(0.5).clamp_(0, white)
+    result = rgb[0].permute(1, 2, 0).numpy().astype(pixels.dtype)[..., ::-1]
+    if (
+        grey
+        and np.array_equal(result[..., 0], result[..., 1])
+        and np.array_equal(result[..., 0], result[..., 2])
+    ):
+        return np.ascontiguousarray(result[..., 0])
+    return np.ascontiguousarray(np.concatenate([result, pixels[..., 3:]], axis=2) if not grey else result)
+
+
+def _read(source: Path) -> _Picture:
+    try:
+        data = source.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{source}: there is no such file. Check the path.") from None
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read ({error.strerror}). Check its permissions.") from error
+    warnings: list[str] = []
+    tags: dict[int, tuple[int, bytes]] = {}
+    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        tags = _checked_tiff(source, data, warnings)
+    elif (data[:4] == b"RIFF" and data[12:16] == b"VP8X" and data[20] & 2) or b"acTL" in data[8:4096]:
+        raise InputError(f"{source}: is animated. Convert it to a video first.")
+    pixels, metadata = _decode(data)
+    if pixels is None:
+        raise InputError(f"{source}: is damaged or not a picture. Save it again as PNG or JPEG.")
+    if pixels.dtype not in (np.uint8, np.uint16) or (pixels.ndim == 3 and pixels.shape[2] not in (3, 4)):
+        kind = f"{pixels.dtype} with {1 if pixels.ndim == 2 else pixels.shape[2]} channels"
+        raise InputError(f"{source}: holds {kind}. Save it as 8 or 16 bit grey, RGB or RGBA.")
+    return _Picture(pixels, metadata, tags, not _is_lossy(data), tuple(warnings))
+
+
+def _decode(data: bytes) -> tuple[NDArray[Any] | None, dict[int, NDArray[np.uint8]]]:
+    """Pixels as stored (None where there are none to be had) and the metadata blocks by their cv2 number."""
+    if not data:
+        return None, {}
+    # What cv2 would print about damage is said by the caller, in words.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        pixels, kinds, blocks = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return None, {}
+    if pixels is None:
+        return None, {}
+    # A profile for ink or for grey says nothing about the RGB that is written.
+    kept = {
+        int(kind): block.reshape(-1).astype(np.uint8)
+        for kind, block in zip(kinds, blocks, strict=True)
+        if kind != _ICC or block.reshape(-1)[16:20].tobytes() == b"RGB "
+    }
+    if _EXIF in kept:
+        kept[_EXIF] = _without_thumbnail(kept[_EXIF])
+    return np.asarray(pixels), kept
+
+
+def _is_lossy(data: bytes) -> bool:
+    """Whether the picture is a JPEG or a lossy WebP."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        position = 12
+        while position + 8 <= len(data):
+            if data[position : position + 4] in (b"VP8L", b"VP8 "):
+                return data[position : position + 4] == b"VP8 "
+            position += 8 + -(-int.from_bytes(data[position + 4 : position + 8], "little") // 2) * 2
+    return data[:2] == b"\xff\xd8"
+
+
+def _fit_for(target: Path, picture: _Picture) -> _Picture:
+    """The picture as the target's kind can hold it."""
+    suffix = target.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise OutputError(f"{target}: is no name for a picture. Use one of {', '.join(SUFFIXES)}.")
+    pixels, warnings = picture.pixels, list(picture.warnings)
+    if suffix in (".jpg", ".jpeg") and pixels.ndim == 3 and pixels.shape[2] == 4:
+        raise OutputError(f"{target}: JPEG holds no transparency. Name a .png, .webp or .tif.")
+    if suffix in (".jpg", ".jpeg", ".webp") and pixels.dtype == np.uint16:
+        warnings.append(f"{target}: {suffix[1:]} holds 8 bits; the picture had 16")
+        pixels = ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+    if suffix in (".tif", ".tiff") and picture.metadata:
+        # cv2 writes no metadata into TIFF: profile and XMP travel as tags, and EXIF has no simple place.
+        blocks = {700: picture.metadata.get(_XMP), 34675: picture.metadata.get(_ICC)}
+        tags = {number: (7, block.tobytes()) for number, block in blocks.items() if block is not None}
+        picture = replace(picture, tiff_tags=tags)
+    if suffix not in (".tif", ".tiff") and 34675 in picture.tiff_tags:
+        profile = np.frombuffer(picture.tiff_tags[34675][1], np.uint8)
+        picture = replace(picture, metadata={**picture.metadata, _ICC: profile})
+    return replace(picture, pixels=pixels, warnings=tuple(warnings))
+
+
+def _encode(target: Path, picture: _Picture) -> bytes:
+    suffix = target.suffix.lower()
+    parameters: dict[str, list[int]] = {
+        ".jpg": [
+            *(cv2.IMWRITE_JPEG_QUALITY, 95),
+            *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
+        ],
+        ".webp": [cv2.IMWRITE_WEBP_QUALITY, 101 if picture.lossless else 95],  # above 100 is lossless
+        ".tif": [cv2.IMWRITE_TIFF_COMPRESSION, _TIFF_COMPRESSION_LZW],
+    }
+    suffix = {".jpeg": ".jpg", ".tiff": ".tif"}.get(suffix, suffix)
+    kinds = [] if suffix == ".tif" else list(picture.metadata)
+    blocks = [picture.metadata[kind] for kind in kinds]
+    try:
+        done, data = cv2.imencodeWithMetadata(
+            suffix, picture.pixels, kinds, blocks, parameters.get(suffix, [])
+        )
+    except cv2.error as error:
+        raise OutputError(
+            f"{target}: cannot be encoded ({error.err}). Choose another kind of picture."
+        ) from error
+    if not done:
+        raise OutputError(f"{target}: cannot be encoded. Choose another kind of picture.")
+    return _with_tiff_tags(data.tobytes(), picture.tiff_tags) if suffix == ".tif" else data.tobytes()
+
+
+def _write(target: Path, data: bytes) -> None:
+    """Atomically: under a name of this process's own first, then moved into place."""
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        try:
+            with part.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        problem = f"{target}: cannot be written ({error.strerror})"
+        raise OutputError(f"{problem}. Check the folder, its permissions and its free space.") from error
+
+
+def _checked_tiff(source: Path, data: bytes, warnings: list[str]) -> dict[int, tuple[int, bytes]]:
+    """The describing tags of a TIFF; refuses what cv2 would read as something else than it is."""
+    try:
+        tags, _, following = _tiff_directory(data)
+    except struct.error:
+        raise InputError(f"{source}: is a damaged TIFF. Save it again.") from None
+    order = "<" if data[:2] == b"II" else ">"
+    photometric, samples = (
+        struct.unpack(order + "H", tags[n][1][:2])[0] if n in tags else 1 for n in (262, 277)
+    )
+    if photometric == 5 or (photometric in (0, 1) and samples == 2):
+        kind = "CMYK" if photometric == 5 else "grey with transparency"
+        raise InputError(f"{source}: is {kind}. Save it as RGB or RGBA.")
+    if following:
+        warnings.append(f"{source}: holds more than one page; only the first is restyled")
+    kept = {n: tags[n] for n in _TIFF_TAGS if n in tags and tags[n][0] in _TIFF_BYTES}
+    if kept.get(34675, (7, b" " * 16 + b"RGB "))[1][16:20] != b"RGB ":
+        del kept[34675]
+    return kept
+
+
+def _tiff_directory(data: bytes) -> tuple[dict[int, tuple[int, bytes]], int, int]:
+    """Of the first directory: tag -> (field type, raw bytes), where its link to the next stands, that link.
+
+    TIFF 6.0 (Adobe, 1992) and BigTIFF, which differ in the widths of counts and offsets.
+    """
+    order, big = "<" if data[:2] == b"II" else ">", data[2:4] in (b"+\0", b"\0+")
+    word, small, entry = ("Q", "Q", 20) if big else ("I", "H", 12)
+    width = struct.calcsize(word)
+    (position,) = struct.unpack_from(order + word, data, 8 if big else 4)
+    (count,) = struct.unpack_from(order + small, data, position)
+    position += struct.calcsize(small)
+    tags = {}
+    for index in range(count):
+        at = position + index * entry
+        tag, kind, number = struct.unpack_from(order + "HH" + word, data, at)
+        size = number * {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 16: 8}.get(
+            kind, 8
+        )
+        start = at + entry - width
+        if size > width:
+            (start,) = struct.unpack_from(order + word, data, start)
+        tags[tag] = (kind, data[start : start + size])
+    end = position + count * entry
+    return tags, end, struct.unpack_from(order + word, data, end)[0]
+
+
+def _with_tiff_tags(data: bytes, extra: dict[int, tuple[int, bytes]]) -> bytes:
+    """The TIFF with byte tags added: a longer directory is put at its end and the header points there."""
+    if not extra:
+        return data
+    order = "<" if data[:2] == b"II" else ">"
+    _, end, _ = _tiff_directory(data)
+    (start,) = struct.unpack_from(order + "I", data, 4)
+    entries = {
+        struct.unpack_from(order + "H", data, at)[0]: data[at : at + 12] for at in range(start + 2, end, 12)
+    }
+    out = bytearray(data + b"\0" * (len(data) % 2))
+    for tag, (kind, value) in extra.items():
+        place = value.ljust(4, b"\0")
+        if len(value) > 4:
+            place = struct.pack(order + "I", len(out))
+            out += value + b"\0" * (len(value) % 2)
+        entries[tag] = struct.pack(order + "HHI", tag, kind, len(value)) + place
+    struct.pack_into(order + "I", out, 4, len(out))
+    out += struct.pack(order + "H", len(entries)) + b"".join(entries[tag] for tag in sorted(entries))
+    return bytes(out + b"\0\0\0\0")
+
+
+def _without_thumbnail(exif: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """EXIF, itself a small TIFF, without its second directory: a preview of the unstyled picture."""
+    data = bytearray(exif.tobytes())
+    head = 6 if data[:6] == b"Exif\0\0" else 0
+    try:
+        _, end, _ = _tiff_directory(bytes(data[head:]))
+        struct.pack_into("<I", data, head + end, 0)
+    except struct.error:
+        return exif  # not ours to repair; carried as it came
+    return np.frombuffer(bytes(data), np.uint8)

@@ -1,4 +1,4 @@
-"""What travels between the stages: pictures as YUV planes with exact timestamps. Knows no codec and no network."""
+"""What travels between the stages: YUV planes with exact timestamps. Knows no codec and no network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class PlaneFormat:
     """How planes encode colour.
 
     bit_depth: 8 to 16; planes are uint8 at 8 and uint16 (value in the low bits) above.
-    chroma_shift: log2 of the horizontal and vertical subsampling; 4:2:0 is (1, 1), 4:2:2 (1, 0), 4:4:4 (0, 0).
+    chroma_shift: log2 of the subsampling, across and down; 4:2:0 is (1, 1), 4:2:2 (1, 0), 4:4:4 (0, 0).
     matrix: "bt601", "bt709", "bt2020", "rgb" (three planes in the order G, B, R) or "gray" (one plane).
     """
 
@@ -33,7 +33,9 @@ class PlaneFormat:
         if self.matrix not in MATRICES:
             raise ValueError(f"matrix must be one of {MATRICES}, not {self.matrix!r}")
         if self.chroma_location not in CHROMA_LOCATIONS:
-            raise ValueError(f"chroma_location must be one of {CHROMA_LOCATIONS}, not {self.chroma_location!r}")
+            raise ValueError(
+                f"chroma_location must be one of {CHROMA_LOCATIONS}, not {self.chroma_location!r}"
+            )
         if self.matrix in ("rgb", "gray") and self.chroma_shift != (0, 0):
             raise ValueError(f"{self.matrix} planes are not subsampled, chroma_shift must be (0, 0)")
         if not all(0 <= shift <= 2 for shift in self.chroma_shift):
@@ -72,7 +74,9 @@ class FrameBatch:
 
     def __post_init__(self) -> None:
         if len(self.planes) != self.format.plane_count:
-            raise ValueError(f"{self.format.matrix} needs {self.format.plane_count} planes, got {len(self.planes)}")
+            raise ValueError(
+                f"{self.format.matrix} needs {self.format.plane_count} planes, got {len(self.planes)}"
+            )
         luma = self.planes[0]
         if luma.ndim != 3 or luma.shape[0] < 1:
             raise ValueError(f"luma must be [N, H, W] with N >= 1, not {tuple(luma.shape)}")
@@ -113,7 +117,7 @@ class FrameBatch:
         )
 
     def padded(self, count: int) -> FrameBatch:
-        """The batch with its last frame repeated until there are count frames (networks like constant shapes)."""
+        """The batch with its last frame repeated up to count frames: networks like constant shapes."""
         missing = count - len(self)
         if missing <= 0:
             return self

@@ -1,4 +1,4 @@
-"""The options of `apply` with their defaults, and the codecs it can write. Defaults live here and nowhere else."""
+"""The options of `apply` with their defaults, and the codecs it can write. Defaults live only here."""
 
 from __future__ import annotations
 

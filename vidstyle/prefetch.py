@@ -23,8 +23,8 @@ _END = object()
 def prefetch(items: Iterable[T], depth: int = 2, name: str = "prefetch") -> Generator[T, None, None]:
     """Yield the items in order while a thread prepares up to depth of them ahead.
 
-    An error of the source is raised here, at its place in the order. Closing the generator (or leaving it by an
-    error) stops the thread, closes the source on that thread and waits for it: no thread is left behind.
+    An error of the source is raised here, at its place in the order. Closing the generator, or leaving
+    it by an error, stops the thread, closes the source on that thread and waits for it: no thread is left.
     """
     if depth < 1:
         raise ValueError(f"depth must be at least 1, not {depth}")
@@ -49,7 +49,7 @@ def prefetch(items: Iterable[T], depth: int = 2, name: str = "prefetch") -> Gene
                 close = getattr(items, "close", None)
                 if close is not None:
                     close()
-        except BaseException as error:  # noqa: BLE001 - forwarded to the consumer, which raises it
+        except BaseException as error:
             put(_Failure(error))
         else:
             put(_END)

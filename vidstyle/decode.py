@@ -1,0 +1,335 @@
+"""From a file to FrameBatches with exact timestamps. Knows nothing of styles and writes nothing."""
+
+from __future__ import annotations
+
+import heapq
+import os
+from collections.abc import Callable, Container, Generator, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn
+
+import av
+import av.error
+import numpy as np
+import torch
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from vidstyle.errors import InputError
+from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
+from vidstyle.source import ACCURATE, open_source, picture_stream, planar_format, read_info
+
+
+@dataclass
+class Damage:
+    """What could not be decoded: seconds into the clip of each damaged packet or frame."""
+
+    packets_seen: int = 0
+    seconds: list[float] | None = None
+
+    def add(self, seconds: float) -> None:
+        self.seconds = [*(self.seconds or []), seconds]
+
+    @property
+    def count(self) -> int:
+        return len(self.seconds or [])
+
+    def exceeds_bound(self) -> bool:
+        """More than a handful and more than a tenth: what is left is no longer the clip."""
+        return self.count > 8 and self.count * 10 > self.packets_seen
+
+    def describe(self) -> str:
+        places = sorted({round(s, 1) for s in self.seconds or []})
+        shown = ", ".join(f"{s:g} s" for s in places[:6]) + (" and later" if len(places) > 6 else "")
+        return f"{self.count} damaged packets near {shown}; the picture before each is held"
+
+
+class Decoder:
+    """Decode the frames [start, stop) of a clip, in one linear pass, as batches of YUV planes.
+
+    Frames are numbered in the order of presentation. Read `info` before decoding and `warnings` after it.
+    Use as a context manager; one thread at a time.
+    """
+
+    def __init__(self, source: Path | str, start: int = 0, stop: int | None = None) -> None:
+        self.source = Path(source)
+        self.start, self.stop = start, stop
+        self.frames_decoded = 0
+        self.frame_duration: int = 0
+        self.damage = Damage()
+        self.warnings: list[str] = []
+        self._container = open_source(self.source)
+        try:
+            self._stream = picture_stream(self._container, self.source)
+            self._stream.thread_type = "AUTO"
+            self._stream.codec_context.thread_count = min(os.cpu_count() or 1, 4)
+            self._clock = _Clock(self._container, self._stream)
+            self._frames = self._decode()
+            self._ahead: VideoFrame | None = next(self._frames, None)
+            if self._ahead is None:
+                raise InputError(f"{self.source}: not a single frame can be decoded. Check that it plays.")
+            self.info = read_info(self.source, self._container, self._stream, self._ahead)
+            self._planes_of = _plane_reader(self.info)
+            self._check_length()
+        except BaseException:
+            self.close()
+            raise
+        self._last_good: VideoFrame | None = None
+
+    def __enter__(self) -> Decoder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        frames = getattr(self, "_frames", None)
+        if frames is not None:
+            frames.close()
+        self._ahead = self._last_good = None
+        self._container.close()
+
+    def batches(
+        self, batch_size: int, segment_frames: int | None = None, skip: Container[int] = ()
+    ) -> Generator[FrameBatch, None, None]:
+        """Yield consecutive batches of at most batch_size frames.
+
+        With segment_frames no batch crosses a multiple of it, and segments whose number is in skip are
+        decoded but not yielded.
+        """
+        waiting: list[tuple[int, VideoFrame]] = []
+        first = 0
+        for index, (pts, frame) in enumerate(self._pictures()):
+            if index < self.start or (segment_frames and index // segment_frames in skip):
+                continue
+            if not waiting:
+                first = index
+            waiting.append((pts, frame))
+            border = segment_frames is not None and (index + 1) % segment_frames == 0
+            if len(waiting) == batch_size or border:
+                yield self._batch(first, waiting)
+                waiting = []
+        if waiting:
+            yield self._batch(first, waiting)
+
+    def _pictures(self) -> Iterator[tuple[int, VideoFrame]]:
+        """(pts, frame) in order of presentation, damaged frames replaced by the last good one."""
+        frame, self._ahead = self._ahead, None
+        while frame is not None and (self.stop is None or self.frames_decoded < self.stop):
+            if (frame.width, frame.height) != (self.info.width, self.info.height):
+                raise InputError(
+                    f"{self.source}: the picture changes from {self.info.width}x{self.info.height} to "
+                    f"{frame.width}x{frame.height} at frame {self.frames_decoded}. Cut the file there first."
+                )
+            if frame.format.name != self.info.pixel_format:
+                raise InputError(
+                    f"{self.source}: the pixel format changes from {self.info.pixel_format} to "
+                    f"{frame.format.name} at frame {self.frames_decoded}. Cut the file there first."
+                )
+            pts = self._clock.pts(frame)
+            self.frame_duration = self._clock.last_step
+            if frame.is_corrupt:
+                self.damage.add(float(pts * self.info.time_base))
+                frame = self._last_good or frame
+            self._last_good = frame
+            self.frames_decoded += 1
+            yield pts, frame
+            frame = next(self._frames, None)
+        if frame is None:
+            self._finish()
+
+    def _decode(self) -> Generator[VideoFrame, None, None]:
+        """Packet by packet, so that one damaged packet costs its own frames and not the rest of the file."""
+        context = self._stream.codec_context
+        for packet in self._packets():
+            self.damage.packets_seen += 1
+            self._clock.packet(packet)
+            try:
+                frames = context.decode(packet)
+            except av.error.FFmpegError as error:
+                self._clock.lost(packet)
+                self._damaged(packet, error)
+                continue
+            yield from frames
+        try:
+            rest = context.decode(None)
+        except EOFError:
+            rest = []
+        except av.error.FFmpegError as error:
+            self._damaged(None, error)
+            rest = []
+        yield from rest
+
+    def _packets(self) -> Iterator[av.Packet[VideoStream]]:
+        failures = 0
+        while True:
+            try:
+                for packet in self._container.demux(self._stream):
+                    if packet.size:  # an empty one asks for a flush; a packet without dts is a real packet
+                        yield packet
+                return
+            except av.error.FFmpegError as error:
+                failures += 1
+                self._damaged(None, error)
+                if failures > 16:  # no way past this place
+                    return
+
+    def _damaged(self, packet: av.Packet[VideoStream] | None, error: BaseException) -> None:
+        if getattr(error, "errno", None) == 12:
+            raise MemoryError from error
+        pts = None if packet is None else packet.pts if packet.pts is not None else packet.dts
+        if pts is None:
+            pts = self._clock.last
+        self.damage.add(float((pts or 0) * self._clock.time_base))
+        if self.damage.count > 200 and self.damage.count * 2 > self.damage.packets_seen:
+            self._too_much_damage(error)
+
+    def _too_much_damage(self, error: BaseException | None = None) -> NoReturn:
+        raise InputError(
+            f"{self.source}: too much of the picture is damaged ({self.damage.describe()}). "
+            "Get a whole copy, or repair it first."
+        ) from error
+
+    def _finish(self) -> None:
+        if self.damage.exceeds_bound():
+            self._too_much_damage()
+        if self.damage.count:
+            self.warnings.append(self.damage.describe())
+        if self._clock.repaired:
+            self.warnings.append(
+                f"{self._clock.repaired} timestamps were missing or repeated and were filled in"
+            )
+
+    def _check_length(self) -> None:
+        """A container with an index that points beyond the end of the file says that the file was cut off."""
+        entries = self._stream.index_entries
+        size = os.path.getsize(self.source)
+        beyond = 0
+        for number in range(len(entries) - 1, -1, -1):
+            if entries[number].pos + entries[number].size <= size:
+                break
+            beyond += 1
+        if beyond * 10 > len(entries):
+            raise InputError(
+                f"{self.source}: the file is cut off: {beyond} of {len(entries)} frames are missing. "
+                "Get a whole copy of it."
+            )
+        if beyond:
+            self.warnings.append(
+                f"the file is cut off: {beyond} of {len(entries)} frames are missing at its end"
+            )
+
+    def _batch(self, first: int, pictures: list[tuple[int, VideoFrame]]) -> FrameBatch:
+        fmt = self.info.format
+        frames = [self._planes_of(frame) for _, frame in pictures]
+        planes = tuple(_stack([planes[i] for planes in frames], fmt) for i in range(len(frames[0])))
+        alpha = planes[3] if len(planes) == 4 else None
+        return FrameBatch(
+            planes=planes[: fmt.plane_count],
+            pts=tuple(pts for pts, _ in pictures),
+            time_base=self.info.time_base,
+            format=fmt,
+            alpha=alpha,
+            index=first,
+        )
+
+
+class _Clock:
+    """Every frame's exact timestamp, also where a container shuffles them (AVI) or has none (raw streams)."""
+
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        self.time_base = stream.time_base or Fraction(1, 90000)
+        rate = stream.guessed_rate or stream.average_rate or Fraction(25)
+        self.step = max(1, round(1 / (rate * self.time_base)))
+        # An AVI packet's time is its place in the file, so a frame that was reordered carries a wrong one.
+        # The set of times is right: the k-th frame out gets the k-th smallest.
+        self._heap: list[int] | None = [] if container.format.name == "avi" else None
+        self.last: int | None = None
+        self.last_step = self.step
+        self.repaired = 0
+
+    def packet(self, packet: av.Packet[VideoStream]) -> None:
+        if self._heap is not None:
+            time = packet.dts if packet.dts is not None else packet.pts
+            if time is not None:
+                heapq.heappush(self._heap, time)
+
+    def lost(self, packet: av.Packet[VideoStream]) -> None:
+        time = packet.dts if packet.dts is not None else packet.pts
+        if self._heap is not None and time in self._heap:
+            self._heap.remove(time)
+            heapq.heapify(self._heap)
+
+    def pts(self, frame: VideoFrame) -> int:
+        pts = frame.pts
+        if self._heap is not None:
+            pts = heapq.heappop(self._heap) if self._heap else None
+        if pts is None or (self.last is not None and pts <= self.last):
+            if pts is not None and self.last is not None and (self.last - pts) * self.time_base > 1:
+                raise InputError(
+                    f"timestamps jump back from {float(self.last * self.time_base):.2f} s to "
+                    f"{float(pts * self.time_base):.2f} s. Cut the file there, or remux it first."
+                )
+            self.repaired += self.last is not None
+            pts = 0 if self.last is None else self.last + self.step
+        self.last_step = frame.duration or (self.step if self.last is None else pts - self.last)
+        self.last = pts
+        return pts
+
+
+def _stack(planes: list[np.ndarray[Any, Any]], fmt: PlaneFormat) -> torch.Tensor:
+    out = torch.empty((len(planes), *planes[0].shape), dtype=fmt.dtype)
+    view = out.numpy()
+    for number, plane in enumerate(planes):
+        view[number] = plane
+    return out
+
+
+def _plane_view(frame: VideoFrame, number: int, dtype: type) -> np.ndarray[Any, Any]:
+    """The samples of one plane without a copy, [H, W]."""
+    plane = frame.planes[number]
+    rows: np.ndarray[Any, Any] = np.frombuffer(memoryview(plane), dtype).reshape(
+        plane.height, abs(plane.line_size) // np.dtype(dtype).itemsize
+    )
+    return (rows[::-1] if plane.line_size < 0 else rows)[:, : plane.width]
+
+
+def _plane_reader(info: VideoInfo) -> Callable[[VideoFrame], list[np.ndarray[Any, Any]]]:
+    dtype: type = np.uint8 if info.format.bit_depth == 8 else np.uint16
+    planar, _ = planar_format(info.pixel_format)
+    reformatter = VideoReformatter()  # one for all frames: each keeps a scaler's tables
+
+    def read(frame: VideoFrame) -> list[np.ndarray[Any, Any]]:
+        if planar != frame.format.name:
+            frame = _reformat(reformatter, frame, planar, info)
+        count = len(frame.planes)
+        views = [_plane_view(frame, number, dtype) for number in range(count)]
+        if planar.startswith("gray"):  # neutral chroma, so that a style can colour it
+            height, width = info.format.chroma_size(info.height, info.width)
+            neutral: np.ndarray[Any, Any] = np.full((height, width), 1 << (info.format.bit_depth - 1), dtype)
+            views += [neutral, neutral]
+        return views
+
+    return read
+
+
+def _reformat(reformatter: VideoReformatter, frame: VideoFrame, name: str, info: VideoInfo) -> VideoFrame:
+    """To the nearest planar format; matrix and range stay, so only samples are moved about."""
+    matrix = 1 if info.format.matrix in ("bt709", "rgb") else 9 if info.format.matrix == "bt2020" else 5
+    span = 2 if info.format.full_range else 1
+    return reformatter.reformat(
+        frame,
+        format=name,
+        src_colorspace=matrix,
+        dst_colorspace=matrix,
+        src_color_range=span,
+        dst_color_range=span,
+        interpolation=ACCURATE,
+    )

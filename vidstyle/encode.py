@@ -1,0 +1,269 @@
+"""From FrameBatches to one segment's file, with an encoder of its own. Knows nothing of styles and sound."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, cast
+
+import av
+import av.error
+import numpy as np
+import torch
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from vidstyle.errors import OutputError
+from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
+from vidstyle.options import ApplyOptions
+from vidstyle.source import ACCURATE, planar_format
+
+_NAME_OF_SHIFT = {(1, 1): "420", (1, 0): "422", (0, 0): "444"}
+
+
+def layout_name(fmt: PlaneFormat, alpha: bool = False) -> str:
+    """FFmpeg's name for planes of this format."""
+    suffix = "" if fmt.bit_depth == 8 else f"{fmt.bit_depth}le"
+    letter = "a" if alpha else ""
+    if fmt.matrix == "gray":
+        return f"gray{suffix}"
+    if fmt.matrix == "rgb":
+        return f"gbr{letter}p{suffix}"
+    return f"yuv{letter}{_NAME_OF_SHIFT[fmt.chroma_shift]}p{suffix}"
+
+
+def choose_pixel_format(info: VideoInfo, options: ApplyOptions) -> tuple[str, list[str]]:
+    """The pixel format to encode in, and in words what of the source it does not keep.
+
+    Depth is never lowered: an encoder that cannot hold it is refused with the ones that can.
+    """
+    preset, fmt = options.preset, info.format
+    best: tuple[tuple[int, ...], str, list[str]] | None = None
+    deepest = 8
+    for name in preset.pixel_formats:
+        layout = planar_format(name)[1]
+        assert layout is not None
+        deepest = max(deepest, layout.bit_depth)
+        across, down = layout.chroma_shift
+        # Only FFV1 codes half a chroma sample at an odd border.
+        fits = preset.encoder == "ffv1" or (
+            info.width % (1 << across) == 0 and info.height % (1 << down) == 0
+        )
+        if name.startswith("gray") or layout.bit_depth < fmt.bit_depth or not fits:
+            continue
+        lost = []
+        if info.has_alpha and "a" not in name[3:4]:
+            lost.append(f"{options.codec} keeps no transparency; use --codec prores4444 or ffv1 to keep it")
+        if across > fmt.chroma_shift[0] or down > fmt.chroma_shift[1]:
+            lost.append(f"{options.codec} keeps colour at a lower resolution than the source ({name})")
+        other_model = (layout.matrix == "rgb") != (fmt.matrix == "rgb")
+        excess_chroma = fmt.chroma_shift[0] - across + fmt.chroma_shift[1] - down
+        extra_alpha = "a" in name[3:4] and not info.has_alpha
+        cost = (len(lost), other_model, layout.bit_depth - fmt.bit_depth, extra_alpha, abs(excess_chroma))
+        if best is None or cost < best[0]:
+            best = cost, name, lost
+    if best is not None:
+        if info.format.chroma_shift != (0, 0) and best[0][4] and (info.width % 2 or info.height % 2):
+            best[2].append(
+                f"{info.width}x{info.height} is an odd size, so colour is kept at full resolution ({best[1]})"
+            )
+        return best[1], best[2]
+    if deepest < fmt.bit_depth:
+        raise OutputError(
+            f"{options.codec}: the source has {fmt.bit_depth} bit per sample, this codec keeps {deepest}. "
+            f"Use --codec {'hevc, av1, prores or ffv1' if fmt.bit_depth <= 10 else 'hevc or ffv1'}."
+        )
+    raise OutputError(
+        f"{options.codec}: it cannot hold {info.width}x{info.height} in {info.pixel_format}. "
+        "Use --codec h264, hevc or ffv1."
+    )
+
+
+def encoder_settings(options: ApplyOptions) -> dict[str, str]:
+    """Every option handed to the encoder."""
+    preset, threads = options.preset, options.encoder_threads
+    settings = dict(preset.options)
+    crf = preset.crf if options.crf is None else options.crf
+    if crf is not None:
+        settings[preset.crf_option] = str(crf)
+    speed = options.speed or preset.speed
+    if speed is not None:
+        settings["preset"] = speed
+    if preset.encoder == "libx265":  # its own thread pool changes the bits, so it is pinned too
+        settings["x265-params"] += f":pools={threads}:frame-threads={min(threads, 2)}"
+    if preset.encoder == "libsvtav1":
+        settings["svtav1-params"] = f"lp={threads}"
+    return settings | options.encoder_options
+
+
+def map_write_error(path: Path, error: BaseException) -> NoReturn:
+    """Raise the OutputError that says what the operating system or the muxer refused."""
+    code = getattr(error, "errno", None)
+    if code == errno.ENOSPC:
+        raise OutputError(f"{path}: the disk is full. Free some space and run again.") from error
+    if code in (errno.EACCES, errno.EPERM, errno.EROFS):
+        raise OutputError(f"{path}: may not be written. Choose a folder that you can write to.") from error
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    raise OutputError(f"{path}: cannot be written ({reason}). Check the folder and the options.") from error
+
+
+class Encoder:
+    """Encode consecutive batches into one file. A context manager: left by an error, it removes the file.
+
+    After `close`, `packet_pts` holds the timestamp of every packet in the order of the file.
+    """
+
+    def __init__(self, path: Path, info: VideoInfo, options: ApplyOptions) -> None:
+        self.path = path
+        self.frames = 0
+        self.packet_pts: list[int] = []
+        self._info = info
+        self._pixel_format, _ = choose_pixel_format(info, options)
+        self._reformatter = VideoReformatter()
+        self._closed = False
+        preset = options.preset
+        try:
+            self._file = path.open("wb")
+        except OSError as error:
+            map_write_error(path, error)
+        try:
+            self._container = av.open(
+                self._file, "w", format=preset.container, options=_muxer_options(preset.container)
+            )
+            self._stream = cast(
+                VideoStream, self._container.add_stream(preset.encoder, rate=info.average_fps)
+            )
+            self._configure(options)
+        except BaseException as error:
+            self._file.close()
+            path.unlink(missing_ok=True)
+            if isinstance(error, (av.error.FFmpegError, ValueError)):
+                reason = getattr(error, "strerror", None) or error
+                raise OutputError(
+                    f"{options.codec}: the encoder refuses these settings ({reason}). Check its options."
+                ) from error
+            raise
+
+    def _configure(self, options: ApplyOptions) -> None:
+        info, context = self._info, self._stream.codec_context
+        converted = (info.format.matrix == "rgb") != self._pixel_format.startswith("gbr")
+        self._stream.time_base = info.time_base
+        context.time_base = info.time_base
+        context.width, context.height = info.width, info.height
+        context.pix_fmt = self._pixel_format
+        context.thread_type = "AUTO"  # frame threads: slices would cost 7 % of the size
+        context.thread_count = options.encoder_threads
+        context.sample_aspect_ratio = info.sample_aspect_ratio
+        context.colorspace = 1 if converted else 0 if info.format.matrix == "rgb" else info.matrix_code
+        context.color_range = 1 if converted else info.range_code
+        context.color_primaries = info.primaries
+        context.color_trc = info.transfer
+        if options.preset.tag is not None:
+            context.codec_tag = options.preset.tag
+        context.options = encoder_settings(options)
+        context.open()
+        unused = sorted(context.options)
+        if unused:
+            raise OutputError(
+                f"{unused[0]}: {options.preset.encoder} knows no such option. Check its spelling."
+            )
+
+    def __enter__(self) -> Encoder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.abort()
+        else:
+            self.close()
+
+    def write(self, batch: FrameBatch) -> None:
+        """Encode a batch; its timestamps must follow those before."""
+        for number, pts in enumerate(batch.pts):
+            frame = self._frame(batch, number)
+            frame.pts, frame.time_base = pts, batch.time_base
+            frame.pict_type = 0  # the encoder decides
+            self._encode(frame)
+            self.frames += 1
+
+    def close(self) -> None:
+        """Flush the encoder and bring the file to the disk."""
+        if self._closed:
+            return
+        self._encode(None)
+        try:
+            self._container.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except (av.error.FFmpegError, OSError) as error:
+            map_write_error(self.path, error)
+        finally:
+            self._file.close()
+        self._closed = True
+
+    def abort(self) -> None:
+        """Stop and remove the file."""
+        self._closed = True
+        try:
+            self._container.close()
+        except (av.error.FFmpegError, OSError, ValueError):
+            pass  # the file goes away in any case; what stopped us is already on its way up
+        finally:
+            self._file.close()
+            self.path.unlink(missing_ok=True)
+
+    def _encode(self, frame: VideoFrame | None) -> None:
+        try:
+            for packet in self._stream.encode(frame):
+                self.packet_pts.append(cast(int, packet.pts))
+                self._container.mux(packet)
+        except (av.error.FFmpegError, OSError) as error:
+            map_write_error(self.path, error)
+
+    def _frame(self, batch: FrameBatch, number: int) -> VideoFrame:
+        planes = [plane[number] for plane in batch.planes]
+        keeps_alpha = batch.alpha is not None and "a" in self._pixel_format[3:4]
+        if keeps_alpha and batch.alpha is not None:
+            planes.append(batch.alpha[number])
+        name = layout_name(batch.format, keeps_alpha)
+        frame = VideoFrame(batch.width, batch.height, name)
+        for index, plane in enumerate(planes):
+            _fill(frame, index, plane)
+        if name != self._pixel_format:
+            frame = self._convert(frame, batch.format)
+        frame.colorspace = self._stream.codec_context.colorspace
+        frame.color_range = self._stream.codec_context.color_range
+        return frame
+
+    def _convert(self, frame: VideoFrame, fmt: PlaneFormat) -> VideoFrame:
+        """More chroma or more depth than the source, or RGB to YUV; the matrix stays otherwise."""
+        matrix = {"bt601": 5, "bt2020": 9}.get(fmt.matrix, 1)
+        source_range = 2 if fmt.full_range else 1
+        converted = (fmt.matrix == "rgb") != self._pixel_format.startswith("gbr")
+        return self._reformatter.reformat(
+            frame,
+            format=self._pixel_format,
+            src_colorspace=matrix,
+            dst_colorspace=matrix,
+            src_color_range=source_range,
+            dst_color_range=1 if converted else source_range,
+            interpolation=ACCURATE,
+        )
+
+
+def _fill(frame: VideoFrame, index: int, samples: torch.Tensor) -> None:
+    plane = frame.planes[index]
+    array: np.ndarray[Any, Any] = samples.numpy()
+    rows = np.frombuffer(memoryview(plane), array.dtype).reshape(
+        plane.height, plane.line_size // array.dtype.itemsize
+    )
+    rows[:, : plane.width] = array
+
+
+def _muxer_options(container: str) -> dict[str, str]:
+    return {"movie_timescale": "90000"} if container in ("mp4", "mov") else {}

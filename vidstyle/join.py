@@ -1,0 +1,359 @@
+"""Segments and everything else of the source into one file. Knows nothing of pixels: packets only."""
+
+from __future__ import annotations
+
+import heapq
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import pairwise
+from math import lcm
+from pathlib import Path
+from typing import Any, cast
+
+import av
+import av.error
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import AttachmentStream, Disposition, Stream
+from av.subtitles.codeccontext import SubtitleCodecContext
+from av.video.stream import VideoStream
+
+from vidstyle.encode import map_write_error
+from vidstyle.errors import OutputError
+from vidstyle.frames import VideoInfo
+from vidstyle.options import CodecPreset
+from vidstyle.segments import Committed
+from vidstyle.source import open_source, picture_stream
+
+FORMATS = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+    ".ts": "mpegts",
+    ".m2ts": "mpegts",
+}
+_FILE_KEYS = {"major_brand", "minor_version", "compatible_brands", "encoder"}
+_STREAM_KEYS = {"encoder", "vendor_id", "duration", "bps", "number_of_frames", "number_of_bytes", "rotate"}
+# What every container knows by its own name; other keys (phones write many) need a flag in mp4.
+_PLAIN_KEYS = {
+    *("title", "artist", "album", "album_artist", "composer", "comment", "date", "genre", "copyright"),
+    *("description", "synopsis", "show", "episode_id", "network", "lyrics", "grouping", "track", "disc"),
+    *("keywords", "creation_time", "location", "location-eng", "make", "model", "timecode", "encoded_by"),
+    *("hd_video", "gapless_playback", "media_type"),
+}
+_TEXT_SUBTITLES = {"subrip", "text", "mov_text", "webvtt", "ass", "ssa"}
+
+
+@dataclass
+class Extras:
+    """What beside the picture goes into the target, and what is to be said about it."""
+
+    copied: list[tuple[int, Stream]] = field(
+        default_factory=list
+    )  # index in the source, stream of the target
+    warnings: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def target_format(target: Path, preset: CodecPreset, codec: str) -> str:
+    """FFmpeg's name of the target's container; OutputError when it cannot hold the codec."""
+    suffix = target.suffix.lower()
+    if suffix not in FORMATS:
+        raise OutputError(
+            f"{target}: no video container ends in '{suffix}'. Use one of {', '.join(FORMATS)}."
+        )
+    if suffix not in preset.suffixes:
+        raise OutputError(
+            f"{target}: {suffix} cannot hold {codec} here. Use one of {', '.join(preset.suffixes)}."
+        )
+    return FORMATS[suffix]
+
+
+def join(
+    source: Path,
+    target: Path,
+    part: Path,
+    segments: list[Committed],
+    folder: Path,
+    info: VideoInfo,
+    preset: CodecPreset,
+    codec: str,
+) -> Extras:
+    """Write part: the pictures of all segments, and every other stream of the source once, packet by packet.
+
+    Raises OutputError when anything is missing in what was written. The caller renames part to target.
+    """
+    container = target_format(target, preset, codec)
+    with open_source(source) as original:
+        extras = Extras()
+        try:
+            with av.open(str(part), "w", format=container, **_writing(container, original, info)) as out:
+                first = folder / segments[0].data
+                with av.open(str(first), options={"ignore_editlist": "1"}) as model:
+                    video = _add_video(out, model, info, preset, original, source)
+                extras = _add_extras(out, original, source, target)
+                writers = {index: _copier(original.streams[index], stream) for index, stream in extras.copied}
+                pictures = _pictures(segments, folder, info.time_base, video, target)
+                others = _others(original, writers, extras)
+                for packet in _interleaved(pictures, others):
+                    out.mux(packet)
+        except (av.error.FFmpegError, OSError) as error:
+            map_write_error(target, error)
+    _verify(part, target, segments, info, len(extras.copied))
+    return extras
+
+
+def check_target(source: Path, target: Path, preset: CodecPreset, codec: str) -> list[str]:
+    """Find out before any work whether the target can hold all the source has; return what must be said."""
+    container = target_format(target, preset, codec)
+    with open_source(source) as original, av.open(os.devnull, "w", format=container) as out:
+        extras = _add_extras(out, original, source, target)
+    return extras.warnings
+
+
+def _writing(container: str, original: InputContainer, info: VideoInfo) -> dict[str, Any]:
+    # Sound that starts before zero (AAC's priming) stays there; a shift would move every frame with it.
+    options = {"avoid_negative_ts": "disabled"} if container in ("matroska", "webm") else {}
+    if container in ("mp4", "mov"):
+        flags = "+faststart"
+        if not _PLAIN_KEYS.issuperset(key.lower() for key in original.metadata if key not in _FILE_KEYS):
+            flags += "+use_metadata_tags"
+        # Edit lists count in the movie's units: fine ones, or a late start would be off by part of a frame.
+        rates = [s.codec_context.sample_rate for s in original.streams.audio if s.codec_context is not None]
+        scale = lcm(info.time_base.denominator, *rates)
+        options = {
+            "movflags": flags,
+            "movie_timescale": str(scale if scale <= 1_000_000 else max(90_000, info.time_base.denominator)),
+        }
+    return {"container_options": options, "metadata_errors": "surrogateescape"}
+
+
+def _add_video(
+    out: OutputContainer,
+    model: InputContainer,
+    info: VideoInfo,
+    preset: CodecPreset,
+    original: InputContainer,
+    source: Path,
+) -> VideoStream:
+    out.metadata.update({k: v for k, v in original.metadata.items() if k not in _FILE_KEYS})
+    out.set_chapters(original.chapters())
+    video = out.add_stream_from_template(
+        model.streams.video[0]
+    )  # by name, an encoder would open and replace extradata
+    video.time_base = info.time_base
+    video.codec_context.time_base = info.time_base
+    video.codec_context.framerate = info.average_fps
+    if preset.tag is not None and out.format.name in ("mp4", "mov"):
+        video.codec_context.codec_tag = preset.tag
+    if info.rotation is not None:
+        video.set_display_matrix(info.rotation)
+    pictures = picture_stream(original, source)
+    _describe(pictures, video)
+    return video
+
+
+def _describe(source: Stream, stream: Stream) -> None:
+    """Language, title, role: what a template does not bring along."""
+    kept = {k: v for k, v in source.metadata.items() if k.lower().partition("-")[0] not in _STREAM_KEYS}
+    stream.metadata.update({k: v for k, v in kept.items() if not k.startswith("_STATISTICS")})
+    stream.disposition = source.disposition
+
+
+def _add_extras(out: OutputContainer, original: InputContainer, source: Path, target: Path) -> Extras:
+    extras = Extras()
+    pictures = picture_stream(original, source).index
+    for stream in original.streams:
+        if stream.index == pictures:
+            continue
+        copy = _add_extra(out, stream, target, extras)
+        if copy is not None:
+            if stream.type != "attachment":
+                _describe(stream, copy)
+                extras.copied.append((stream.index, copy))
+            extras.counts[stream.type] = extras.counts.get(stream.type, 0) + 1
+    return extras
+
+
+def _add_extra(out: OutputContainer, stream: Stream, target: Path, extras: Extras) -> Stream | None:
+    container = out.format.name
+    name = stream.codec_context.name if stream.codec_context is not None else None
+    if stream.type == "data":
+        if stream.name == "bin_data" or "timecode" in stream.metadata:
+            return None  # chapters and time code are written anew, from the chapters and the tag
+        if stream.name is None or container not in ("mp4", "mov"):
+            what = stream.name or stream.metadata.get("handler_name", "of unknown kind")
+            extras.warnings.append(
+                f"data stream {stream.index} ({what}) is left out: {target.suffix} cannot hold it"
+            )
+            return None
+        return out.add_stream_from_template(stream)
+    if isinstance(stream, AttachmentStream):
+        if container != "matroska":
+            extras.warnings.append(
+                f"attachment {stream.name!r} does not fit into {target.suffix}; .mkv would keep it"
+            )
+            return None
+        return out.add_attachment(
+            stream.name or "file", stream.mimetype or "application/octet-stream", stream.data
+        )
+    if name is None:
+        raise OutputError(
+            f"{target}: the codec of {stream.type} stream {stream.index} is unknown. Remove it first."
+        )
+    if stream.type == "video" and stream.disposition & Disposition.attached_pic and container == "matroska":
+        extension = "png" if name == "png" else "jpg"
+        picture = next(p for p in cast(InputContainer, stream.container).demux(stream) if p.size)
+        out.add_attachment(f"cover.{extension}", f"image/{extension.replace('jpg', 'jpeg')}", bytes(picture))
+        return None
+    if stream.type == "subtitle":
+        wanted = _subtitle_codec(name, container)
+        if wanted != name:
+            if wanted is None or name not in _TEXT_SUBTITLES:
+                raise OutputError(
+                    f"{target}: {target.suffix} cannot hold {name} subtitles. Choose a target ending in .mkv."
+                )
+            extras.warnings.append(f"subtitles {stream.index} are converted from {name} to {wanted}")
+            copy = out.add_stream(wanted)
+            cast(SubtitleCodecContext, copy.codec_context).subtitle_header = _subtitle_header(stream)
+            copy.codec_context.time_base = copy.time_base = Fraction(1, 1000)
+            return copy
+    try:
+        return out.add_stream_from_template(stream)
+    except ValueError as error:
+        raise OutputError(
+            f"{target}: {target.suffix} cannot hold {stream.type} in {name}. Choose a target ending in .mkv."
+        ) from error
+
+
+def _subtitle_codec(name: str, container: str) -> str | None:
+    """What subtitles of this codec become in this container; None when they cannot be there."""
+    if container in ("mp4", "mov"):
+        return "mov_text"
+    if container == "webm":
+        return "webvtt"
+    if container == "matroska":
+        return "subrip" if name == "mov_text" else name
+    return name if name.startswith("dvb") else None
+
+
+def _subtitle_header(stream: Stream) -> bytes:
+    context = cast(SubtitleCodecContext, stream.codec_context)
+    context.open(strict=False)
+    return context.subtitle_header or b""
+
+
+def _copier(source: Stream, stream: Stream) -> Callable[[Packet[Any]], Iterable[Packet[Any]]]:
+    """How a packet of the source becomes packets of the target: itself, or its text in another notation."""
+    context, other = stream.codec_context, source.codec_context
+    if not isinstance(context, SubtitleCodecContext) or context.name == other.name:
+
+        def copy(packet: Packet[Any]) -> Iterable[Packet[Any]]:
+            if packet.dts is None:
+                packet.dts = packet.pts
+            packet.stream = stream
+            return [packet]
+
+        return copy
+
+    def convert(packet: Packet[Any]) -> Iterable[Packet[Any]]:
+        for text in cast(Any, other).decode(packet):
+            written = context.encode_subtitle(text)
+            written.time_base = packet.time_base
+            written.pts = written.dts = packet.pts
+            written.duration = packet.duration
+            written.stream = stream
+            yield written
+
+    return convert
+
+
+def _pictures(
+    segments: list[Committed], folder: Path, time_base: Fraction, video: VideoStream, target: Path
+) -> Iterator[Packet[Any]]:
+    """All picture packets in order: timestamps from the sidecars, decoding times over the whole clip."""
+    coded = [pts for segment in segments for pts in segment.packet_pts]
+    shown = sorted(coded)
+    delay = max(early - pts for early, pts in zip(shown, coded, strict=True))
+    durations = {pts: after - pts for pts, after in pairwise(shown)}
+    durations[shown[-1]] = segments[-1].last_duration
+    number = 0
+    for segment in segments:
+        with av.open(str(folder / segment.data), options={"ignore_editlist": "1"}) as file:
+            packets = (packet for packet in file.demux(video=0) if packet.size)
+            count = 0
+            for pts, packet in zip(segment.packet_pts, packets, strict=False):
+                packet.time_base = time_base
+                packet.pts, packet.dts, packet.duration = pts, shown[number] - delay, durations[pts]
+                packet.stream = video
+                yield packet
+                number += 1
+                count += 1
+            if count != len(segment.packet_pts) or next(packets, None) is not None:
+                raise OutputError(
+                    f"{target}: segment {segment.number} has not its {len(segment.packet_pts)} frames. "
+                    "Run the same command again."
+                )
+
+
+def _others(
+    original: InputContainer,
+    writers: dict[int, Callable[[Packet[Any]], Iterable[Packet[Any]]]],
+    extras: Extras,
+) -> Iterator[Packet[Any]]:
+    if not writers:
+        return
+    failures = 0
+    while True:
+        try:
+            for packet in original.demux([original.streams[index] for index in writers]):
+                if packet.size:  # a packet without dts is a real one
+                    yield from writers[packet.stream_index](packet)
+            break
+        except av.error.FFmpegError as error:
+            failures += 1
+            if failures > 16:
+                break
+            reason = getattr(error, "strerror", None) or str(error)
+            extras.warnings.append(f"a damaged place in the sound or subtitles was passed over ({reason})")
+
+
+def _interleaved(one: Iterator[Packet[Any]], two: Iterator[Packet[Any]]) -> Iterator[Packet[Any]]:
+    """Merge by decoding time, so that the muxer need not hold one side while it waits for the other."""
+
+    def keyed(packets: Iterator[Packet[Any]], side: int) -> Iterator[tuple[float, int, int, Packet[Any]]]:
+        for number, packet in enumerate(packets):
+            time = packet.dts if packet.dts is not None else 0
+            yield float(time * packet.time_base), side, number, packet
+
+    for _, _, _, packet in heapq.merge(keyed(one, 0), keyed(two, 1)):
+        yield packet
+
+
+def _verify(part: Path, target: Path, segments: list[Committed], info: VideoInfo, others: int) -> None:
+    """Read the packets back: a frame lost anywhere is an error, never a shorter file."""
+    expected = sorted(pts for segment in segments for pts in segment.packet_pts)
+    try:
+        with av.open(str(part), metadata_errors="surrogateescape") as file:
+            stream = picture_stream(file, part)
+            found = sorted(p.pts for p in file.demux(stream) if p.size and p.pts is not None)
+            tick = stream.time_base or info.time_base
+    except (av.error.FFmpegError, OSError) as error:
+        raise OutputError(f"{target}: what was written cannot be read back ({error}). Run again.") from error
+    if len(found) != len(expected):
+        raise OutputError(
+            f"{target}: {len(expected)} frames were to be written, {len(found)} are there. Run again."
+        )
+    shift = (
+        0 if FORMATS[target.suffix.lower()] != "mpegts" else found[0] * tick - expected[0] * info.time_base
+    )
+    for number, (there, wanted) in enumerate(zip(found, expected, strict=True)):
+        if abs(there * tick - wanted * info.time_base - shift) > tick:
+            raise OutputError(
+                f"{target}: frame {number} would be shown at {float(there * tick):.4f} s instead of "
+                f"{float(wanted * info.time_base):.4f} s. Choose a target ending in .mkv."
+            )

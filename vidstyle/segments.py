@@ -1,0 +1,231 @@
+"""Segments: what is to be done, what is done already, and the commit in between. Knows no codec.
+
+A segment is finished when its sidecar `000012.json` stands in the work folder. The sidecar names its data by
+content hash: running a segment twice, or on two machines at once, is harmless, and what was cut short does
+not count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from vidstyle.encode import map_write_error
+from vidstyle.errors import OutputError
+from vidstyle.options import ApplyOptions
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+# Raise when the same options would give other pixels or other packets than before.
+PIXEL_PATH_VERSION = 1
+
+_WHOLE_BYTES = 64 << 20
+_SAMPLE_BYTES = 1 << 20
+_SAMPLES = 32
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Frames [start, stop) of the clip, the number-th stretch of the grid."""
+
+    number: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Committed:
+    """A finished segment. packet_pts: timestamps in the order of its packets. last: the clip ends here."""
+
+    number: int
+    start: int
+    stop: int
+    data: str
+    size_bytes: int
+    digest: str
+    packet_pts: tuple[int, ...]
+    last: bool
+    last_duration: int
+    warnings: tuple[str, ...] = ()
+
+
+def fingerprint(source: Path) -> str:
+    """A hash of the content: all of a small file, the length and 32 spread samples of a large one."""
+    digest = hashlib.blake2b(digest_size=20)
+    size = source.stat().st_size
+    digest.update(str(size).encode())
+    with source.open("rb") as file:
+        if size <= _WHOLE_BYTES:
+            while block := file.read(_SAMPLE_BYTES):
+                digest.update(block)
+        else:
+            for number in range(_SAMPLES):
+                file.seek((size - _SAMPLE_BYTES) * number // (_SAMPLES - 1))
+                digest.update(file.read(_SAMPLE_BYTES))
+    return digest.hexdigest()
+
+
+def segment_key(source: Path, style_hash: str, options: ApplyOptions, software: dict[str, str]) -> str:
+    """The name of one way to make this clip: everything that changes a byte of its segments."""
+    facts = {
+        "source": fingerprint(source),
+        "style": style_hash,
+        "options": options.pixel_facts(),
+        "pixel_path": PIXEL_PATH_VERSION,
+        "software": software,
+    }
+    text = json.dumps(facts, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.blake2b(digest_size=20)
+        while block := file.read(_SAMPLE_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+class WorkFolder:
+    """Where the finished segments of one target wait for the join: `.<target>.vidstyle` beside it."""
+
+    def __init__(self, target: Path, key: str, options: ApplyOptions) -> None:
+        self.root = (options.work_dir or target.parent) / f".{target.name}.vidstyle"
+        self.path = self.root / key
+        self.key = key
+        self.container = options.preset.container
+        self._target = target
+
+    @contextmanager
+    def claimed(self) -> Iterator[WorkFolder]:
+        """Make the folder and keep other runs for the same target out of it while the block runs."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.root / "lock").open("a")
+        except OSError as error:
+            map_write_error(self._target.parent, error)
+        try:
+            _lock(lock, self.root / "lock", self._target)
+        except OutputError:
+            lock.close()
+            raise
+        try:
+            for leftover in self.path.glob("*.part"):
+                leftover.unlink()
+            yield self
+        finally:
+            if not any(self.path.glob("*.json")) and self.path.is_dir():
+                shutil.rmtree(self.path, ignore_errors=True)
+            if self.root.is_dir() and not any(p for p in self.root.iterdir() if p.name != "lock"):
+                (self.root / "lock").unlink(missing_ok=True)
+                self.root.rmdir()
+            lock.close()
+
+    def part(self, number: int) -> Path:
+        """Where to write a segment before it is committed."""
+        return self.path / f"{number:06d}.{os.getpid()}.part"
+
+    def data_path(self, segment: Committed) -> Path:
+        return self.path / segment.data
+
+    def commit(self, part: Path, segment: Segment, **facts: Any) -> Committed:
+        """Give a whole, closed part its final name and write the sidecar that makes it count."""
+        try:
+            digest = file_digest(part)
+            data = f"{segment.number:06d}-{digest[:16]}.{self.container}"
+            size = part.stat().st_size
+            os.replace(part, self.path / data)
+            done = Committed(segment.number, segment.start, segment.stop, data, size, digest, **facts)
+            _write_durably(
+                self.path / f"{segment.number:06d}.json", json.dumps({"key": self.key, **asdict(done)})
+            )
+        except OSError as error:
+            map_write_error(self._target, error)
+        return done
+
+    def finished(self) -> dict[int, Committed]:
+        """The segments that are whole, by number; a damaged one does not count and is made again."""
+        found: dict[int, Committed] = {}
+        for sidecar in sorted(self.path.glob("*.json")):
+            segment = self._read(sidecar)
+            if segment is not None:
+                found[segment.number] = segment
+        return found
+
+    def _read(self, sidecar: Path) -> Committed | None:
+        try:
+            facts = json.loads(sidecar.read_text())
+            if facts.pop("key") != self.key:
+                return None
+            facts["packet_pts"] = tuple(facts["packet_pts"])
+            facts["warnings"] = tuple(facts["warnings"])
+            segment = Committed(**facts)
+            data = self.path / Path(segment.data).name
+            whole = (
+                len(segment.packet_pts) == segment.stop - segment.start
+                and data.stat().st_size == segment.size_bytes
+                and file_digest(data) == segment.digest
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return segment if whole else None
+
+    def remove(self) -> None:
+        """Forget everything made for this target, also under other options."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        for other in self.root.iterdir():
+            if other.is_dir():
+                shutil.rmtree(other, ignore_errors=True)
+
+
+def check_complete(segments: list[Committed], target: Path) -> None:
+    """Raise OutputError unless the segments follow each other from frame 0 to the end of the clip."""
+    expected = 0
+    for segment in segments:
+        if segment.start != expected:
+            raise OutputError(
+                f"{target}: frames {expected} to {segment.start - 1} are missing. Run the same command again."
+            )
+        expected = segment.stop
+    if not segments or not segments[-1].last:
+        raise OutputError(f"{target}: the frames from {expected} on are missing. Run the same command again.")
+
+
+def _write_durably(path: Path, text: str) -> None:
+    """Whole or not at all, also when the power fails."""
+    temporary = path.with_suffix(f".{os.getpid()}.part")
+    with temporary.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    if os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _lock(file: IO[str], path: Path, target: Path) -> None:
+    """The operating system frees the lock however the process ends."""
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(file.fileno()).st_ino != path.stat().st_ino:
+            raise BlockingIOError("the folder was taken away by a run that has just ended")
+    except OSError as error:
+        raise OutputError(
+            f"{target}: another run is writing this file. Wait for it, or choose another target."
+        ) from error

@@ -1,0 +1,198 @@
+"""What a media file is: opened safely, its streams and the facts of its pictures. Decodes nothing itself.
+
+Only local plain files of the formats listed here are opened: a playlist or a concat script could name other
+files or addresses, so none of them is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from fractions import Fraction
+from pathlib import Path
+from typing import NoReturn, cast
+
+import av
+import av.error
+from av.buffer import Buffer
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation
+from av.video.stream import VideoStream
+
+from vidstyle.errors import InputError
+from vidstyle.frames import PlaneFormat, VideoInfo
+
+_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,flv,live_flv,asf,ogg,nut,mxf,dv,"
+    "h264,hevc,av1,obu,ivf,gif,apng,yuv4mpegpipe,wtv,rm,gxf"
+)
+_REFERRING = (b"#EXTM3U", b"ffconcat", b"[playlist]", b"<?xml", b"<MPD", b"<smil", b"[Reference]")
+_MAX_PIXELS = 16384 * 16384
+# How swscale has to work where a pixel format changes: its default is off by half a level on a grey ramp.
+ACCURATE = int(
+    Interpolation.BICUBIC
+    | Interpolation.ACCURATE_RND
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.FULL_CHR_H_INP
+)
+_PLANAR = re.compile(r"^(yuv|gbr)(a?)(j?)(420|422|444)?p(\d+)?(?:le)?$")
+_MATRIX_OF_CODE = {
+    0: "rgb",
+    1: "bt709",
+    4: "bt601",
+    5: "bt601",
+    6: "bt601",
+    7: "bt709",
+    9: "bt2020",
+    10: "bt2020",
+}
+_SHIFT_OF_NAME = {"420": (1, 1), "422": (1, 0), "444": (0, 0), None: (0, 0)}
+
+
+def open_source(source: Path) -> InputContainer:
+    """Open a local media file for reading; raise InputError in words when it is none."""
+    if not source.exists():
+        raise InputError(f"{source}: there is no such file. Check the path.")
+    if not source.is_file():
+        raise InputError(f"{source}: this is no plain file. Give a video file.")
+    try:
+        with source.open("rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read ({error.strerror}). Check its permissions.") from error
+    if not head:
+        raise InputError(f"{source}: the file is empty. Give a video file.")
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_REFERRING):
+        raise InputError(
+            f"{source}: a list that points to other files is not followed. Give the video file itself."
+        )
+    try:
+        return av.open(
+            os.path.abspath(source),
+            options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
+            metadata_errors="surrogateescape",
+        )
+    except (av.error.FFmpegError, ValueError, OSError) as error:
+        _unreadable(source, error)
+
+
+def _unreadable(source: Path, error: BaseException) -> NoReturn:
+    raise InputError(
+        f"{source}: no video that can be read ({_reason(error)}). Check that it plays, or convert it."
+    ) from error
+
+
+def _reason(error: BaseException) -> str:
+    return (getattr(error, "strerror", None) or str(error).partition(":")[0] or type(error).__name__).lower()
+
+
+def picture_stream(container: InputContainer, source: Path) -> VideoStream:
+    """The first video stream that is no cover art; the one marked as default comes before others."""
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not streams:
+        raise InputError(f"{source}: there is no picture stream in this file. Give a file with video.")
+    stream = next((s for s in streams if s.disposition & Disposition.default), streams[0])
+    if stream.codec_context is None:
+        raise InputError(f"{source}: its video codec is not known here. Convert it to H.264 first.")
+    return stream
+
+
+def planar_format(name: str) -> tuple[str, PlaneFormat | None]:
+    """The planar format in which a decoded one is carried: (FFmpeg's name, layout without colour facts)."""
+    match = _PLANAR.match(name)
+    if match and (match[4] or match[1] == "gbr"):
+        depth = int(match[5] or 8)
+        matrix = "rgb" if match[1] == "gbr" else "bt709"
+        return name, PlaneFormat(depth, _SHIFT_OF_NAME[match[4]], matrix, matrix == "rgb" or bool(match[3]))
+    if re.match(r"^gray(\d+le)?$", name):
+        return name, PlaneFormat(int(name[4:-2] or 8), (1, 1), "bt709")
+    try:
+        fmt = av.VideoFormat(name, 64, 64)
+    except ValueError:
+        return name, None
+    depth = max(component.bits for component in fmt.components)
+    suffix = "" if depth <= 8 else next((f"{bits}le" for bits in (10, 12, 16) if bits >= depth), None)
+    if suffix is None or "f32" in name or "f16" in name or name.startswith(("xyz", "vdpau", "cuda")):
+        return name, None
+    alpha = "a" if len(fmt.components) == 4 and suffix in ("", "10le", "12le", "16le") else ""
+    if fmt.is_rgb or name == "pal8":
+        alpha = "a" if name == "pal8" else alpha
+        return planar_format(f"gbr{alpha}p{suffix}")
+    if len(fmt.components) < 3:
+        return planar_format(f"gray{suffix}")
+    across, down = 64 // fmt.chroma_width(64), 64 // fmt.chroma_height(64)
+    return planar_format(f"yuv{'444' if across == 1 else '420' if down > 1 else '422'}p{suffix}")
+
+
+def read_info(source: Path, container: InputContainer, stream: VideoStream, frame: VideoFrame) -> VideoInfo:
+    context = stream.codec_context
+    if frame.width * frame.height > _MAX_PIXELS:
+        raise InputError(
+            f"{source}: {frame.width}x{frame.height} is too large. Scale the clip to 16384x16384 or less."
+        )
+    name = frame.format.name
+    planar, layout = planar_format(name)
+    code = int(frame.colorspace) if int(frame.colorspace) != 2 else int(context.colorspace)
+    if layout is None or (code not in _MATRIX_OF_CODE and code not in (2, 3)):
+        what = f"pixel format {name}" if layout is None else f"colour matrix number {code}"
+        raise InputError(f"{source}: its {what} is not supported. Convert it to yuv420p or yuv422p10 first.")
+    range_code = 2 if layout.full_range else int(frame.color_range) or int(context.color_range)
+    is_rgb = layout.matrix == "rgb"
+    guessed = not is_rgb and code in (0, 2, 3)
+    matrix = (
+        "rgb"
+        if is_rgb
+        else _MATRIX_OF_CODE[code]
+        if not guessed
+        else "bt709"
+        if frame.height >= 720
+        else "bt601"
+    )
+    fmt = PlaneFormat(
+        layout.bit_depth,
+        layout.chroma_shift,
+        matrix,
+        is_rgb or layout.full_range or range_code == 2,
+        "center" if context.name in ("mjpeg", "mpeg1video") else "topleft" if matrix == "bt2020" else "left",
+    )
+    time_base = stream.time_base or Fraction(1, 90000)
+    fps = stream.average_rate or stream.guessed_rate or Fraction(25)
+    if stream.duration is not None:
+        seconds = float(stream.duration * time_base)
+    else:
+        seconds = (container.duration or 0) / 1_000_000
+    kinds = [s.type for s in container.streams]
+    return VideoInfo(
+        width=frame.width,
+        height=frame.height,
+        average_fps=Fraction(fps),
+        time_base=Fraction(time_base),
+        duration_seconds=seconds,
+        pixel_format=name,
+        format=fmt,
+        primaries=int(frame.color_primaries)
+        if int(frame.color_primaries) != 2
+        else int(context.color_primaries),
+        transfer=int(frame.color_trc) if int(frame.color_trc) != 2 else int(context.color_trc),
+        matrix_code=code,
+        range_code=range_code,
+        matrix_was_guessed=guessed,
+        rotation=_display_matrix(frame),
+        sample_aspect_ratio=Fraction(stream.sample_aspect_ratio or context.sample_aspect_ratio or 1),
+        interlaced=frame.interlaced_frame,
+        has_alpha=len(frame.planes) == 4 or "a" in planar[3:4],
+        frames_announced=stream.frames or round(seconds * fps),
+        audio_streams=kinds.count("audio"),
+        subtitle_streams=kinds.count("subtitle"),
+        other_streams=len(kinds) - kinds.count("audio") - kinds.count("subtitle") - 1,
+    )
+
+
+def _display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return None
+    return struct.unpack("<9i", bytes(cast(Buffer, data))[:36])

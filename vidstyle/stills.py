@@ -19,9 +19,8 @@ import torch
 from numpy.typing import NDArray
 
 from vidstyle.errors import InputError, OutputError
+from vidstyle.inputs import STILL_SUFFIXES
 from vidstyle.options import ApplyOptions
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 
 _EXIF, _XMP, _ICC = cv2.IMAGE_METADATA_EXIF, cv2.IMAGE_METADATA_XMP, cv2.IMAGE_METADATA_ICCP
 _TIFF_COMPRESSION_LZW = 5
@@ -56,11 +55,6 @@ class _Picture:
     warnings: tuple[str, ...]
 
 
-def is_still(path: Path) -> bool:
-    """Whether the name says that this is a still picture."""
-    return path.suffix.lower() in SUFFIXES
-
-
 def restyle_still(
     source: Path,
     style: Callable[[torch.Tensor], torch.Tensor],
@@ -75,10 +69,10 @@ def restyle_still(
     started = time.perf_counter()
     options = options or ApplyOptions()
     picture = _read(source)
-    if target.exists() and not options.overwrite:
-        raise OutputError(f"{target}: exists already. Use --overwrite to replace it or name another target.")
     if target.exists() and target.samefile(source):
-        raise OutputError(f"{target}: is the source itself. Name another target.")
+        raise OutputError(f"{target}: source and target are the same file. Choose another target.")
+    if target.exists() and not options.overwrite:
+        raise OutputError(f"{target}: it exists already. Choose another target or use --overwrite.")
     pixels = _restyled(picture.pixels, style)
     picture = _fit_for(target, replace(picture, pixels=pixels))
     _write(target, _encode(target, picture))
@@ -163,8 +157,8 @@ def _is_lossy(data: bytes) -> bool:
 def _fit_for(target: Path, picture: _Picture) -> _Picture:
     """The picture as the target's kind can hold it."""
     suffix = target.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise OutputError(f"{target}: is no name for a picture. Use one of {', '.join(SUFFIXES)}.")
+    if suffix not in STILL_SUFFIXES:
+        raise OutputError(f"{target}: is no name for a picture. Use one of {', '.join(STILL_SUFFIXES)}.")
     pixels, warnings = picture.pixels, list(picture.warnings)
     if suffix in (".jpg", ".jpeg") and pixels.ndim == 3 and pixels.shape[2] == 4:
         raise OutputError(f"{target}: JPEG holds no transparency. Name a .png, .webp or .tif.")

@@ -1,0 +1,95 @@
+"""Which files are meant and what their results are called. Knows names only and opens nothing."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from vidstyle.errors import InputError
+
+STILL_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
+VIDEO_SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts"),
+    *(".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv", ".mxf"),
+)
+
+
+def is_still(path: Path) -> bool:
+    """Whether the name says that this is a still picture."""
+    return path.suffix.lower() in STILL_SUFFIXES
+
+
+def expand(inputs: Iterable[str], style_name: str) -> list[Path]:
+    """Files named by `inputs`, in order, once each: files, folders (their clips and pictures), patterns.
+
+    Results of an earlier run in the same style are not taken out of a folder again: `in.vlogger.mp4` is left
+    out where `in.mp4` lies beside it. Raises InputError for what is not there.
+    """
+    sources: dict[str, Path] = {}
+    for text in inputs:
+        for path in _files(text, style_name):
+            sources.setdefault(os.path.realpath(path), path)
+    return list(sources.values())
+
+
+def _files(text: str, style_name: str) -> list[Path]:
+    path = Path(text)
+    if path.is_dir():
+        return _in_folder(path, style_name)
+    if path.exists() or not glob.has_magic(text):
+        return [path]  # a missing file is reported by whoever opens it
+    found = [Path(name) for name in sorted(glob.glob(text, recursive=True))]
+    files = [path for path in found if path.is_file()]
+    if not files:
+        raise InputError(f"{text}: no file matches this pattern. Check the path.")
+    return files
+
+
+def _in_folder(folder: Path, style_name: str) -> list[Path]:
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror}). Check its permissions.") from error
+    paths = [folder / name for name in names if not name.startswith(".")]
+    paths = [path for path in paths if path.suffix.lower() in (*VIDEO_SUFFIXES, *STILL_SUFFIXES)]
+    stems = {path.stem for path in paths}
+    made = f".{style_name}"
+    paths = [
+        path for path in paths if not (path.stem.endswith(made) and path.stem.removesuffix(made) in stems)
+    ]
+    if not paths:
+        raise InputError(f"{folder}: holds no videos and no pictures. Name a folder that does, or a file.")
+    return paths
+
+
+def target_of(source: Path, style_name: str, output_dir: Path | None, suffixes: Sequence[str]) -> Path:
+    """Where the result goes by default: beside the source as `in.vlogger.mp4`, or in a folder as `in.mp4`.
+
+    suffixes: what the codec can be stored in; a clip in any other container gets the first of them.
+    """
+    suffix = source.suffix
+    if not is_still(source) and suffix.lower() not in suffixes:
+        suffix = suffixes[0]
+    if output_dir is not None:
+        return output_dir / (source.stem + suffix)
+    return source.with_name(f"{source.stem}.{style_name}{suffix}")
+
+
+def check_distinct(pairs: Iterable[tuple[Path, Path]]) -> None:
+    """ValueError if two sources share a target, or if a target is another source."""
+    pairs = list(pairs)
+    sources = {os.path.realpath(source): source for source, _ in pairs}
+    taken: dict[str, Path] = {}
+    for source, target in pairs:
+        place = os.path.realpath(target)
+        if place in taken:
+            raise ValueError(
+                f"{taken[place]} and {source} would both be written to {target}: name them apart"
+            )
+        if sources.get(place, source) != source:
+            raise ValueError(
+                f"the result of {source} would replace {target}, another input: choose another folder"
+            )
+        taken[place] = source

@@ -15,8 +15,8 @@ import vidstyle
 
 HOME = Path(vidstyle.__file__).parent
 
-# From the ground up. A floor has steps where its modules build on each other; a module may import from lower steps,
-# and inside a folder from its neighbours. So there are no cycles.
+# From the ground up. A floor has steps where its modules build on each other. A module may import from lower
+# steps and inside a folder from its neighbours, so there are no cycles.
 FLOORS = {
     1: (("errors",), ("frames", "options", "inputs", "prefetch", "networks", "flow"), ("color",)),
     2: (("source",), ("decode", "encode", "style", "smooth"), ("segments",), ("join",)),

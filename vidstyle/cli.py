@@ -6,8 +6,9 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -73,7 +74,14 @@ class _Plain(click.Command):
                 formatter.write(f"  {line.strip()}\n")
 
 
-_WIDE = {"max_content_width": 100, "help_option_names": ["-h", "--help"]}
+def _dial(name: str, words: str) -> Callable[..., Any]:
+    """An option from 0 to 1, which ApplyOptions checks."""
+    words = f"{words}  [default: {_default(name):g}]"
+    return click.option(f"--{name}", type=float, metavar="0..1", default=_default(name), help=words)
+
+
+_PATH = click.Path(path_type=Path)
+_WIDE = {"max_content_width": 90, "help_option_names": ["-h", "--help"]}
 
 
 @click.group(context_settings=_WIDE)
@@ -89,54 +97,45 @@ def cli() -> None:
 )
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option(
-    "-s", "--style", "style_name", required=True, help="A style by name, or the path of a style file."
+    "-s", "--style", "style_name", metavar="NAME", required=True, help="A style, or the path of its file."
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The result of a single input.")
+@click.option("-o", "--output", metavar="FILE", type=_PATH, help="The result of a single input.")
 @click.option(
-    "-d", "--output-dir", type=click.Path(path_type=Path), help="Folder for results of the same names."
+    "-d", "--output-dir", metavar="DIR", type=_PATH, help="Folder for the results, under the same names."
 )
-@click.option(
-    "--strength",
-    type=click.FloatRange(0, 1),
-    default=_default("strength"),
-    show_default=True,
-    help="How far to go from the source (0) to the full look (1).",
-)
-@click.option(
-    "--grade",
-    type=click.FloatRange(0, 1),
-    default=_default("grade"),
-    show_default=True,
-    help="Share of the look's colour.",
-)
-@click.option(
-    "--light",
-    type=click.FloatRange(0, 1),
-    default=_default("light"),
-    show_default=True,
-    help="Share of its light: local brightness and glow.",
-)
-@click.option(
-    "--texture",
-    type=click.FloatRange(0, 1),
-    default=_default("texture"),
-    show_default=True,
-    help="Share of its strokes and lines, for drawn looks.",
-)
+@_dial("strength", "How far to go from the source to the full look.")
+@_dial("grade", "Share of the look's colour.")
+@_dial("light", "Share of its light: local brightness, glow.")
+@_dial("texture", "Share of its strokes and lines (drawn looks).")
 @click.option(
     "--codec",
     type=click.Choice(list(CODECS)),
+    metavar="NAME",
     default=_default("codec"),
-    show_default=True,
-    help="How clips are encoded.",
+    help=f"{', '.join(CODECS)}.  [default: {_default('codec')}]",
 )
 @click.option(
-    "--crf", type=int, default=_default("crf"), help="Quality, lower is better. [default: by codec]"
+    "--crf",
+    type=int,
+    metavar="N",
+    default=_default("crf"),
+    help="Quality of clips, lower is better.  [default: by codec]",
 )
 @click.option("--overwrite", is_flag=True, default=_default("overwrite"), help="Replace results that exist.")
-@click.option("--device", default=_default("device"), show_default=True, help="auto, cpu, cuda or cuda:1.")
-@click.option("--batch-size", default="auto", show_default=True, help="Frames per step, a number or auto.")
-@click.option("--progress", type=click.Choice(list(SCREENS)), help="[default: bar on a terminal, else plain]")
+@click.option(
+    "--device",
+    metavar="NAME",
+    default=_default("device"),
+    show_default=True,
+    help="auto, cpu, cuda or cuda:1.",
+)
+@click.option("--batch-size", metavar="N", default="auto", show_default=True, help="Frames in one step.")
+@click.option(
+    "--progress",
+    type=click.Choice(list(SCREENS)),
+    metavar="KIND",
+    help=f"{', '.join(SCREENS)}.  [default: bar on a terminal, else plain]",
+)
 @click.option("--dry-run", is_flag=True, help="Print what would be done and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document.")
 def apply(
@@ -161,10 +160,13 @@ def apply(
     from vidstyle.style import load_style
 
     style = load_style(style_name).with_options(options)
+    makes_folder = output_dir is not None
+
+    def look(source: Path, target: Path) -> dict[str, Any]:
+        return _plan(source, style, target, options, makes_folder)
+
     if dry_run:
-        return _each(
-            pairs, lambda source, target: _plan(source, style, target, options), _print_plan, as_json
-        )
+        return _each(pairs, look, _print_plan, as_json)
     if output_dir is not None:
         _make_folder(output_dir)
     screen = open_screen(progress, len(pairs))
@@ -173,6 +175,29 @@ def apply(
         return _restyle(source, style, target, options, screen)
 
     return _each(pairs, restyle, _print_report, as_json, screen)
+
+
+@cli.command(
+    cls=_Plain,
+    epilog="""vidstyle styles
+    vidstyle styles vlogger --json""",
+)
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def styles(name: str | None, as_json: bool) -> None:
+    """List the styles, or the facts of one, by name or by the path of its file."""
+    from vidstyle.style import list_styles, load_style
+
+    found = [asdict(facts) for facts in (list_styles() if name is None else [load_style(name).facts])]
+    if as_json:
+        click.echo(json.dumps(found if name is None else found[0], default=str))
+        return
+    if name is not None:
+        for key, value in found[0].items():
+            click.echo(f"{key}: {value}")
+        return
+    for facts in found:
+        click.echo(f"{facts['name']}  {facts['family']}  {facts.get('description', '')}".rstrip())
 
 
 def _options(batch_size: str, values: dict[str, Any]) -> ApplyOptions:
@@ -279,12 +304,18 @@ def _kept(target: Path, options: ApplyOptions) -> str:
     return f"Nothing of {target} was kept; the same command starts again."
 
 
-def _plan(source: Path, style: Style, target: Path, options: ApplyOptions) -> dict[str, Any]:
+def _plan(
+    source: Path, style: Style, target: Path, options: ApplyOptions, makes_folder: bool
+) -> dict[str, Any]:
     if is_still(source):
         return {"source": str(source), "target": str(target), "kind": "still", "warnings": ()}
     from vidstyle.pipeline import plan
 
-    return plan(source, style, target, options).to_dict() | {"kind": "clip"}
+    if target.parent.exists() or not makes_folder:
+        return plan(source, style, target, options).to_dict() | {"kind": "clip"}
+    with TemporaryDirectory() as stand_in:  # the run would make the folder; a plan makes nothing
+        made = plan(source, style, Path(stand_in) / target.name, options)
+    return made.to_dict() | {"kind": "clip", "target": str(target)}
 
 
 def _print_plan(plan: dict[str, Any]) -> None:

@@ -202,6 +202,9 @@ class Decoder:
             self._too_much_damage()
         if self.damage.count:
             self.warnings.append(self.damage.describe())
+        if self._clock.untimed:
+            rate = float(1 / (self._clock.step * self._clock.time_base))
+            self.warnings.append(f"the source has no timestamps; its {rate:.3f} frames per second are taken")
         if self._clock.repaired:
             self.warnings.append(
                 f"{self._clock.repaired} timestamps were missing or repeated and were filled in"
@@ -254,6 +257,7 @@ class _Clock:
         self.last: int | None = None
         self.last_step = self.step
         self.repaired = 0
+        self.untimed = False
 
     def packet(self, packet: av.Packet[VideoStream]) -> None:
         if self._heap is not None:
@@ -277,7 +281,9 @@ class _Clock:
                     f"timestamps jump back from {float(self.last * self.time_base):.2f} s to "
                     f"{float(pts * self.time_base):.2f} s. Cut the file there, or remux it first."
                 )
-            self.repaired += self.last is not None
+            if self.last is None:
+                self.untimed = True
+            self.repaired += not self.untimed
             pts = 0 if self.last is None else self.last + self.step
         self.last_step = frame.duration or (self.step if self.last is None else pts - self.last)
         self.last = pts

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import av
 import av.error
+from av.codec.codec import UnknownCodecError
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Disposition, Stream
@@ -44,6 +45,11 @@ _PLAIN_KEYS = {
     *("description", "synopsis", "show", "episode_id", "network", "lyrics", "grouping", "track", "disc"),
     *("keywords", "creation_time", "location", "location-eng", "make", "model", "timecode", "encoded_by"),
     *("hd_video", "gapless_playback", "media_type"),
+}
+# QuickTime knows some languages by their other ISO 639-2 code only.
+_MOV_LANGUAGES = {
+    **{"deu": "ger", "nld": "dut", "swe": "sve", "ell": "gre", "isl": "ice", "zho": "chi", "fre": "fra"},
+    **{"sqi": "alb", "mkd": "mac", "hye": "arm", "kat": "geo", "mya": "bur", "msa": "may", "cze": "ces"},
 }
 _TEXT_SUBTITLES = {"subrip", "text", "mov_text", "webvtt", "ass", "ssa"}
 
@@ -142,25 +148,33 @@ def _add_video(
 ) -> VideoStream:
     out.metadata.update({k: v for k, v in original.metadata.items() if k not in _FILE_KEYS})
     out.set_chapters(original.chapters())
-    video = out.add_stream_from_template(
-        model.streams.video[0]
-    )  # by name, an encoder would open and replace extradata
-    video.time_base = info.time_base
-    video.codec_context.time_base = info.time_base
-    video.codec_context.framerate = info.average_fps
+    # By the codec's name an encoder would open at the first packet and put its own headers here.
+    try:
+        video = out.add_stream_from_template(model.streams.video[0], opaque=False)
+        video.time_base = video.codec_context.time_base = info.time_base
+        video.codec_context.framerate = info.average_fps
+    except (
+        UnknownCodecError
+    ):  # AV1 is read by a decoder whose name is no encoder's; its time base comes along
+        video = out.add_stream_from_template(model.streams.video[0], opaque=True)
     if preset.tag is not None and out.format.name in ("mp4", "mov"):
         video.codec_context.codec_tag = preset.tag
     if info.rotation is not None:
         video.set_display_matrix(info.rotation)
     pictures = picture_stream(original, source)
-    _describe(pictures, video)
+    _describe(pictures, video, out.format.name)
     return video
 
 
-def _describe(source: Stream, stream: Stream) -> None:
+def _describe(source: Stream, stream: Stream, container: str) -> None:
     """Language, title, role: what a template does not bring along."""
     kept = {k: v for k, v in source.metadata.items() if k.lower().partition("-")[0] not in _STREAM_KEYS}
-    stream.metadata.update({k: v for k, v in kept.items() if not k.startswith("_STATISTICS")})
+    kept = {k: v for k, v in kept.items() if not k.startswith("_STATISTICS")}
+    if "name" in kept:  # what mp4 and mov read back as name they write from title
+        kept.setdefault("title", kept.pop("name"))
+    if container == "mov" and kept.get("language") in _MOV_LANGUAGES:
+        kept["language"] = _MOV_LANGUAGES[kept["language"]]
+    stream.metadata.update(kept)
     stream.disposition = source.disposition
 
 
@@ -173,7 +187,7 @@ def _add_extras(out: OutputContainer, original: InputContainer, source: Path, ta
         copy = _add_extra(out, stream, target, extras)
         if copy is not None:
             if stream.type != "attachment":
-                _describe(stream, copy)
+                _describe(stream, copy, out.format.name)
                 extras.copied.append((stream.index, copy))
             extras.counts[stream.type] = extras.counts.get(stream.type, 0) + 1
     return extras
@@ -182,6 +196,7 @@ def _add_extras(out: OutputContainer, original: InputContainer, source: Path, ta
 def _add_extra(out: OutputContainer, stream: Stream, target: Path, extras: Extras) -> Stream | None:
     container = out.format.name
     name = stream.codec_context.name if stream.codec_context is not None else None
+    name = "subrip" if name == "srt" else name
     if stream.type == "data":
         if stream.name == "bin_data" or "timecode" in stream.metadata:
             return None  # chapters and time code are written anew, from the chapters and the tag
@@ -223,7 +238,7 @@ def _add_extra(out: OutputContainer, stream: Stream, target: Path, extras: Extra
             copy.codec_context.time_base = copy.time_base = Fraction(1, 1000)
             return copy
     try:
-        return out.add_stream_from_template(stream)
+        return out.add_stream_from_template(stream, opaque=True)
     except ValueError as error:
         raise OutputError(
             f"{target}: {target.suffix} cannot hold {stream.type} in {name}. Choose a target ending in .mkv."
@@ -261,7 +276,8 @@ def _copier(source: Stream, stream: Stream) -> Callable[[Packet[Any]], Iterable[
         return copy
 
     def convert(packet: Packet[Any]) -> Iterable[Packet[Any]]:
-        for text in cast(Any, other).decode(packet):
+        text = cast(SubtitleCodecContext, other).decode2(packet)
+        if text is not None:
             written = context.encode_subtitle(text)
             written.time_base = packet.time_base
             written.pts = written.dts = packet.pts

@@ -62,7 +62,7 @@ CODECS: dict[str, CodecPreset] = {
     "ffv1": CodecPreset(
         "ffv1",
         None,
-        {"level": "3", "slices": "4", "slicecrc": "1"},
+        {"level": "3", "slicecrc": "1"},
         (
             *_YUV8,
             *_YUV10,

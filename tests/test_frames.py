@@ -1,0 +1,83 @@
+"""Batches check themselves, and can be cut and padded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+import torch
+
+from vidstyle.frames import FrameBatch, PlaneFormat
+
+
+def batch(count: int = 3, height: int = 5, width: int = 7, fmt: PlaneFormat | None = None) -> FrameBatch:
+    fmt = fmt or PlaneFormat()
+    sizes = [(height, width), fmt.chroma_size(height, width), fmt.chroma_size(height, width)]
+    planes = tuple(
+        torch.randint(0, 255, (count, *size), dtype=torch.int32).to(fmt.dtype)
+        for size in sizes[: fmt.plane_count]
+    )
+    return FrameBatch(planes, tuple(range(count)), Fraction(1, 25), fmt)
+
+
+def test_odd_pictures_have_a_whole_chroma_sample_at_the_border():
+    assert PlaneFormat().chroma_size(5, 7) == (3, 4)
+    assert PlaneFormat(chroma_shift=(1, 0)).chroma_size(5, 7) == (5, 4)
+
+
+@pytest.mark.parametrize(
+    "fmt",
+    [PlaneFormat(), PlaneFormat(10), PlaneFormat(8, (0, 0), "rgb", True), PlaneFormat(8, (0, 0), "gray")],
+)
+def test_a_batch_of_each_kind_is_accepted(fmt: PlaneFormat):
+    made = batch(fmt=fmt)
+    assert (len(made), made.height, made.width) == (3, 5, 7)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"planes": ()},
+        {"pts": (1, 2)},
+        {"time_base": Fraction(0)},
+        {"format": PlaneFormat(10)},
+        {"format": PlaneFormat(chroma_shift=(0, 0))},
+        {"format": PlaneFormat(chroma_shift=(0, 0), matrix="gray")},
+        {"alpha": torch.zeros(3, 5, 6, dtype=torch.uint8)},
+    ],
+)
+def test_a_batch_that_contradicts_itself_is_refused(change: dict):
+    with pytest.raises(ValueError, match=r"must|need"):
+        replace(batch(), **change)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"bit_depth": 7},
+        {"matrix": "bt470"},
+        {"matrix": "rgb"},
+        {"chroma_location": "right"},
+        {"chroma_shift": (3, 0)},
+    ],
+)
+def test_an_impossible_format_is_refused(arguments: dict):
+    with pytest.raises(ValueError, match="must"):
+        PlaneFormat(**arguments)
+
+
+def test_padding_repeats_the_last_frame_and_part_takes_it_off_again():
+    short = batch(3)
+    padded = short.padded(8)
+    assert len(padded) == 8
+    assert all(torch.equal(plane[i], plane[2]) for plane in padded.planes for i in range(3, 8))
+    back = padded.part(0, 3)
+    assert back.pts == short.pts
+    assert all(torch.equal(a, b) for a, b in zip(back.planes, short.planes, strict=True))
+    assert short.padded(3) is short
+
+
+def test_a_part_knows_its_place_in_the_clip():
+    part = replace(batch(3), index=40).part(1, 3)
+    assert (part.index, part.pts) == (41, (1, 2))

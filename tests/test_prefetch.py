@@ -1,0 +1,65 @@
+"""Running ahead on a thread: order, bounds, errors and a clean end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from vidstyle.prefetch import prefetch
+
+
+def test_items_come_in_order():
+    assert list(prefetch(range(100), depth=3)) == list(range(100))
+
+
+def test_it_runs_ahead_by_no_more_than_depth():
+    made = 0
+
+    def source() -> Iterator[int]:
+        nonlocal made
+        for number in range(50):
+            made += 1
+            yield number
+
+    items = prefetch(source(), depth=2)
+    next(items)
+    time.sleep(0.2)
+    assert made <= 4  # one taken, two waiting, one in the hand of the thread
+    items.close()
+
+
+def test_an_error_comes_at_its_place():
+    def source() -> Iterator[int]:
+        yield 1
+        yield 2
+        raise KeyError("three")
+
+    items = prefetch(source())
+    assert [next(items), next(items)] == [1, 2]
+    with pytest.raises(KeyError, match="three"):
+        next(items)
+
+
+def test_closing_stops_the_thread_and_closes_the_source_there():
+    closed_on: list[str] = []
+
+    def source() -> Iterator[int]:
+        try:
+            while True:
+                yield 0
+        finally:
+            closed_on.append(threading.current_thread().name)
+
+    items = prefetch(source(), name="endless")
+    next(items)
+    items.close()
+    assert closed_on == ["vidstyle-endless"]
+    assert "vidstyle-endless" not in [t.name for t in threading.enumerate()]
+
+
+def test_a_depth_below_one_is_refused():
+    with pytest.raises(ValueError, match="depth"):
+        next(prefetch([1], depth=0))

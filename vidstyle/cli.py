@@ -265,7 +265,7 @@ def _each(
             continue
         done.append(report)
         for warning in report["warnings"]:
-            click.echo(f"Warning: {warning}", err=True)
+            click.echo(f"Warning: {source}: {warning}", err=True)
         if not as_json:
             show(report)
     if as_json:

@@ -163,7 +163,7 @@ def _fit_for(target: Path, picture: _Picture) -> _Picture:
     if suffix in (".jpg", ".jpeg") and pixels.ndim == 3 and pixels.shape[2] == 4:
         raise OutputError(f"{target}: JPEG holds no transparency. Name a .png, .webp or .tif.")
     if suffix in (".jpg", ".jpeg", ".webp") and pixels.dtype == np.uint16:
-        warnings.append(f"{target}: {suffix[1:]} holds 8 bits; the picture had 16")
+        warnings.append(f"{suffix[1:]} holds 8 bits a channel; the picture had 16")
         pixels = ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
     if suffix in (".tif", ".tiff") and picture.metadata:
         # cv2 writes no metadata into TIFF: profile and XMP travel as tags, and EXIF has no simple place.
@@ -233,7 +233,7 @@ def _checked_tiff(source: Path, data: bytes, warnings: list[str]) -> dict[int, t
         kind = "CMYK" if photometric == 5 else "grey with transparency"
         raise InputError(f"{source}: is {kind}. Save it as RGB or RGBA.")
     if following:
-        warnings.append(f"{source}: holds more than one page; only the first is restyled")
+        warnings.append("holds more than one page; only the first is restyled")
     kept = {n: tags[n] for n in _TIFF_TAGS if n in tags and tags[n][0] in _TIFF_BYTES}
     if kept.get(34675, (7, b" " * 16 + b"RGB "))[1][16:20] != b"RGB ":
         del kept[34675]

@@ -48,7 +48,7 @@ NEAR_LOSSLESS = replace(QUICK, crf=1)
     ["plain.mp4", "vfr.mp4", "bframes.mp4", "late.mp4", "ntsc.mp4", "vfr.mkv", "bframes.ts", "sound.mp4"],
 )
 def test_times(tmp_path: Path, clip: Callable[..., Path], name: str, suffix: str):
-    """Frame count and every timestamp out equal in, also with variable frame rate, B-frames and late starts."""
+    """Frame count and every timestamp out equal in, also with variable rate, B-frames and late starts."""
     target = tmp_path / f"out{suffix}"
     apply(clip(name), Identity(), target, QUICK)
     expected, found = frame_times(clip(name)), frame_times(target)

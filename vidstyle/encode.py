@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, cast
@@ -116,8 +117,11 @@ class Encoder:
     After `close`, `packet_pts` holds the timestamp of every packet in the order of the file.
     """
 
-    def __init__(self, path: Path, info: VideoInfo, options: ApplyOptions) -> None:
+    def __init__(
+        self, path: Path, info: VideoInfo, options: ApplyOptions, target: Path | None = None
+    ) -> None:
         self.path = path
+        self._target = target or path  # what messages speak of
         self.frames = 0
         self.packet_pts: list[int] = []
         self._info = info
@@ -128,7 +132,7 @@ class Encoder:
         try:
             self._file = path.open("wb")
         except OSError as error:
-            map_write_error(path, error)
+            map_write_error(self._target, error)
         try:
             self._container = av.open(
                 self._file, "w", format=preset.container, options=_muxer_options(preset.container)
@@ -200,22 +204,20 @@ class Encoder:
             self._container.close()
             self._file.flush()
             os.fsync(self._file.fileno())
-        except (av.error.FFmpegError, OSError) as error:
-            map_write_error(self.path, error)
-        finally:
             self._file.close()
+        except (av.error.FFmpegError, OSError) as error:
+            map_write_error(self._target, error)
         self._closed = True
 
     def abort(self) -> None:
         """Stop and remove the file."""
         self._closed = True
-        try:
+        # The file goes away in any case, and what stopped us is already on its way up.
+        with suppress(av.error.FFmpegError, OSError, ValueError):
             self._container.close()
-        except (av.error.FFmpegError, OSError, ValueError):
-            pass  # the file goes away in any case; what stopped us is already on its way up
-        finally:
+        with suppress(OSError):
             self._file.close()
-            self.path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
 
     def _encode(self, frame: VideoFrame | None) -> None:
         try:
@@ -223,7 +225,7 @@ class Encoder:
                 self.packet_pts.append(cast(int, packet.pts))
                 self._container.mux(packet)
         except (av.error.FFmpegError, OSError) as error:
-            map_write_error(self.path, error)
+            map_write_error(self._target, error)
 
     def _frame(self, batch: FrameBatch, number: int) -> VideoFrame:
         planes = [plane[number] for plane in batch.planes]

@@ -33,7 +33,7 @@ _ISO = (".mp4", ".m4v", ".mov", ".mkv")
 
 CODECS: dict[str, CodecPreset] = {
     "h264": CodecPreset(
-        "libx264", 18, {}, (*_YUV8, "gray"), "mp4", (*_ISO, ".ts", ".m2ts", ".avi", ".flv"), speed="veryfast"
+        "libx264", 18, {}, (*_YUV8, "gray"), "mp4", (*_ISO, ".ts", ".m2ts", ".avi", ".flv"), speed="faster"
     ),
     "hevc": CodecPreset(
         "libx265",

@@ -210,7 +210,7 @@ class _SegmentWriter:
         self.number = number
         self._work = work
         self._start = number * options.segment_frames
-        self.encoder = Encoder(work.part(number), info, options)
+        self.encoder = Encoder(work.part(number), info, options, target=work.target)
 
     def write(self, batch: FrameBatch) -> None:
         if batch.index != self._start + self.encoder.frames:

@@ -104,7 +104,7 @@ class WorkFolder:
         self.path = self.root / key
         self.key = key
         self.container = options.preset.container
-        self._target = target
+        self.target = target
 
     @contextmanager
     def claimed(self) -> Iterator[WorkFolder]:
@@ -113,9 +113,9 @@ class WorkFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = (self.root / "lock").open("a")
         except OSError as error:
-            map_write_error(self._target.parent, error)
+            map_write_error(self.target.parent, error)
         try:
-            _lock(lock, self.root / "lock", self._target)
+            _lock(lock, self.root / "lock", self.target)
         except OutputError:
             lock.close()
             raise
@@ -150,7 +150,7 @@ class WorkFolder:
                 self.path / f"{segment.number:06d}.json", json.dumps({"key": self.key, **asdict(done)})
             )
         except OSError as error:
-            map_write_error(self._target, error)
+            map_write_error(self.target, error)
         return done
 
     def finished(self) -> dict[int, Committed]:

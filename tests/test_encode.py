@@ -1,0 +1,154 @@
+"""One segment's encoder: what it keeps, what it refuses, and how it goes away."""
+
+from __future__ import annotations
+
+import errno
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import pytest
+
+from vidstyle.decode import Decoder
+from vidstyle.encode import Encoder, choose_pixel_format, encoder_settings, layout_name
+from vidstyle.errors import OutputError
+from vidstyle.frames import PlaneFormat
+from vidstyle.options import CODECS, ApplyOptions
+
+QUICK = ApplyOptions(speed="ultrafast")
+
+
+def encode(source: Path, target: Path, options: ApplyOptions = QUICK) -> Encoder:
+    with Decoder(source) as decoder, Encoder(target, decoder.info, options) as encoder:
+        for batch in decoder.batches(8):
+            encoder.write(batch)
+    return encoder
+
+
+def test_packets_carry_every_timestamp_once(tmp_path: Path, clip: Callable[..., Path]):
+    encoder = encode(clip("vfr.mp4"), tmp_path / "a.mp4", ApplyOptions(speed="medium"))
+    with Decoder(clip("vfr.mp4")) as decoder:
+        expected = [pts for batch in decoder.batches(8) for pts in batch.pts]
+    assert sorted(encoder.packet_pts) == expected
+    assert encoder.packet_pts != expected, "no B-frames: this test shows nothing"
+
+
+def test_the_same_frames_give_the_same_bytes(tmp_path: Path, clip: Callable[..., Path]):
+    for codec in ("h264", "hevc", "av1", "prores", "ffv1"):
+        options = ApplyOptions(codec=codec)
+        encode(clip("plain.mp4"), tmp_path / "a", options)
+        encode(clip("plain.mp4"), tmp_path / "b", options)
+        packets = []
+        for name in "ab":
+            with av.open(str(tmp_path / name)) as file:
+                packets.append([bytes(p) for p in file.demux(video=0)])
+        assert packets[0] == packets[1], codec
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "expected"),
+    [
+        ("plain.mp4", "h264", "yuv420p"),
+        ("chroma_422.mp4", "h264", "yuv422p"),
+        ("chroma_444.mp4", "h264", "yuv444p"),
+        ("odd.mkv", "h264", "yuv444p"),
+        ("odd.mkv", "ffv1", "yuv420p"),
+        ("rgb.mkv", "h264", "yuv444p"),
+        ("grey.mkv", "h264", "yuv420p"),
+        ("plain.mp4", "prores", "yuv422p10le"),
+        ("ten_bit.mp4", "hevc", "yuv420p10le"),
+        ("ten_bit.mp4", "av1", "yuv420p10le"),
+        ("ten_bit.mp4", "prores", "yuv422p10le"),
+        ("ten_bit.mp4", "ffv1", "yuv420p10le"),
+        ("chroma_422.mp4", "av1", "yuv420p"),
+    ],
+)
+def test_the_nearest_format_that_loses_nothing_is_chosen(
+    clip: Callable[..., Path], name: str, codec: str, expected: str
+):
+    with Decoder(clip(name)) as decoder:
+        found, lost = choose_pixel_format(decoder.info, ApplyOptions(codec=codec))
+    assert found == expected
+    assert bool(lost) == ((name == "odd.mkv" and codec == "h264") or (codec == "av1" and "422" in name))
+
+
+def test_every_codec_names_known_formats():
+    for name, preset in CODECS.items():
+        av.codec.Codec(preset.encoder, "w")
+        for pixel_format in preset.pixel_formats:
+            assert av.VideoFormat(pixel_format, 64, 64).name == pixel_format, name
+
+
+@pytest.mark.parametrize("fmt", [PlaneFormat(), PlaneFormat(10, (1, 0)), PlaneFormat(8, (0, 0), "rgb", True)])
+def test_layouts_have_ffmpeg_names(fmt: PlaneFormat):
+    assert av.VideoFormat(layout_name(fmt), 64, 64).name in ("yuv420p", "yuv422p10le", "gbrp")
+
+
+def test_a_misspelled_encoder_option_is_refused(tmp_path: Path, clip: Callable[..., Path]):
+    with pytest.raises(OutputError, match="tunee"):
+        encode(clip("plain.mp4"), tmp_path / "a.mp4", ApplyOptions(encoder_options={"tunee": "film"}))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_preset_is_refused(tmp_path: Path, clip: Callable[..., Path]):
+    with pytest.raises(OutputError, match="refuses these settings"):
+        encode(clip("plain.mp4"), tmp_path / "a.mp4", ApplyOptions(speed="warp"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_threads_and_quality_are_pinned():
+    assert encoder_settings(ApplyOptions())["crf"] == str(CODECS["h264"].crf)
+    assert encoder_settings(ApplyOptions(crf=3))["crf"] == "3"
+    assert "pools=4:frame-threads=2" in encoder_settings(ApplyOptions(codec="hevc"))["x265-params"]
+    assert "crf" not in encoder_settings(ApplyOptions(codec="prores"))
+
+
+def test_threads_are_frame_threads(tmp_path: Path, clip: Callable[..., Path]):
+    encode(clip("plain.mp4"), tmp_path / "a.mp4")
+    assert b"threads=4" in (tmp_path / "a.mp4").read_bytes()
+    assert b"sliced_threads=0" in (tmp_path / "a.mp4").read_bytes()
+
+
+def test_left_by_an_error_it_removes_its_file(tmp_path: Path, clip: Callable[..., Path]):
+    def fail(decoder: Decoder) -> None:
+        with Encoder(tmp_path / "a.mp4", decoder.info, QUICK) as encoder:
+            encoder.write(next(decoder.batches(8)))
+            raise KeyError
+
+    with Decoder(clip("plain.mp4")) as decoder, pytest.raises(KeyError):
+        fail(decoder)
+    assert not list(tmp_path.iterdir())
+
+
+class FullDisk(io.BufferedWriter):
+    """Holds so many bytes, then there is no space."""
+
+    def __init__(self, path: Path, room_bytes: int) -> None:
+        super().__init__(io.FileIO(path, "wb"))
+        self._room = room_bytes
+
+    def write(self, data) -> int:  # type: ignore[no-untyped-def,override]
+        self._room -= len(data)
+        if self._room < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(data)
+
+
+@pytest.mark.parametrize("room", [0, 1000, 6000])
+def test_a_full_disk_is_told_in_words(
+    tmp_path: Path, clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, room: int
+):
+    source = clip("plain.mp4")
+    monkeypatch.setattr(
+        Path, "open", lambda path, mode="r": FullDisk(path, room) if mode == "wb" else open(path, mode)
+    )
+    with pytest.raises(OutputError, match="the disk is full"):
+        encode(source, tmp_path / "a.mp4", replace(QUICK, crf=0))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path, clip: Callable[..., Path]):
+    with pytest.raises(OutputError, match="cannot be written"):
+        encode(clip("plain.mp4"), tmp_path / "none" / "a.mp4")

@@ -1,0 +1,148 @@
+"""Keys, commits, locks and what counts as finished."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from vidstyle import segments
+from vidstyle.errors import OutputError
+from vidstyle.options import ApplyOptions
+from vidstyle.segments import (
+    Committed,
+    Segment,
+    WorkFolder,
+    check_complete,
+    fingerprint,
+    segment_key,
+)
+
+OPTIONS = ApplyOptions()
+
+
+def committed(work: WorkFolder, number: int = 0, frames: int = 3, last: bool = False) -> Committed:
+    part = work.part(number)
+    part.write_bytes(b"picture data %d" % number)
+    segment = Segment(number, number * 3, number * 3 + frames)
+    return work.commit(part, segment, packet_pts=tuple(range(frames)), last=last, last_duration=1)
+
+
+def work_folder(tmp_path: Path, key: str = "abc") -> WorkFolder:
+    return WorkFolder(tmp_path / "out.mp4", key, OPTIONS)
+
+
+def test_a_commit_is_found_again(tmp_path: Path):
+    with work_folder(tmp_path).claimed() as work:
+        done = committed(work, 0), committed(work, 1, last=True)
+        assert work.finished() == {0: done[0], 1: done[1]}
+        assert not list(work.path.glob("*.part"))
+
+
+@pytest.mark.parametrize(
+    "harm", ["flip", "cut", "away", "sidecar", "half_sidecar", "other_key", "fewer_frames"]
+)
+def test_what_is_damaged_does_not_count(tmp_path: Path, harm: str):
+    with work_folder(tmp_path).claimed() as work:
+        kept, hurt = committed(work, 0), committed(work, 1)
+        data, sidecar = work.data_path(hurt), work.path / "000001.json"
+        if harm == "flip":
+            data.write_bytes(data.read_bytes().replace(b"p", b"q"))
+        elif harm == "cut":
+            data.write_bytes(data.read_bytes()[:-3])
+        elif harm == "away":
+            data.unlink()
+        elif harm == "sidecar":
+            sidecar.unlink()
+        elif harm == "half_sidecar":
+            sidecar.write_text(sidecar.read_text()[:40])
+        else:
+            change = {"key": "other"} if harm == "other_key" else {"packet_pts": [0, 1]}
+            sidecar.write_text(json.dumps(json.loads(sidecar.read_text()) | change))
+        assert work.finished() == {0: kept}
+
+
+def test_committing_twice_is_harmless(tmp_path: Path):
+    with work_folder(tmp_path).claimed() as work:
+        assert committed(work) == committed(work)
+        assert len(work.finished()) == 1
+
+
+def test_a_second_run_for_the_same_target_is_refused(tmp_path: Path):
+    with work_folder(tmp_path).claimed() as work:
+        committed(work)
+        with pytest.raises(OutputError, match="another run"), work_folder(tmp_path).claimed():
+            pass
+        assert len(work.finished()) == 1
+
+
+def test_leftovers_of_a_killed_run_are_swept(tmp_path: Path):
+    work = work_folder(tmp_path)
+    work.path.mkdir(parents=True)
+    (work.path / "000000.123.part").write_bytes(b"half")
+    with work.claimed():
+        assert not list(work.path.glob("*.part"))
+
+
+def test_an_empty_folder_goes_away_and_a_filled_one_stays(tmp_path: Path):
+    with work_folder(tmp_path).claimed():
+        pass
+    assert not list(tmp_path.iterdir())
+    with work_folder(tmp_path).claimed() as work:
+        committed(work)
+    assert work.finished()
+    with work_folder(tmp_path).claimed() as work:
+        work.remove()
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_key_changes_with_all_that_changes_pixels(tmp_path: Path):
+    source = tmp_path / "a.mp4"
+    source.write_bytes(b"one")
+    software = {"av": "18"}
+
+    def key(options: ApplyOptions = OPTIONS, style: str = "s", software: dict[str, str] = software) -> str:
+        return segment_key(source, style, options, software)
+
+    first = key()
+    changes = [
+        {"crf": 3},
+        {"strength": 0.5},
+        {"codec": "hevc"},
+        {"segment_frames": 10},
+        {"encoder_threads": 2},
+    ]
+    assert len({first, *(key(replace(OPTIONS, **change)) for change in changes)}) == 1 + len(changes)
+    same = [{"overwrite": True}, {"device": "cpu"}, {"batch_size": 3}, {"work_dir": tmp_path}]
+    assert {key(replace(OPTIONS, **change)) for change in same} == {first}
+    assert len({first, key(style="t"), key(software={"av": "19"})}) == 3
+    source.write_bytes(b"two")
+    assert key() != first
+
+
+def test_a_large_file_is_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(segments, "_WHOLE_BYTES", 1000)
+    monkeypatch.setattr(segments, "_SAMPLE_BYTES", 16)
+    path = tmp_path / "a"
+    seen = set()
+    for at in (None, 0, 4999, 2500):
+        data = bytearray(5000)
+        if at is not None:
+            data[at] = 1
+        path.write_bytes(data)
+        seen.add(fingerprint(path))
+    assert len(seen) >= 3  # the ends count; the middle may fall between two samples
+
+
+def at(start: int, stop: int, last: bool = False) -> Committed:
+    return Committed(start // 3, start, stop, "", 0, "", (), last, 0)
+
+
+def test_only_an_unbroken_row_to_the_end_is_complete():
+    target = Path("out.mp4")
+    check_complete([at(0, 3), at(3, 6), at(6, 8, last=True)], target)
+    for broken in ([], [at(3, 6, True)], [at(0, 3), at(6, 8, True)], [at(0, 3), at(3, 6)]):
+        with pytest.raises(OutputError, match="missing"):
+            check_complete(broken, target)

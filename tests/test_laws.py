@@ -36,7 +36,7 @@ from vidstyle.frames import FrameBatch
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline import apply
 
-QUICK = ApplyOptions(segment_frames=12, speed="ultrafast", batch_size=4)
+QUICK = ApplyOptions(segment_frames=12, batch_size=4)
 NEAR_LOSSLESS = replace(QUICK, crf=1)
 
 # Law 1
@@ -180,7 +180,7 @@ def test_odd_size(tmp_path: Path, clip: Callable[..., Path]):
     """Odd widths and heights come out as they went in."""
     for codec, suffix in (("h264", ".mp4"), ("hevc", ".mp4"), ("ffv1", ".mkv")):
         target = tmp_path / f"{codec}{suffix}"
-        apply(clip("odd.mkv"), Identity(), target, replace(QUICK, codec=codec, speed=None))
+        apply(clip("odd.mkv"), Identity(), target, replace(QUICK, codec=codec))
         assert luma(target).shape == (30, 47, 63)
 
 
@@ -223,7 +223,7 @@ def test_untagged_stays_untagged(tmp_path: Path, clip: Callable[..., Path]):
 def test_ten_bit(tmp_path: Path, clip: Callable[..., Path], codec: str, suffix: str):
     """10 bit stays 10 bit."""
     target = tmp_path / f"out{suffix}"
-    apply(clip("ten_bit.mp4"), Identity(), target, replace(QUICK, codec=codec, speed=None))
+    apply(clip("ten_bit.mp4"), Identity(), target, replace(QUICK, codec=codec))
     with av.open(str(target)) as file:
         assert "10le" in next(file.decode(video=0)).format.name
     assert np.abs(luma(target).astype(int) - luma(clip("ten_bit.mp4"))).mean() < 8
@@ -323,7 +323,7 @@ def test_segmentation_leaves_the_pictures_alone(tmp_path: Path, clip: Callable[.
 def test_lossless_segments_are_the_whole(tmp_path: Path, clip: Callable[..., Path]):
     """Without codec loss, many segments hold exactly the frames of the source."""
     source, target = clip("bframes.mp4"), tmp_path / "out.mkv"
-    apply(source, Identity(), target, replace(QUICK, codec="ffv1", speed=None, segment_frames=7))
+    apply(source, Identity(), target, replace(QUICK, codec="ffv1", segment_frames=7))
     assert np.array_equal(luma(target), luma(source))
 
 
@@ -337,7 +337,7 @@ class Slow(Brighter):
     def restyle(self, batch):
         time.sleep(0.02)
         return super().restyle(batch)
-apply({source!r}, Slow(), {target!r}, ApplyOptions(segment_frames=12, speed="ultrafast", batch_size=4))
+apply({source!r}, Slow(), {target!r}, ApplyOptions(segment_frames=12, batch_size=4))
 """
 
 

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from vidstyle.encode import map_write_error
+from vidstyle.encode import encoder_settings, map_write_error
 from vidstyle.errors import OutputError
 from vidstyle.options import ApplyOptions
 
@@ -81,6 +81,7 @@ def segment_key(source: Path, style_hash: str, options: ApplyOptions, software: 
         "source": fingerprint(source),
         "style": style_hash,
         "options": options.pixel_facts(),
+        "encoder": encoder_settings(options),
         "pixel_path": PIXEL_PATH_VERSION,
         "software": software,
     }

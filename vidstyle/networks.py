@@ -1,0 +1,387 @@
+"""The generator that thinks small and paints large, its style code networks, and the discriminators.
+
+Knows tensors only: no files, no frames, no training loop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LUMA = (0.299, 0.587, 0.114)
+LUT_SIZE = 33
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """The shape of a generator; stored in every style file.
+
+    working_size: short side in pixels at which the trunk looks at a frame; its cost depends on nothing else.
+    light_scale: cells of the light maps per trunk cell and side; a trunk cell is 4 working pixels.
+    light_bins: brightness bins of the light maps; more than one lets a map follow edges it cannot resolve.
+    texture_size: short side of the drawing resolution; 0 means no texture head.
+    texture_width, texture_blocks: size of the drawing network.
+    """
+
+    code_size: int = 16
+    noise_size: int = 8
+    grade_width: int = 32
+    working_size: int = 128
+    trunk_width: int = 40
+    trunk_blocks: int = 4
+    light_scale: int = 1
+    light_bins: int = 1
+    texture_size: int = 0
+    texture_width: int = 48
+    texture_blocks: int = 4
+
+    def to_dict(self) -> dict[str, int]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Dials:
+    """How much of each head is painted, 0 to 1 each (values above 1 exaggerate)."""
+
+    strength: float = 1.0
+    grade: float = 1.0
+    light: float = 1.0
+    texture: float = 1.0
+
+    @property
+    def is_identity(self) -> bool:
+        return self.strength == 0 or (self.grade == 0 and self.light == 0 and self.texture == 0)
+
+
+@dataclass(frozen=True)
+class Controls:
+    """What the trunk decides about frames: all that varies from frame to frame, at low resolution.
+
+    light: [N, 7 * bins, h, w]; gain and offset for R, G and B and a gain for fine detail.
+    """
+
+    light: Tensor
+
+    def lerp(self, other: Controls, weight: float) -> Controls:
+        return replace(self, light=torch.lerp(self.light, other.light, weight))
+
+
+class Modulated(nn.Module):
+    """A convolution whose channels are scaled and shifted by the style code (adaptive layer).
+
+    x [N, C, H, W], code [N or 1, K] -> [N, C', H, W]. After the conditional normalisation of Dumoulin et
+    al. (ICLR 2017), without the normalisation: statistics of the frame would tie every pixel to whatever
+    enters the picture.
+    """
+
+    def __init__(self, inputs: int, outputs: int, code_size: int, kernel: int = 3, dilation: int = 1) -> None:
+        super().__init__()
+        padding = dilation * (kernel // 2)
+        mode = "replicate" if kernel > 1 else "zeros"
+        self.conv = nn.Conv2d(inputs, outputs, kernel, padding=padding, dilation=dilation, padding_mode=mode)
+        self.scale_shift = nn.Linear(code_size, 2 * outputs)
+        nn.init.normal_(self.scale_shift.weight, std=0.02)
+        nn.init.zeros_(self.scale_shift.bias)
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        scale, shift = self.scale_shift(code)[:, :, None, None].chunk(2, dim=1)
+        return torch.addcmul(shift, self.conv(x), 1 + scale)
+
+
+class Block(nn.Module):
+    """Residual block of two modulated 3x3 convolutions, the second one closed (zero) at the start."""
+
+    def __init__(self, width: int, code_size: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.first = Modulated(width, width, code_size, dilation=dilation)
+        self.second = Modulated(width, width, code_size)
+        nn.init.normal_(self.second.conv.weight, std=0.01)
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        y = F.leaky_relu(self.first(x, code), 0.2)
+        return x + self.second(y, code)
+
+
+class Grade(nn.Module):
+    """Colour to colour, the same everywhere in the picture; modulated by the style code.
+
+    Three fully connected layers as 1x1 maps on a residual. At run time it is baked into a table of 33^3
+    colours (`Generator.lut`), so its cost does not depend on its width.
+    """
+
+    def __init__(self, width: int, code_size: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(3, width)
+        self.second = nn.Linear(width, width)
+        self.last = nn.Linear(width, 3)
+        self.scale_shift = nn.Linear(code_size, 4 * width)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+        nn.init.normal_(self.scale_shift.weight, std=0.02)
+        nn.init.zeros_(self.scale_shift.bias)
+
+    def forward(self, colours: Tensor, code: Tensor) -> Tensor:
+        """colours [P, 3] in [0, 1], code [1, K] -> [P, 3], not clamped."""
+        scale1, shift1, scale2, shift2 = self.scale_shift(code).chunk(4, dim=1)
+        x = F.silu(self.first(colours * 2 - 1) * (1 + scale1) + shift1)
+        x = F.silu(self.second(x) * (1 + scale2) + shift2)
+        return colours + self.last(x)
+
+
+class Trunk(nn.Module):
+    """A whole frame at the working resolution [N, 3, h, w] -> features [N, C, h/4, w/4].
+
+    Sees colour and place (for vignettes); dilated blocks and one pooled context give every cell a view of the
+    whole frame.
+    """
+
+    def __init__(self, width: int, blocks: int, code_size: int) -> None:
+        super().__init__()
+        self.enter = Modulated(3 * 16 + 3, width, code_size, kernel=1)
+        dilations = [(1, 2, 4, 8)[i % 4] for i in range(blocks)]
+        self.blocks = nn.ModuleList(Block(width, code_size, dilation) for dilation in dilations)
+        self.context = nn.Linear(2 * width, width)
+        nn.init.zeros_(self.context.weight)
+        nn.init.zeros_(self.context.bias)
+
+    def forward(self, small: Tensor, code: Tensor) -> Tensor:
+        x = F.pixel_unshuffle(small * 2 - 1, 4)
+        x = torch.cat((x, place(x)), dim=1)
+        x = F.leaky_relu(self.enter(x, code), 0.2)
+        for block in self.blocks:
+            x = block(x, code)
+        mean = x.mean(dim=(2, 3))
+        spread = (x - mean[:, :, None, None]).square().mean(dim=(2, 3)).add(1e-6).sqrt()
+        return x + self.context(torch.cat((mean, spread), dim=1))[:, :, None, None]
+
+
+class Texture(nn.Module):
+    """Draws: the picture at the drawing resolution [N, 3, H, W] -> the same size, new lines and paint.
+
+    Works on a half-size grid (pixel-unshuffle by 2), so lines may be one drawing pixel wide.
+    """
+
+    def __init__(self, width: int, blocks: int, code_size: int) -> None:
+        super().__init__()
+        self.enter = Modulated(3 * 4 + 4, width, code_size)
+        self.blocks = nn.ModuleList(Block(width, code_size, (1, 2)[i % 2]) for i in range(blocks))
+        self.leave = nn.Conv2d(width, 3 * 4, 3, padding=1, padding_mode="replicate")
+        nn.init.normal_(self.leave.weight, std=0.01)
+        nn.init.zeros_(self.leave.bias)
+
+    def forward(self, picture: Tensor, carrier: Tensor, code: Tensor) -> Tensor:
+        """carrier [1 or N, 1, H, W]: paper and hatching to draw with, anchored to the sheet."""
+        x = F.pixel_unshuffle(torch.cat((picture, carrier.expand(picture.shape[0], -1, -1, -1)), dim=1), 2)
+        x = F.leaky_relu(self.enter(x, code), 0.2)
+        for block in self.blocks:
+            x = block(x, code)
+        return F.pixel_shuffle(self.leave(x), 2)
+
+
+class StyleEncoder(nn.Module):
+    """Style pictures [N, 3, h, w] to one style code [1, K]: the mean over the pictures of a small network."""
+
+    def __init__(self, code_size: int) -> None:
+        super().__init__()
+        widths = (3, 24, 48, 64)
+        layers: list[nn.Module] = []
+        for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
+            layers += [nn.Conv2d(inputs, outputs, 4, stride=4), nn.LeakyReLU(0.2)]
+        self.features = nn.Sequential(*layers)
+        self.code = nn.Linear(2 * widths[-1] + 9, code_size)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        x = self.features(pictures * 2 - 1)
+        colours = pictures.flatten(2)
+        centred = colours - colours.mean(2, keepdim=True)
+        covariance = (centred @ centred.transpose(1, 2) / colours.shape[2]).flatten(1)
+        x = torch.cat((x.mean((2, 3)), x.amax((2, 3)), covariance * 10), dim=1)
+        return self.code(x).mean(0, keepdim=True)
+
+
+class Mapping(nn.Module):
+    """M(z, style): noise [N, Z] and a style code [1, K] to the code that is used; z = 0 is the style itself."""
+
+    def __init__(self, noise_size: int, code_size: int, width: int = 32) -> None:
+        super().__init__()
+        self.first = nn.Linear(noise_size + code_size, width)
+        self.last = nn.Linear(width, code_size)
+        nn.init.normal_(self.last.weight, std=0.05)
+
+    def forward(self, noise: Tensor, code: Tensor) -> Tensor:
+        code = code.expand(noise.shape[0], -1)
+        here = self.last(F.silu(self.first(torch.cat((noise, code), dim=1))))
+        rest = self.last(F.silu(self.first(torch.cat((torch.zeros_like(noise), code), dim=1))))
+        return code + here - rest
+
+
+class Generator(nn.Module):
+    """G: applies a look to RGB frames of any size. See `think` and `paint`; `forward` is both.
+
+    One set of weights serves every style code it was trained with. Per-frame state there is none.
+    """
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.grade = Grade(config.grade_width, config.code_size)
+        self.trunk = Trunk(config.trunk_width, config.trunk_blocks, config.code_size)
+        self.mapping = Mapping(config.noise_size, config.code_size)
+        cells = config.light_scale**2
+        self.light = nn.Conv2d(
+            config.trunk_width, 7 * config.light_bins * cells, 3, padding=1, padding_mode="replicate"
+        )
+        nn.init.zeros_(self.light.weight)
+        if self.light.bias is not None:
+            nn.init.zeros_(self.light.bias)
+        self.texture: Texture | None = None
+        if config.texture_size:
+            self.texture = Texture(config.texture_width, config.texture_blocks, config.code_size)
+
+    def forward(self, rgb: Tensor, code: Tensor, dials: Dials | None = None) -> Tensor:
+        """RGB [N, 3, H, W] in [0, 1], code [1, K] -> RGB of the same shape in [0, 1]."""
+        return self.paint(rgb, self.think(rgb, code), code, dials)
+
+    def think(self, rgb: Tensor, code: Tensor) -> Controls:
+        """Look at whole frames [N, 3, H, W] and decide the light maps."""
+        small = shrink(rgb, self.config.working_size, multiple=4)
+        maps = self.light(self.trunk(small, code))
+        return Controls(light=torch.tanh(F.pixel_shuffle(maps, self.config.light_scale)))
+
+    def paint(
+        self,
+        rgb: Tensor,
+        controls: Controls,
+        code: Tensor,
+        dials: Dials | None = None,
+        lut: Tensor | None = None,
+        carrier: Tensor | None = None,
+    ) -> Tensor:
+        """Apply grade, light and texture at full size. With `lut` the baked grade is used instead of the network."""
+        dials = dials or Dials()
+        graded = self.graded(rgb, code) if lut is None else apply_lut(rgb, lut)
+        if dials.grade != 1:
+            graded = torch.lerp(rgb, graded, dials.grade)
+        out = graded
+        if dials.light:
+            out = self._lit(rgb, graded, controls, dials.light)
+        if self.texture is not None and dials.texture:
+            out = self._drawn(rgb, out, code, dials.texture, carrier)
+        if dials.strength != 1:
+            out = torch.lerp(rgb, out, dials.strength)
+        return out.clamp(0, 1)
+
+    def graded(self, rgb: Tensor, code: Tensor) -> Tensor:
+        count, _, height, width = rgb.shape
+        colours = rgb.permute(0, 2, 3, 1).reshape(-1, 3)
+        return self.grade(colours, code).view(count, height, width, 3).permute(0, 3, 1, 2)
+
+    def lut(self, code: Tensor, size: int = LUT_SIZE) -> Tensor:
+        """The grade as a table [3, B, G, R] of `size`^3 colours, red running fastest, not clamped."""
+        axis = torch.linspace(0, 1, size, device=code.device)
+        blue, green, red = torch.meshgrid(axis, axis, axis, indexing="ij")
+        colours = torch.stack((red, green, blue), dim=-1).view(-1, 3)
+        return self.grade(colours, code).view(size, size, size, 3).permute(3, 0, 1, 2).contiguous()
+
+    def _lit(self, rgb: Tensor, graded: Tensor, controls: Controls, amount: float) -> Tensor:
+        size = graded.shape[-2:]
+        maps = controls.light
+        if self.config.light_bins > 1:
+            luma = luma_of(rgb)
+            full = F.interpolate(maps, size=size, mode="bilinear").unflatten(1, (self.config.light_bins, 7))
+            centres = torch.linspace(0, 1, self.config.light_bins, device=rgb.device)[None, :, None, None]
+            weights = (1 - (luma - centres).abs() * (self.config.light_bins - 1)).clamp(0, 1)
+            full = torch.einsum("nbhw,nbchw->nchw", weights, full)
+        else:
+            full = F.interpolate(maps, size=size, mode="bilinear")
+        gain, offset, detail = full[:, 0:3], full[:, 3:6], full[:, 6:7]
+        luma = luma_of(graded)
+        fine = luma - expand(shrink(luma, self.config.working_size), size)
+        change = torch.addcmul(torch.addcmul(offset, graded, gain), fine, detail)
+        return torch.add(graded, change, alpha=amount)
+
+    def _drawn(self, rgb: Tensor, lit: Tensor, code: Tensor, amount: float, carrier: Tensor | None) -> Tensor:
+        raise NotImplementedError
+
+
+def place(x: Tensor) -> Tensor:
+    """Where each cell lies: [N, 3, h, w] with x and y in [-1, 1] and the squared distance from the centre."""
+    count, _, height, width = x.shape
+    across = (torch.arange(width, device=x.device, dtype=x.dtype) * 2 + 1) / width - 1
+    down = (torch.arange(height, device=x.device, dtype=x.dtype) * 2 + 1) / height - 1
+    across, down = across[None, :].expand(height, width), down[:, None].expand(height, width)
+    return torch.stack((across, down, across**2 + down**2 - 0.67)).expand(count, -1, -1, -1)
+
+
+def luma_of(rgb: Tensor) -> Tensor:
+    """[N, 3, H, W] -> [N, 1, H, W]."""
+    return (rgb[:, 0:1] * LUMA[0]).add_(rgb[:, 1:2], alpha=LUMA[1]).add_(rgb[:, 2:3], alpha=LUMA[2])
+
+
+def small_size(
+    height: int, width: int, short_side: int, multiple: int = 1, longest: int = 4
+) -> tuple[int, int]:
+    """The size with the given short side and the same shape, in multiples; never longer than 4 : 1."""
+    short = min(height, width)
+
+    def side(length: int) -> int:
+        wanted = min(length / short, longest) * short_side
+        return max(multiple, round(wanted / multiple) * multiple)
+
+    return side(height), side(width)
+
+
+def shrink(x: Tensor, short_side: int, multiple: int = 1) -> Tensor:
+    """Resize so that the short side has `short_side` pixels, averaging (no aliasing)."""
+    size = small_size(x.shape[-2], x.shape[-1], short_side, multiple)
+    if size == tuple(x.shape[-2:]):
+        return x
+    return F.interpolate(x, size=size, mode="bilinear", antialias=True, align_corners=False)
+
+
+def expand(x: Tensor, size: tuple[int, ...] | torch.Size) -> Tensor:
+    return x if tuple(x.shape[-2:]) == tuple(size) else F.interpolate(x, size=tuple(size), mode="bilinear")
+
+
+def apply_lut(rgb: Tensor, lut: Tensor) -> Tensor:
+    """RGB [N, 3, H, W] through a table [3, B, G, R], interpolated trilinearly; outside [0, 1] the edge holds."""
+    count = rgb.shape[0]
+    grid = (rgb * 2 - 1).permute(0, 2, 3, 1)[:, None]
+    table = lut[None].expand(count, -1, -1, -1, -1)
+    return F.grid_sample(table, grid, mode="bilinear", padding_mode="border", align_corners=True)[:, :, 0]
+
+
+class PatchDiscriminator(nn.Module):
+    """D: judges patches; [N, C, h, w] -> logits [N, 1, h', w'], and features for balance. No normalisation."""
+
+    def __init__(self, channels: int, width: int = 32, layers: int = 3) -> None:
+        super().__init__()
+        blocks: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+        for index in range(1, layers):
+            wide = width * min(2**index, 4)
+            before = width * min(2 ** (index - 1), 4)
+            blocks += [nn.Conv2d(before, wide, 4, 2, 1), nn.LeakyReLU(0.2)]
+        last = width * min(2 ** (layers - 1), 4)
+        blocks += [nn.Conv2d(last, last, 3, 1, 1), nn.LeakyReLU(0.2)]
+        self.body = nn.Sequential(*blocks)
+        self.head = nn.Conv2d(last, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x))
+
+
+def parameter_count(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def config_from(facts: dict[str, Any]) -> GeneratorConfig:
+    """A GeneratorConfig from stored facts; TypeError or ValueError when they are not one."""
+    config = GeneratorConfig(**facts)
+    for name, value in config.to_dict().items():
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 1024:
+            raise ValueError(f"{name} must be a whole number from 0 to 1024, not {value!r}")
+    return config

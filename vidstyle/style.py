@@ -1,0 +1,316 @@
+"""A style: a generator, the codes of its named looks and its facts, in one safetensors file. Knows no clips."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping as MappingType
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from vidstyle.color import from_rgb, to_rgb
+from vidstyle.errors import DeviceError, OutputError, StyleError
+from vidstyle.frames import FrameBatch
+from vidstyle.networks import Controls, Dials, Generator, GeneratorConfig, config_from
+from vidstyle.options import ApplyOptions
+
+STYLE_FOLDER = Path(__file__).parent / "styles"
+FORMAT = "vidstyle-style-1"
+FAMILIES = ("photographic", "drawn")
+# A style file holds weights of a small network. What is far larger is something else, or an attack.
+MOST_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class StyleFacts:
+    """What a style file says of itself. All of it is data; none of it is executed.
+
+    looks: names of the looks within; each has a stored style code. provenance: pictures it was learned from.
+    training: options and seed of the run that made it.
+    """
+
+    name: str
+    family: str
+    summary: str = ""
+    licence: str = ""
+    provenance: str = ""
+    recommended_strength: float = 1.0
+    recommended_smooth: float = 1.0
+    looks: tuple[str, ...] = ()
+    training: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Style:
+    """A look that can be put on pictures: callable on RGB [N, 3, H, W] in [0, 1], any size.
+
+    Frames are independent of each other and of the batch they stand in. `with_options` turns dials and
+    chooses the device and returns another Style that shares the weights where it can.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        code: Tensor,
+        facts: StyleFacts,
+        content_hash: str,
+        *,
+        device: torch.device | None = None,
+        dials: Dials | None = None,
+    ) -> None:
+        self.facts = facts
+        self.content_hash = content_hash
+        self.device = device or torch.device("cpu")
+        self.dials = dials or Dials(strength=facts.recommended_strength)
+        # Half precision where the hardware is built for it; colours are always mixed in float32.
+        self._dtype = torch.float16 if self.device.type == "cuda" else torch.float32
+        self._generator = generator.to(self.device).eval().requires_grad_(False)
+        self._code = code.to(self.device)
+        with torch.inference_mode():
+            self._lut = self._generator.lut(self._code)
+
+    @property
+    def name(self) -> str:
+        return self.facts.name
+
+    @property
+    def family(self) -> str:
+        return self.facts.family
+
+    def to(self, device: str | torch.device) -> Style:
+        return self._copy(device=torch.device(device))
+
+    def with_options(self, options: ApplyOptions) -> Style:
+        """The same style on options.device with the dials of options. DeviceError when there is no such device."""
+        dials = Dials(
+            strength=options.strength * self.facts.recommended_strength,
+            grade=options.grade,
+            light=options.light,
+            texture=options.texture,
+        )
+        return self._copy(device=choose_device(options.device), dials=dials)
+
+    def with_strength(self, strength: float) -> Style:
+        return self._copy(dials=replace(self.dials, strength=strength))
+
+    @torch.inference_mode()
+    def __call__(self, rgb: Tensor) -> Tensor:
+        """RGB [N, 3, H, W] in [0, 1] -> the same, restyled, on the style's device."""
+        if rgb.ndim != 4 or rgb.shape[1] != 3:
+            raise ValueError(f"RGB must be [N, 3, H, W], not {tuple(rgb.shape)}")
+        rgb = rgb.to(self.device, torch.float32)
+        if self.dials.is_identity:
+            return rgb
+        if self.device.type == "cpu":
+            # One frame at a time: a batch gains nothing on a CPU, costs memory, and this way no result can
+            # depend on what else stands in the batch.
+            return torch.cat([self._paint(frame[None]) for frame in rgb])
+        return self._paint(rgb)
+
+    def controls(self, rgb: Tensor) -> Controls:
+        """What the trunk decides about frames [N, 3, H, W]; to be smoothed over time and given to `paint`."""
+        with torch.inference_mode(), torch.autocast(self.device.type, self._dtype, enabled=self._half):
+            found = self._generator.think(rgb.to(self.device), self._code)
+        return Controls(found.light.to(torch.float32))
+
+    def paint(self, rgb: Tensor, controls: Controls) -> Tensor:
+        with torch.inference_mode():
+            return self._generator.paint(rgb, controls, self._code, self.dials, self._lut)
+
+    @torch.inference_mode()
+    def restyle(self, batch: FrameBatch) -> FrameBatch:
+        """A batch of planes, restyled; planes come back on the CPU. At strength 0 they are the source's own."""
+        if self.dials.is_identity:
+            return batch
+        planes = tuple(_upload(plane, self.device) for plane in batch.planes)
+        painted = from_rgb(self(to_rgb(planes, batch.format)), batch.format)
+        return replace(batch, planes=tuple(plane.cpu() for plane in painted))
+
+    @property
+    def _half(self) -> bool:
+        return self._dtype != torch.float32
+
+    def _paint(self, rgb: Tensor) -> Tensor:
+        return self.paint(rgb, self.controls(rgb))
+
+    def _copy(self, device: torch.device | None = None, dials: Dials | None = None) -> Style:
+        device = device or self.device
+        generator = self._generator
+        if device != self.device:
+            generator = Generator(generator.config)
+            generator.load_state_dict(self._generator.state_dict())
+        return Style(
+            generator, self._code, self.facts, self.content_hash, device=device, dials=dials or self.dials
+        )
+
+
+def choose_device(name: str) -> torch.device:
+    """ "auto" is the first GPU, else the CPU. DeviceError when there is no such device."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise DeviceError(f"{name}: this is no device. Use auto, cpu, cuda or cuda:N.") from error
+    if device.type not in ("cpu", "cuda"):
+        raise DeviceError(f"{name}: this kind of device is not supported. Use auto, cpu, cuda or cuda:N.")
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        if (device.index or 0) >= count:
+            have = f"this machine has {count}" if count else "no usable NVIDIA GPU was found"
+            raise DeviceError(f"{name}: no such GPU, {have}. Use --device cpu, or look at nvidia-smi.")
+    return device
+
+
+def load_style(name_or_path: str | os.PathLike[str]) -> Style:
+    """A style by name (see `list_styles`) or from a .safetensors file. StyleError when there is none or it is damaged."""
+    text = os.fspath(name_or_path)
+    path = Path(text)
+    if path.suffix != ".safetensors" and os.sep not in text:
+        path = STYLE_FOLDER / f"{text}.safetensors"
+        if not path.is_file():
+            raise StyleError(_unknown(text))
+    return read_style(path)
+
+
+def list_styles() -> list[StyleFacts]:
+    """Facts of the styles that came with vidstyle, by name."""
+    return [read_facts(path) for path in sorted(STYLE_FOLDER.glob("*.safetensors"))]
+
+
+def read_facts(path: Path) -> StyleFacts:
+    """Only the facts, without the weights."""
+    with _opened(path) as file:
+        return _facts(path, _document(path, file.metadata()))
+
+
+def read_style(path: Path) -> Style:
+    with _opened(path) as file:
+        document = _document(path, file.metadata())
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+    facts = _facts(path, document)
+    try:
+        generator = Generator(config_from(document["generator"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, f"its network is described wrongly: {error}") from error
+    codes = {look: tensors.pop(f"code.{look}", None) for look in facts.looks}
+    weights = {name: tensor.to(torch.float32) for name, tensor in tensors.items()}
+    try:
+        generator.load_state_dict(weights)
+    except RuntimeError as error:
+        raise _damaged(path, "its weights do not fit its network") from error
+    size = generator.config.code_size
+    if not codes or any(code is None or tuple(code.shape) != (1, size) for code in codes.values()):
+        raise _damaged(path, "a style code is missing or has the wrong size")
+    kept = [code.to(torch.float32) for code in codes.values() if code is not None]
+    if not all(torch.isfinite(t).all() for t in (*weights.values(), *kept)):
+        raise _damaged(path, "it holds numbers that are not finite")
+    return Style(generator, kept[0], facts, hash_file(path))
+
+
+def save_style(
+    path: Path, generator: Generator, codes: MappingType[str, Tensor], facts: StyleFacts, *, half: bool = True
+) -> Path:
+    """Write a style file (atomically). codes: look -> [1, K]. Weights are stored as float16 if `half`."""
+    dtype = torch.float16 if half else torch.float32
+    tensors = {name: t.detach().cpu().to(dtype).contiguous() for name, t in generator.state_dict().items()}
+    tensors |= {f"code.{look}": code.detach().cpu().to(torch.float32) for look, code in codes.items()}
+    document = {"generator": generator.config.to_dict(), "facts": facts.to_dict()}
+    metadata = {"format": FORMAT, "vidstyle": json.dumps(document, sort_keys=True)}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        os.close(handle)
+        try:
+            save_file(tensors, temporary, metadata=metadata)
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot write the style: {error.strerror}. Choose another place."
+        ) from error
+    return path
+
+
+def hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return (
+            hashlib.file_digest(file, "sha256").hexdigest()
+            if hasattr(hashlib, "file_digest")
+            else hashlib.sha256(file.read()).hexdigest()
+        )
+
+
+def _upload(plane: Tensor, device: torch.device) -> Tensor:
+    if device.type == "cpu":
+        return plane
+    return plane.pin_memory().to(device, non_blocking=True)
+
+
+def _opened(path: Path) -> Any:
+    if not path.is_file():
+        raise StyleError(f"{path}: there is no such style file. Check the path, or name one of: {_names()}.")
+    if path.stat().st_size > MOST_BYTES:
+        raise StyleError(f"{path}: far too large for a style file. Use a file made by vidstyle train.")
+    try:
+        return safe_open(path, framework="pt")
+    except (SafetensorError, OSError) as error:
+        raise _damaged(path, f"it is not a safetensors file ({error})") from error
+
+
+def _document(path: Path, metadata: MappingType[str, str] | None) -> dict[str, Any]:
+    if not metadata or metadata.get("format") != FORMAT:
+        raise StyleError(f"{path}: this is no style of vidstyle. Use a file made by vidstyle train.")
+    try:
+        document = json.loads(metadata["vidstyle"])
+    except (KeyError, ValueError) as error:
+        raise _damaged(path, "its facts cannot be read") from error
+    if not isinstance(document, dict):
+        raise _damaged(path, "its facts cannot be read")
+    return document
+
+
+def _facts(path: Path, document: dict[str, Any]) -> StyleFacts:
+    stored = document.get("facts")
+    known = {f.name for f in fields(StyleFacts)}
+    try:
+        if not isinstance(stored, dict):
+            raise TypeError("no facts")
+        facts = StyleFacts(**{key: value for key, value in stored.items() if key in known})
+        numbers = (float(facts.recommended_strength), float(facts.recommended_smooth))
+        if not all(0 <= number <= 1 for number in numbers):
+            raise ValueError("a recommendation is not between 0 and 1")
+        if facts.family not in FAMILIES or not all(isinstance(look, str) for look in facts.looks):
+            raise ValueError("the family or the looks are unknown")
+    except (TypeError, ValueError) as error:
+        raise _damaged(path, f"its facts are wrong: {error}") from error
+    return replace(facts, looks=tuple(facts.looks))
+
+
+def _damaged(path: Path, why: str) -> StyleError:
+    return StyleError(f"{path}: the style file is damaged: {why}. Get it again, or train it again.")
+
+
+def _names() -> str:
+    return ", ".join(path.stem for path in sorted(STYLE_FOLDER.glob("*.safetensors"))) or "none"
+
+
+def _unknown(name: str) -> str:
+    known: Sequence[str] = [path.stem for path in sorted(STYLE_FOLDER.glob("*.safetensors"))]
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"Did you mean {nearest[0]}? " if nearest else ""
+    return f"{name}: there is no such style. {hint}Known styles: {_names()}; or give the path of a .safetensors file."

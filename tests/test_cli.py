@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -21,7 +22,9 @@ import torch
 from vidstyle.cli import main
 from vidstyle.errors import StyleError
 from vidstyle.frames import FrameBatch
+from vidstyle.networks import Generator, GeneratorConfig
 from vidstyle.options import ApplyOptions
+from vidstyle.style import StyleFacts, save_style
 
 
 class StubStyle:
@@ -276,6 +279,24 @@ def test_every_failure_has_its_code_and_a_sentence(
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
+def test_a_full_disk_is_said_and_leaves_nothing(
+    clip: Clip, stub: StubStyle, run: Run, tmp_path: Path
+) -> None:
+    """Played by a limit on the size of files: 6, a sentence, and no file for a clip or a picture."""
+    clip_source = linked(clip("sound.mp4"), tmp_path / "a", "in.mp4")
+    picture = save_picture(tmp_path / "a" / "p.png")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for source in (clip_source, picture):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (600, limits[1]))
+        try:
+            code, out, err = run("apply", source, "-s", "stub", "--progress", "none", "-d", tmp_path / "b")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert (code, out) == (6, "")
+        assert err.splitlines()[-1].startswith("Error: ")
+        assert names(tmp_path / "b") == []
+
+
 @pytest.mark.parametrize(
     ("number", "code", "word"), [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")]
 )
@@ -348,6 +369,70 @@ def test_options_reach_the_style(clip: Clip, stub: StubStyle, run: Run, tmp_path
     assert stub.options == wanted
     with av.open(str(tmp_path / "out.mkv")) as container:
         assert container.streams.video[0].codec_context.name == "ffv1"
+
+
+@pytest.fixture
+def style_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A real style file of random weights, the only one there is; its name is tiny."""
+    monkeypatch.setattr("vidstyle.style.STYLE_FOLDER", tmp_path / "styles")
+    torch.manual_seed(0)
+    config = GeneratorConfig(trunk_width=8, trunk_blocks=1, grade_width=8, working_size=32)
+    facts = StyleFacts("tiny", "photographic", summary="Random.", looks=("tiny",))
+    code = torch.zeros(1, config.code_size)
+    return save_style(tmp_path / "styles" / "tiny.safetensors", Generator(config), {"tiny": code}, facts)
+
+
+def test_a_style_by_name_and_by_path(clip: Clip, style_file: Path, run: Run, tmp_path: Path) -> None:
+    """Both give the same clip, under the style's name; a still goes the same way."""
+    source = linked(clip("sound.mp4"), tmp_path / "a", "in.mp4")
+    picture = save_picture(tmp_path / "a" / "p.png")
+    code, _, err = run("apply", source, picture, "-s", "tiny", "--device", "cpu")
+    assert code == 0, err
+    assert run("apply", source, "-s", style_file, "-d", tmp_path / "b")[0] == 0
+    assert names(tmp_path / "a") == ["in.mp4", "in.tiny.mp4", "p.png", "p.tiny.png"]
+    assert (tmp_path / "b" / "in.mp4").read_bytes() == (tmp_path / "a" / "in.tiny.mp4").read_bytes()
+
+
+def test_strength_zero_is_the_source(clip: Clip, style_file: Path, run: Run, tmp_path: Path) -> None:
+    """With a lossless codec every pixel of a clip and of a picture comes back."""
+    source = linked(clip("odd.mkv"), tmp_path / "a", "in.mkv")
+    picture = save_picture(tmp_path / "a" / "p.png")
+    arguments = ["-s", "tiny", "--strength", "0", "--codec", "ffv1", "-d", tmp_path / "b"]
+    code, _, err = run("apply", source, picture, *arguments)
+    assert code == 0, err
+    before, after = frames_of(source), frames_of(tmp_path / "b" / "in.mkv")
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    assert np.array_equal(cv2.imread(str(picture)), cv2.imread(str(tmp_path / "b" / "p.png")))
+
+
+def test_styles_are_listed(style_file: Path, run: Run) -> None:
+    """All with a word each, or one with its facts; both also as JSON."""
+    assert run("styles")[:2] == (0, "tiny  Random.\n")
+    code, out, _ = run("styles", "tiny")
+    assert code == 0
+    assert "family: photographic\n" in out
+    assert json.loads(run("styles", "--json")[1])[0]["name"] == "tiny"
+    assert json.loads(run("styles", style_file, "--json")[1])["looks"] == ["tiny"]
+    assert run("styles", "nothing")[0] == 4
+
+
+def test_styles_that_cannot_be_used(clip: Clip, style_file: Path, run: Run, tmp_path: Path) -> None:
+    """4 with the nearest name, 4 for damage, 5 for a device that is not there."""
+    source = clip("plain.mp4")
+    code, _, err = run("apply", source, "-s", "tiiny")
+    assert code == 4
+    assert "Did you mean tiny?" in err
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(style_file.read_bytes()[:200])
+    code, _, err = run("apply", source, "-s", damaged)
+    assert code == 4
+    assert "damaged" in err
+    code, _, err = run("apply", source, "-s", tmp_path / "none.safetensors")
+    assert code == 4
+    for device in ("cuda:99", "abacus"):
+        code, out, err = run("apply", source, "-s", "tiny", "--device", device)
+        assert (code, out) == (5, "")
+        assert err.startswith(f"Error: {device}: ")
 
 
 @pytest.mark.parametrize("command", [[], ["apply"], ["styles"], ["train"]])

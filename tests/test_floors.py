@@ -18,7 +18,11 @@ HOME = Path(vidstyle.__file__).parent
 # From the ground up. A floor has steps where its modules build on each other. A module may import from lower
 # steps and inside a folder from its neighbours, so there are no cycles.
 FLOORS = {
-    1: (("errors",), ("frames", "options", "inputs", "prefetch", "networks", "flow"), ("color",)),
+    1: (
+        ("errors",),
+        ("frames", "options", "inputs", "prefetch", "networks", "flow", "cielab"),
+        ("color", "transfer"),
+    ),
     2: (("source",), ("decode", "encode", "style", "smooth"), ("segments",), ("join",)),
     3: (("pipeline", "stills"), ("train", "farm", "evaluate")),
     4: (("screen",), ("cli",), ("__main__", "__init__")),

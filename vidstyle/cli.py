@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
@@ -188,16 +188,17 @@ def styles(name: str | None, as_json: bool) -> None:
     """List the styles, or the facts of one, by name or by the path of its file."""
     from vidstyle.style import list_styles, load_style
 
-    found = [asdict(facts) for facts in (list_styles() if name is None else [load_style(name).facts])]
+    found = [facts.to_dict() for facts in (list_styles() if name is None else [load_style(name).facts])]
     if as_json:
         click.echo(json.dumps(found if name is None else found[0], default=str))
         return
     if name is not None:
         for key, value in found[0].items():
-            click.echo(f"{key}: {value}")
+            click.echo(f"{key}: {', '.join(value) if isinstance(value, tuple | list) else value}")
         return
+    width = max((len(facts["name"]) for facts in found), default=0)
     for facts in found:
-        click.echo(f"{facts['name']}  {facts['family']}  {facts.get('description', '')}".rstrip())
+        click.echo(f"{facts['name']:{width}}  {facts['summary'] or facts['family']}")
 
 
 def _options(batch_size: str, values: dict[str, Any]) -> ApplyOptions:

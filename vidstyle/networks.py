@@ -6,6 +6,7 @@ Knows tensors only: no files, no frames, no training loop.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from torch import Tensor, nn
 
 LUMA = (0.299, 0.587, 0.114)
 LUT_SIZE = 33
+# Short side of the picture whose difference to the frame counts as fine detail.
+DETAIL_SIZE = 64
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,9 @@ class Modulated(nn.Module):
     def __init__(self, inputs: int, outputs: int, code_size: int, kernel: int = 3, dilation: int = 1) -> None:
         super().__init__()
         padding = dilation * (kernel // 2)
-        mode = "replicate" if kernel > 1 else "zeros"
-        self.conv = nn.Conv2d(inputs, outputs, kernel, padding=padding, dilation=dilation, padding_mode=mode)
+        self.conv = nn.Conv2d(
+            inputs, outputs, kernel, padding=padding, dilation=dilation, padding_mode="replicate"
+        )
         self.scale_shift = nn.Linear(code_size, 2 * outputs)
         nn.init.normal_(self.scale_shift.weight, std=0.02)
         nn.init.zeros_(self.scale_shift.bias)
@@ -146,7 +150,7 @@ class Trunk(nn.Module):
         self.blocks = nn.ModuleList(Block(width, code_size, dilation) for dilation in dilations)
         self.context = nn.Linear(2 * width, width)
         nn.init.zeros_(self.context.weight)
-        nn.init.zeros_(self.context.bias)
+        self.context.bias.data.zero_()
 
     def forward(self, small: Tensor, code: Tensor) -> Tensor:
         x = F.pixel_unshuffle(small * 2 - 1, 4)
@@ -189,7 +193,7 @@ class StyleEncoder(nn.Module):
         super().__init__()
         widths = (3, 24, 48, 64)
         layers: list[nn.Module] = []
-        for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
+        for inputs, outputs in pairwise(widths):
             layers += [nn.Conv2d(inputs, outputs, 4, stride=4), nn.LeakyReLU(0.2)]
         self.features = nn.Sequential(*layers)
         self.code = nn.Linear(2 * widths[-1] + 9, code_size)
@@ -204,7 +208,7 @@ class StyleEncoder(nn.Module):
 
 
 class Mapping(nn.Module):
-    """M(z, style): noise [N, Z] and a style code [1, K] to the code that is used; z = 0 is the style itself."""
+    """M(z, style): noise [N, Z], a style code [1, K] -> the code in use; z = 0 is the style itself."""
 
     def __init__(self, noise_size: int, code_size: int, width: int = 32) -> None:
         super().__init__()
@@ -260,8 +264,12 @@ class Generator(nn.Module):
         dials: Dials | None = None,
         lut: Tensor | None = None,
         carrier: Tensor | None = None,
+        clamp: bool = True,
     ) -> Tensor:
-        """Apply grade, light and texture at full size. With `lut` the baked grade is used instead of the network."""
+        """Apply grade, light and texture at full size; with `lut` the baked grade instead of its network.
+
+        Training leaves the result unclamped, so that clipped colours still have a gradient.
+        """
         dials = dials or Dials()
         graded = self.graded(rgb, code) if lut is None else apply_lut(rgb, lut)
         if dials.grade != 1:
@@ -273,7 +281,7 @@ class Generator(nn.Module):
             out = self._drawn(rgb, out, code, dials.texture, carrier)
         if dials.strength != 1:
             out = torch.lerp(rgb, out, dials.strength)
-        return out.clamp(0, 1)
+        return out.clamp(0, 1) if clamp else out
 
     def graded(self, rgb: Tensor, code: Tensor) -> Tensor:
         count, _, height, width = rgb.shape
@@ -300,7 +308,7 @@ class Generator(nn.Module):
             full = F.interpolate(maps, size=size, mode="bilinear")
         gain, offset, detail = full[:, 0:3], full[:, 3:6], full[:, 6:7]
         luma = luma_of(graded)
-        fine = luma - expand(shrink(luma, self.config.working_size), size)
+        fine = luma - expand(shrink(luma, DETAIL_SIZE), size)
         change = torch.addcmul(torch.addcmul(offset, graded, gain), fine, detail)
         return torch.add(graded, change, alpha=amount)
 
@@ -348,7 +356,7 @@ def expand(x: Tensor, size: tuple[int, ...] | torch.Size) -> Tensor:
 
 
 def apply_lut(rgb: Tensor, lut: Tensor) -> Tensor:
-    """RGB [N, 3, H, W] through a table [3, B, G, R], interpolated trilinearly; outside [0, 1] the edge holds."""
+    """RGB [N, 3, H, W] through a table [3, B, G, R], trilinear; outside [0, 1] the edge holds."""
     count = rgb.shape[0]
     grid = (rgb * 2 - 1).permute(0, 2, 3, 1)[:, None]
     table = lut[None].expand(count, -1, -1, -1, -1)
@@ -356,7 +364,7 @@ def apply_lut(rgb: Tensor, lut: Tensor) -> Tensor:
 
 
 class PatchDiscriminator(nn.Module):
-    """D: judges patches; [N, C, h, w] -> logits [N, 1, h', w'], and features for balance. No normalisation."""
+    """D: judges patches; [N, C, h, w] -> logits [N, 1, h', w']. No normalisation."""
 
     def __init__(self, channels: int, width: int = 32, layers: int = 3) -> None:
         super().__init__()

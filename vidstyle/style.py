@@ -1,4 +1,4 @@
-"""A style: a generator, the codes of its named looks and its facts, in one safetensors file. Knows no clips."""
+"""A style: a generator, the codes of its named looks and its facts, in one file. Knows no clips."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from torch import Tensor
 from vidstyle.color import from_rgb, to_rgb
 from vidstyle.errors import DeviceError, OutputError, StyleError
 from vidstyle.frames import FrameBatch
-from vidstyle.networks import Controls, Dials, Generator, GeneratorConfig, config_from
+from vidstyle.networks import Controls, Dials, Generator, config_from
 from vidstyle.options import ApplyOptions
 
 STYLE_FOLDER = Path(__file__).parent / "styles"
@@ -93,7 +93,7 @@ class Style:
         return self._copy(device=torch.device(device))
 
     def with_options(self, options: ApplyOptions) -> Style:
-        """The same style on options.device with the dials of options. DeviceError when there is no such device."""
+        """The same style with the device and dials of options. DeviceError when there is no such device."""
         dials = Dials(
             strength=options.strength * self.facts.recommended_strength,
             grade=options.grade,
@@ -131,7 +131,7 @@ class Style:
 
     @torch.inference_mode()
     def restyle(self, batch: FrameBatch) -> FrameBatch:
-        """A batch of planes, restyled; planes come back on the CPU. At strength 0 they are the source's own."""
+        """A batch of planes, restyled, back on the CPU. At strength 0 they are the source's own."""
         if self.dials.is_identity:
             return batch
         planes = tuple(_upload(plane, self.device) for plane in batch.planes)
@@ -175,7 +175,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def load_style(name_or_path: str | os.PathLike[str]) -> Style:
-    """A style by name (see `list_styles`) or from a .safetensors file. StyleError when there is none or it is damaged."""
+    """A style by name (see `list_styles`) or from a .safetensors file. StyleError when missing or damaged."""
     text = os.fspath(name_or_path)
     path = Path(text)
     if path.suffix != ".safetensors" and os.sep not in text:
@@ -247,12 +247,7 @@ def save_style(
 
 
 def hash_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return (
-            hashlib.file_digest(file, "sha256").hexdigest()
-            if hasattr(hashlib, "file_digest")
-            else hashlib.sha256(file.read()).hexdigest()
-        )
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _upload(plane: Tensor, device: torch.device) -> Tensor:
@@ -313,4 +308,7 @@ def _unknown(name: str) -> str:
     known: Sequence[str] = [path.stem for path in sorted(STYLE_FOLDER.glob("*.safetensors"))]
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"Did you mean {nearest[0]}? " if nearest else ""
-    return f"{name}: there is no such style. {hint}Known styles: {_names()}; or give the path of a .safetensors file."
+    return (
+        f"{name}: there is no such style. {hint}"
+        f"Known styles: {_names()}; or give the path of a .safetensors file."
+    )

@@ -1,0 +1,392 @@
+"""The training loop: unpaired pictures in, a style file out. Alternates G and D; resumable and seeded."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vidstyle.errors import OutputError, TrainingError
+from vidstyle.networks import (
+    Generator,
+    GeneratorConfig,
+    PatchDiscriminator,
+    StyleEncoder,
+    parameter_count,
+    place,
+    shrink,
+)
+from vidstyle.style import StyleFacts, choose_device, save_style
+from vidstyle.train import losses
+from vidstyle.train.balance import Balance
+from vidstyle.train.data import PictureSet, load_pictures
+from vidstyle.train.options import TrainOptions
+from vidstyle.train.sheets import write_sheet
+
+FEATURES = 11
+POINTS = 384  # pixels per picture and step that the distribution loss looks at
+MEMORY = 24_576
+EMA_DECAY = 0.995
+JUDGED_SIZE = 96  # short side at which D sees whole pictures
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What a run says of itself from time to time; also a line of stats.jsonl."""
+
+    step: int
+    steps: int
+    seconds: float
+    remaining_seconds: float
+    figures: dict[str, float]
+
+
+def train(options: TrainOptions, on_tick: Callable[[Tick], None] | None = None) -> Path:
+    """Learn options.styles from options.content and write options.output.
+
+    Ctrl-C leaves a checkpoint in the run folder with which `resume` goes on. TrainingError when the pictures
+    are too few, a loss is not finite or one network beats the other for good.
+    """
+    run = Run(options)
+    if options.resume:
+        run.load()
+    else:
+        run.begin()
+    try:
+        while not run.finished:
+            run.advance()
+            if run.step % options.tick_steps == 0 or run.finished:
+                tick = run.tick()
+                if on_tick is not None:
+                    on_tick(tick)
+    except KeyboardInterrupt:
+        run.save()
+        raise
+    run.save()
+    return run.write_style()
+
+
+class Run:
+    """All that changes during a run. One call of `advance` is one step of each network."""
+
+    def __init__(self, options: TrainOptions) -> None:
+        self.options = options
+        self.device = choose_device(options.device)
+        self.folder = options.folder
+        self.content = load_pictures(options.content, options.paint_size, "content")
+        self.styles = {
+            look: load_pictures(paths, options.paint_size, look) for look, paths in options.styles.items()
+        }
+        self.looks = list(self.styles)
+        # Draws are made on the CPU so that they are the same on every device.
+        self.random = torch.Generator().manual_seed(options.seed)
+        torch.manual_seed(options.seed)
+        self.generator = Generator(GeneratorConfig(**options.generator)).to(self.device)
+        self.encoder = StyleEncoder(self.generator.config.code_size).to(self.device)
+        self.ours = nn.ModuleDict({"generator": self.generator, "encoder": self.encoder})
+        self.theirs = nn.ModuleDict({look: PatchDiscriminator(6, 24) for look in self.looks}).to(self.device)
+        self.average = {name: t.detach().clone() for name, t in self.ours.state_dict().items()}
+        rate = options.learning_rate
+        self.optimise_ours = torch.optim.Adam(self.ours.parameters(), rate, betas=(0.5, 0.99))
+        self.optimise_theirs = torch.optim.Adam(self.theirs.parameters(), rate * 0.5, betas=(0.5, 0.99))
+        self.balances = {look: Balance(options.weights.adversarial) for look in self.looks}
+        self.memory = {look: torch.zeros(0, FEATURES) for look in self.looks}
+        self.palettes = {look: _palette(self.styles[look], self.random) for look in self.looks}
+        self.step = 0
+        self.seconds = 0.0
+        self._sums: dict[str, float] = {}
+        self._since = 0
+
+    @property
+    def finished(self) -> bool:
+        return self.progress >= 1
+
+    @property
+    def progress(self) -> float:
+        done = self.step / self.options.steps
+        if self.options.minutes is not None:
+            done = max(done, self.seconds / (self.options.minutes * 60))
+        return done
+
+    def advance(self) -> None:
+        began = time.perf_counter()
+        look = self.looks[self.step % len(self.looks)]
+        self._set_rates()
+        figures = self._warm_up(look) if self.step < self.options.warmup_steps else self._play(look)
+        if not all(value == value and abs(value) != float("inf") for value in figures.values()):
+            raise TrainingError(
+                f"step {self.step}: a loss is not finite ({figures}). Lower the learning rate or look for "
+                "broken pictures."
+            )
+        for name, value in figures.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._since += 1
+        self._follow()
+        self.step += 1
+        self.seconds += time.perf_counter() - began
+
+    def _set_rates(self) -> None:
+        warm = self.options.warmup_steps
+        if self.step < warm:
+            factor = 3 * min(1.0, (warm - self.step) / (0.5 * warm) + 0.33)
+        else:
+            factor = min(1.0, (1 - self.progress) / 0.5 + 0.02)
+        for optimiser, share in ((self.optimise_ours, 1.0), (self.optimise_theirs, 0.5)):
+            for group in optimiser.param_groups:
+                group["lr"] = self.options.learning_rate * factor * share
+
+    def _follow(self) -> None:
+        with torch.no_grad():
+            for name, value in self.ours.state_dict().items():
+                if value.dtype.is_floating_point:
+                    self.average[name].lerp_(value, 1 - min(EMA_DECAY, (self.step + 1) / (self.step + 10)))
+
+    def _warm_up(self, look: str) -> dict[str, float]:
+        """Fit the grade alone: colours of the whole sets against each other (a minute, and a sound start)."""
+        count = 8192
+        x = _palette(self.content, self.random, count)[:, :3].to(self.device)
+        choice = torch.randint(len(self.palettes[look]), (count,), generator=self.random)
+        y = self.palettes[look][choice][:, :3].to(self.device)
+        code = self._code(look)
+        graded = self.generator.grade(x, code)
+        directions = losses.random_directions(3, 24, self.random).to(self.device)
+        distance = losses.sliced_wasserstein(graded, graded[:0], y, directions)
+        cost = losses.transport_cost(graded, x)
+        self._update(self.optimise_ours, distance * 3 + 0.02 * cost, self.ours)
+        return {"distribution": distance.item(), "transport": cost.item()}
+
+    def _code(self, look: str) -> Tensor:
+        style = self.styles[look]
+        pictures = style.batch(8, style.share_standing() > 0.5, self.random)
+        return self.encoder(shrink(pictures.to(self.device), 64))
+
+    def _play(self, look: str) -> dict[str, float]:
+        options, weights = self.options, self.options.weights
+        standing = float(torch.rand(1, generator=self.random)) < self.content.share_standing()
+        x = self.content.batch(options.batch_size, standing, self.random).to(self.device)
+        y = self.styles[look].batch(options.batch_size, standing, self.random).to(self.device)
+        style_code = self._code(look)
+        noise = torch.randn(1, self.generator.config.noise_size, generator=self.random).to(self.device)
+        varied = self.step % 4 == 3
+        code = self.generator.mapping(noise * varied, style_code)
+
+        controls = self.generator.think(x, code)
+        fake = self.generator.paint(x, controls, code, clamp=False)
+        figures = self._judge(look, y, fake.detach())
+        places = torch.randint(x.shape[2] * x.shape[3], (POINTS,), generator=self.random).to(self.device)
+        terms = {
+            "distribution": weights.distribution * self._distribution(look, fake, places),
+            "structure": weights.structure * losses.structure(fake, x),
+            "transport": weights.transport * losses.transport_cost(fake, x),
+            "calm": weights.calm * losses.calm(controls.light),
+        }
+        if self.step % 2 == 0:
+            terms["temporal"] = weights.temporal * self._temporal(x, fake, code)
+        if self.step % 4 == 1:
+            kept = self.generator.paint(y, self.generator.think(y, code), code, clamp=False)
+            terms["identity"] = weights.identity * F.l1_loss(kept, y)
+        if varied:
+            plain = self.generator.paint(x, self.generator.think(x, style_code), style_code, clamp=False)
+            apart = (plain.detach() - fake).mean(dim=(2, 3)).abs().mean()
+            terms["variation"] = weights.variation * F.relu(0.03 - apart)
+        self.theirs.requires_grad_(False)
+        game = losses.relativistic_generator(self._logits(look, y), self._logits(look, fake))
+        self.theirs.requires_grad_(True)
+        others = sum(terms.values(), start=torch.zeros((), device=self.device))
+        balance = self.balances[look]
+        if self.step % 8 == 0 or balance.adversarial_weight == 0:
+            anchors = [self.generator.light.weight, self.generator.grade.last.weight]
+            balance.follow_gradients(terms["distribution"], game, anchors)
+        self._update(self.optimise_ours, others + balance.adversarial_weight * game, self.ours)
+        balance.check()
+        figures |= {name: term.item() for name, term in terms.items()}
+        return figures | {"adversarial": game.item(), "adversarial_weight": balance.adversarial_weight}
+
+    def _distribution(self, look: str, fake: Tensor, places: Tensor) -> Tensor:
+        ours = losses.colour_features(fake, places)
+        memory = self.memory[look].to(self.device)
+        wanted = min(len(memory), 12_288)
+        remembered = memory[torch.randperm(len(memory), generator=self.random)[:wanted]]
+        choice = torch.randint(len(self.palettes[look]), (len(ours) + wanted,), generator=self.random)
+        theirs = self.palettes[look][choice].to(self.device)
+        directions = losses.random_directions(FEATURES, 32, self.random).to(self.device)
+        self.memory[look] = torch.cat((ours.detach().cpu(), self.memory[look]))[:MEMORY]
+        return losses.sliced_wasserstein(ours, remembered, theirs, directions)
+
+    def _temporal(self, x: Tensor, fake: Tensor, code: Tensor) -> Tensor:
+        """Compound regularisation: the moved, slightly noisy picture gets the moved look."""
+        half = max(1, x.shape[0] // 2)
+        grid = losses.motion(half, x.shape[2], x.shape[3], self.random).to(self.device)
+        grain = torch.randn(x[:half].shape, generator=self.random).to(self.device) * 0.012
+        neighbour = (losses.moved(x[:half], grid) + grain).clamp(0, 1)
+        again = self.generator.paint(neighbour, self.generator.think(neighbour, code), code, clamp=False)
+        ramp = min(1.0, (self.step - self.options.warmup_steps) / 400)
+        # The noise itself may pass; only what the generator makes of it counts.
+        return ramp * losses.temporal(losses.moved(fake[:half], grid), again - grain)
+
+    def _judge(self, look: str, real: Tensor, fake: Tensor) -> dict[str, float]:
+        """One step of D."""
+        discriminator = self.theirs[look]
+        seen_real, seen_fake = self._views(look, real), self._views(look, fake)
+        penalise = self.step % 4 == 0
+        if penalise:
+            seen_real.requires_grad_(True)
+            seen_fake.requires_grad_(True)
+        on_real, on_fake = discriminator(seen_real), discriminator(seen_fake)
+        loss = losses.relativistic_discriminator(on_real, on_fake)
+        figures = {"discriminator": loss.item()}
+        if penalise:
+            penalty = losses.gradient_penalty(on_real, seen_real) + losses.gradient_penalty(
+                on_fake, seen_fake
+            )
+            loss = loss + 0.002 * penalty
+        self._update(self.optimise_theirs, loss, discriminator)
+        self.balances[look].follow_discriminator(on_real.detach(), on_fake.detach(), len(real))
+        return figures | {
+            "certainty": self.balances[look].certainty,
+            "accuracy": self.balances[look].accuracy,
+        }
+
+    def _logits(self, look: str, pictures: Tensor) -> Tensor:
+        return self.theirs[look](self._views(look, pictures))
+
+    def _views(self, look: str, pictures: Tensor) -> Tensor:
+        """What D sees: whole pictures, small, with the place of each pixel; moved as the balance asks."""
+        small = shrink(pictures, JUDGED_SIZE) * 2 - 1
+        if float(torch.rand(1, generator=self.random)) < self.balances[look].augmentation:
+            grid = losses.motion(small.shape[0], small.shape[2], small.shape[3], self.random).to(self.device)
+            small = losses.moved(small, grid)
+        return torch.cat((small, place(small)), dim=1)
+
+    def _update(self, optimiser: torch.optim.Optimizer, loss: Tensor, module: nn.Module) -> None:
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(module.parameters(), 5.0)
+        optimiser.step()
+
+    def tick(self) -> Tick:
+        figures = {name: round(value / max(1, self._since), 5) for name, value in self._sums.items()}
+        figures["augmentation"] = round(max(b.augmentation for b in self.balances.values()), 4)
+        self._sums, self._since = {}, 0
+        remaining = self.seconds * (1 - self.progress) / max(self.progress, 1e-6)
+        tick = Tick(
+            self.step, self.options.steps, round(self.seconds, 2), round(max(0.0, remaining), 1), figures
+        )
+        with (self.folder / "stats.jsonl").open("a") as file:
+            file.write(json.dumps({"step": tick.step, "seconds": tick.seconds, **figures}) + "\n")
+        if (self.step // self.options.tick_steps) % self.options.sheet_ticks == 0 or self.finished:
+            self.save()
+            self.write_sheets()
+        return tick
+
+    def begin(self) -> None:
+        """A new run folder."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / "stats.jsonl").write_text("")
+        except OSError as error:
+            raise OutputError(
+                f"{self.folder}: cannot write there: {error.strerror}. Choose another place."
+            ) from error
+        facts = self.options.to_dict() | {
+            "pictures": {"content": len(self.content), **{k: len(v) for k, v in self.styles.items()}},
+            "unreadable": self.content.unreadable + [u for s in self.styles.values() for u in s.unreadable],
+            "parameters": parameter_count(self.generator),
+        }
+        (self.folder / "options.json").write_text(json.dumps(facts, indent=1))
+
+    def save(self) -> None:
+        state = {
+            "ours": self.ours.state_dict(),
+            "theirs": self.theirs.state_dict(),
+            "average": self.average,
+            "optimise_ours": self.optimise_ours.state_dict(),
+            "optimise_theirs": self.optimise_theirs.state_dict(),
+            "balances": {look: balance.to_dict() for look, balance in self.balances.items()},
+            "memory": self.memory,
+            "random": self.random.get_state(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "sums": self._sums,
+            "since": self._since,
+        }
+        temporary = self.folder / "checkpoint.part"
+        torch.save(state, temporary)
+        os.replace(temporary, self.folder / "checkpoint.pt")
+
+    def load(self) -> None:
+        path = self.folder / "checkpoint.pt"
+        if not path.is_file():
+            raise TrainingError(f"{path}: there is no checkpoint to resume from. Start without --resume.")
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            self.ours.load_state_dict(state["ours"])
+            self.theirs.load_state_dict(state["theirs"])
+        except (KeyError, RuntimeError) as error:
+            raise TrainingError(
+                f"{path}: it belongs to a run with other options. Use those again."
+            ) from error
+        self.average = {name: t.to(self.device) for name, t in state["average"].items()}
+        self.optimise_ours.load_state_dict(state["optimise_ours"])
+        self.optimise_theirs.load_state_dict(state["optimise_theirs"])
+        self.balances = {look: Balance(**facts) for look, facts in state["balances"].items()}
+        self.memory = state["memory"]
+        self.random.set_state(state["random"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        self._sums, self._since = state["sums"], state["since"]
+
+    def averaged(self) -> tuple[Generator, dict[str, Tensor]]:
+        """The generator as it is shipped (EMA of its weights) and a code for each look."""
+        config = self.generator.config
+        both = nn.ModuleDict({"generator": Generator(config), "encoder": StyleEncoder(config.code_size)})
+        both.load_state_dict({name: t.cpu() for name, t in self.average.items()})
+        encoder, generator = both["encoder"], both["generator"]
+        assert isinstance(generator, Generator)
+        codes = {}
+        with torch.no_grad():
+            for look, style in self.styles.items():
+                found = [encoder(shrink(p[:64].float() / 255, 64)) for p in style.shapes()]
+                codes[look] = torch.cat(found).mean(0, keepdim=True)
+        return generator, codes
+
+    def write_sheets(self) -> None:
+        generator, codes = self.averaged()
+        for look, code in codes.items():
+            write_sheet(self.folder / f"sheet-{look}.png", generator, code, self.content, self.styles[look])
+
+    def write_style(self) -> Path:
+        generator, codes = self.averaged()
+        facts = StyleFacts(
+            name=self.options.output.stem,
+            family=self.options.family,
+            summary=self.options.summary,
+            licence=self.options.licence,
+            provenance=self.options.provenance,
+            looks=tuple(codes),
+            training=self.options.recipe() | {"steps_done": self.step, "seconds": round(self.seconds, 1)},
+        )
+        return save_style(self.options.output, generator, codes, facts)
+
+
+def _palette(pictures: PictureSet, random: torch.Generator, count: int = 100_000) -> Tensor:
+    """Joint colour features of pixels all over a set: [count, 11]; only colours when few are asked for."""
+    shapes = pictures.shapes()
+    per_picture = max(1, -(-count // len(pictures)))
+    parts = []
+    for group in shapes:
+        places = torch.randint(group.shape[2] * group.shape[3], (per_picture,), generator=random)
+        if count < 50_000:
+            parts.append(group.flatten(2)[:, :, places].transpose(1, 2).reshape(-1, 3).float() / 255)
+            continue
+        for chunk in group.split(64):
+            places = torch.randint(group.shape[2] * group.shape[3], (per_picture,), generator=random)
+            parts.append(losses.colour_features(chunk.float() / 255, places))
+    return torch.cat(parts)[torch.randperm(sum(len(p) for p in parts), generator=random)[:count]]

@@ -1,0 +1,109 @@
+"""What a generator and a discriminator are asked for; plain functions of tensors, each with its source."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vidstyle.networks import expand, luma_of, place, shrink
+
+
+def relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:
+    """Fakes should look more real than reals (RpGAN: Jolicoeur-Martineau, ICLR 2019; R3GAN, NeurIPS 2024)."""
+    return F.softplus(real.mean() - fake).mean()
+
+
+def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    return F.softplus(fake - real).mean()
+
+
+def gradient_penalty(logits: Tensor, inputs: Tensor) -> Tensor:
+    """Mean squared gradient of D at its inputs (R1 on reals, R2 on fakes: Mescheder et al., ICML 2018)."""
+    (gradient,) = torch.autograd.grad(logits.sum(), inputs, create_graph=True)
+    return gradient.square().sum(dim=(1, 2, 3)).mean()
+
+
+def colour_features(rgb: Tensor, places: Tensor) -> Tensor:
+    """Joint features of single pixels: [N, 3, H, W] and flat indices [P] -> [N * P, 11].
+
+    The colour, the mean colour of a small and of a large neighbourhood (a tenth of the picture), and the
+    place. Joint, because a glow or a vignette does not show in colours alone.
+    """
+    height, width = rgb.shape[-2:]
+    near = max(3, min(height, width) // 30) | 1
+    wide = expand(shrink(rgb, 12), rgb.shape[-2:])
+    parts = [rgb, _mean(rgb, near), wide, place(rgb)[:, :2].square() * 0.3]
+    return torch.cat([p.flatten(2)[:, :, places] for p in parts], dim=1).transpose(1, 2).flatten(0, 1)
+
+
+def sliced_wasserstein(ours: Tensor, remembered: Tensor, theirs: Tensor, directions: Tensor) -> Tensor:
+    """Mean distance of two sets of features along directions [F, K] (Rabin et al., SSVM 2011).
+
+    ours [n, F] carry the gradient; remembered [m, F] (earlier outputs) make the estimate one over the whole
+    set instead of one small batch, whose content would bias it; theirs [n + m, F].
+    """
+    both = torch.cat((ours, remembered.detach())) @ directions
+    gap = both.sort(dim=0)[0] - (theirs @ directions).sort(dim=0)[0]
+    return gap.abs().mean() * (both.shape[0] / ours.shape[0])
+
+
+def random_directions(features: int, count: int, generator: torch.Generator) -> Tensor:
+    """Unit vectors [F, count]; half of them look at the colour (first three features) alone."""
+    directions = torch.randn(features, count, generator=generator)
+    directions[3:, : count // 2] = 0
+    return directions / directions.norm(dim=0)
+
+
+def structure(result: Tensor, source: Tensor) -> Tensor:
+    """Difference of locally normalised luminance: edges and textures stay whatever the brightness does."""
+    return F.l1_loss(_normalised(luma_of(result)), _normalised(luma_of(source)))
+
+
+def transport_cost(result: Tensor, source: Tensor) -> Tensor:
+    """Of all maps between two distributions the one that moves colours least is wanted."""
+    return F.mse_loss(result, source)
+
+
+def calm(maps: Tensor) -> Tensor:
+    """Light maps are smooth and no larger than needed: squared differences of neighbours, and size."""
+    across = maps.diff(dim=-1).square().mean()
+    down = maps.diff(dim=-2).square().mean()
+    return across + down + 0.01 * maps.square().mean()
+
+
+def motion(count: int, height: int, width: int, generator: torch.Generator) -> Tensor:
+    """A sampling grid [N, H, W, 2] of smooth synthetic motion: shift, zoom and a slow wobble of a few pixels.
+
+    Compound regularisation of Wang et al. (ReReVST, IEEE TIP 2020).
+    """
+    shift = (torch.rand(count, 1, 1, 2, generator=generator) - 0.5) * 0.12
+    zoom = 1 + (torch.rand(count, 1, 1, 1, generator=generator) - 0.5) * 0.08
+    coarse = torch.randn(count, 2, 4, 5, generator=generator) * 0.015
+    wobble = F.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=True).permute(
+        0, 2, 3, 1
+    )
+    theta = torch.eye(2, 3).expand(count, 2, 3)
+    grid = F.affine_grid(theta, [count, 1, height, width], align_corners=False)
+    return grid * zoom + shift + wobble
+
+
+def moved(x: Tensor, grid: Tensor) -> Tensor:
+    return F.grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+
+
+def temporal(first_moved: Tensor, second: Tensor, seen: Tensor | None = None) -> Tensor:
+    """A frame and its moved neighbour get the same look: mean absolute difference where both are seen."""
+    gap = (first_moved - second).abs()
+    return gap.mean() if seen is None else (gap * seen).sum() / (seen.sum() * gap.shape[1]).clamp(min=1)
+
+
+def _mean(x: Tensor, size: int) -> Tensor:
+    x = F.pad(x, (size // 2,) * 4, mode="replicate")
+    return F.avg_pool2d(F.avg_pool2d(x, (size, 1), stride=1), (1, size), stride=1)
+
+
+def _normalised(luma: Tensor) -> Tensor:
+    mean = _mean(luma, 9)
+    deviation = (_mean(luma.square(), 9) - mean.square()).clamp(min=0).add(4e-4).sqrt()
+    return (luma - mean) / deviation * 0.3

@@ -1,0 +1,76 @@
+"""The options of `train` with their defaults, which live only here. Needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+FAMILIES = ("photographic", "drawn")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights of the generator's losses. The adversarial one is a ratio of gradient norms, see balance.py."""
+
+    adversarial: float = 0.4
+    distribution: float = 10.0
+    structure: float = 1.0
+    identity: float = 0.2
+    temporal: float = 4.0
+    transport: float = 0.1
+    calm: float = 2.0
+    variation: float = 0.2
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """content: pictures, clips or folders of them. styles: look -> the same. Both sides are unpaired.
+
+    output: the style file. run_folder: checkpoint, options.json, stats.jsonl and sheets; beside the output by
+    default. A run stops after `minutes` of work or `steps`, whichever comes first.
+    paint_size: short side in pixels at which pictures are learned from.
+    """
+
+    content: tuple[Path, ...]
+    styles: dict[str, tuple[Path, ...]]
+    output: Path
+    run_folder: Path | None = None
+    family: str = "photographic"
+    minutes: float | None = None
+    steps: int = 3000
+    warmup_steps: int = 600
+    seed: int = 0
+    device: str = "auto"
+    batch_size: int = 6
+    learning_rate: float = 1e-3
+    paint_size: int = 144
+    tick_steps: int = 50
+    sheet_ticks: int = 10
+    resume: bool = False
+    weights: Weights = field(default_factory=Weights)
+    generator: dict[str, int] = field(default_factory=dict)
+    licence: str = ""
+    provenance: str = ""
+    summary: str = ""
+
+    @property
+    def folder(self) -> Path:
+        return self.run_folder or self.output.with_suffix(".run")
+
+    def to_dict(self) -> dict[str, Any]:
+        facts = asdict(self)
+        facts["content"] = [str(p) for p in self.content]
+        facts["styles"] = {look: [str(p) for p in paths] for look, paths in self.styles.items()}
+        facts["output"] = str(self.output)
+        facts["run_folder"] = str(self.folder)
+        return facts
+
+    def recipe(self) -> dict[str, Any]:
+        """What a style file tells of its training: all that changes the result, and no folders."""
+        facts = self.to_dict()
+        for name in ("output", "run_folder", "resume", "device", "minutes"):
+            del facts[name]
+        facts["content"] = [p.name for p in self.content]
+        facts["styles"] = {look: [p.name for p in paths] for look, paths in self.styles.items()}
+        return facts

@@ -284,7 +284,8 @@ def test_a_full_disk_is_said_and_leaves_nothing(
 ) -> None:
     """Played by a limit on the size of files: 6, a sentence, and no file for a clip or a picture."""
     clip_source = linked(clip("sound.mp4"), tmp_path / "a", "in.mp4")
-    picture = save_picture(tmp_path / "a" / "p.png")
+    picture = tmp_path / "a" / "p.png"
+    cv2.imwrite(str(picture), np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     for source in (clip_source, picture):
         resource.setrlimit(resource.RLIMIT_FSIZE, (600, limits[1]))
@@ -334,7 +335,7 @@ def test_progress(
     progress: str, clip: Clip, stub: StubStyle, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bars and lines go to stderr, the farm's messages to stdout, and no mode spoils the report."""
-    monkeypatch.setattr("vidstyle.screen._SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("vidstyle.cli.screen._SECONDS_BETWEEN_LINES", 0.0)
     first = linked(clip("plain.mp4"), tmp_path, "a.mp4")
     second = linked(clip("plain.mp4"), tmp_path, "b.mp4")
     code, out, err = run("apply", first, second, "-s", "stub", "--progress", progress, "--batch-size", "8")

@@ -25,7 +25,7 @@ FLOORS = {
     ),
     2: (("source",), ("decode", "encode", "style", "smooth"), ("segments",), ("join",)),
     3: (("pipeline", "stills"), ("train", "farm", "evaluate")),
-    4: (("screen",), ("cli",), ("__main__", "__init__")),
+    4: (("cli",), ("__main__", "__init__")),
 }
 STEPS = [step for steps in FLOORS.values() for step in steps]
 # The only modules that may import a library.
@@ -43,7 +43,7 @@ DOORS = {
         "stills",
     },  # two doors: optical flow, and picture files, which share nothing but the library
     "click": {"cli"},
-    "tqdm": {"screen"},  # the part of the command line that draws
+    "tqdm": {"cli"},
     "safetensors": {"style"},
     "torchvision": {"train", "evaluate"},
 }

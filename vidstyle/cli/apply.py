@@ -1,77 +1,28 @@
-"""The command line: reads options, makes one call, prints one report. The only place that exits or draws."""
+"""`vidstyle apply`: a style on clips and pictures."""
 
 from __future__ import annotations
 
 import json
-import signal
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import MISSING, fields
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from vidstyle import __version__
+from vidstyle.cli.common import PATH, Command, complain, default_of, json_option, progress_option, stopped
+from vidstyle.cli.screen import Screen, State, open_screen
 from vidstyle.errors import OutputError, VidstyleError
 from vidstyle.inputs import check_distinct, expand, is_still, target_of
 from vidstyle.options import CODECS, ApplyOptions
-from vidstyle.screen import SCREENS, Screen, open_screen
 
 if TYPE_CHECKING:
+    from vidstyle.pipeline import Progress
     from vidstyle.style import Style
-
-_INTERRUPTED, _TERMINATED = 130, 143
-
-
-class _Terminated(BaseException):
-    """SIGTERM, as an exception: everything that is open gets closed on the way out."""
-
-
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command and exit with its code: 0, 2 for wrong usage, 130 or 143 if stopped, or an error's."""
-    before = signal.signal(signal.SIGTERM, _on_terminate)
-    try:
-        code = cli.main(arguments, prog_name="vidstyle", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except VidstyleError as error:
-        _complain(str(error))
-        code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        code = _INTERRUPTED
-    except _Terminated:
-        code = _TERMINATED
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    sys.exit(code)
-
-
-def _on_terminate(number: int, frame: FrameType | None) -> None:
-    raise _Terminated
-
-
-def _complain(message: str) -> None:
-    click.echo(click.style("Error: ", fg="red") + message, err=True)
 
 
 def _default(name: str) -> Any:
-    """The default of an option of `apply`, which lives in ApplyOptions and nowhere else."""
-    value = next(field.default for field in fields(ApplyOptions) if field.name == name)
-    assert value is not MISSING
-    return value
-
-
-class _Plain(click.Command):
-    """A command whose example is printed as it was written."""
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Examples"):
-            for line in (self.epilog or "").strip().splitlines():
-                formatter.write(f"  {line.strip()}\n")
+    return default_of(ApplyOptions, name)
 
 
 def _dial(name: str, words: str) -> Callable[..., Any]:
@@ -80,18 +31,8 @@ def _dial(name: str, words: str) -> Callable[..., Any]:
     return click.option(f"--{name}", type=float, metavar="0..1", default=_default(name), help=words)
 
 
-_PATH = click.Path(path_type=Path)
-_WIDE = {"max_content_width": 90, "help_option_names": ["-h", "--help"]}
-
-
-@click.group(context_settings=_WIDE)
-@click.version_option(__version__, message="%(prog)s %(version)s")
-def cli() -> None:
-    """Give whole videos and pictures the look of other pictures."""
-
-
-@cli.command(
-    cls=_Plain,
+@click.command(
+    cls=Command,
     epilog="""vidstyle apply in.mp4 --style vlogger
     vidstyle apply holiday/ "more/*.mov" --style vlogger --output-dir out""",
 )
@@ -99,9 +40,9 @@ def cli() -> None:
 @click.option(
     "-s", "--style", "style_name", metavar="NAME", required=True, help="A style, or the path of its file."
 )
-@click.option("-o", "--output", metavar="FILE", type=_PATH, help="The result of a single input.")
+@click.option("-o", "--output", metavar="FILE", type=PATH, help="The result of a single input.")
 @click.option(
-    "-d", "--output-dir", metavar="DIR", type=_PATH, help="Folder for the results, under the same names."
+    "-d", "--output-dir", metavar="DIR", type=PATH, help="Folder for the results, under the same names."
 )
 @_dial("strength", "How far to go from the source to the full look.")
 @_dial("grade", "Share of the look's colour.")
@@ -130,14 +71,9 @@ def cli() -> None:
     help="auto, cpu, cuda or cuda:1.",
 )
 @click.option("--batch-size", metavar="N", default="auto", show_default=True, help="Frames in one step.")
-@click.option(
-    "--progress",
-    type=click.Choice(list(SCREENS)),
-    metavar="KIND",
-    help=f"{', '.join(SCREENS)}.  [default: bar on a terminal, else plain]",
-)
+@progress_option()
 @click.option("--dry-run", is_flag=True, help="Print what would be done and do nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document.")
+@json_option()
 def apply(
     inputs: tuple[str, ...],
     style_name: str,
@@ -175,30 +111,6 @@ def apply(
         return _restyle(source, style, target, options, screen)
 
     return _each(pairs, restyle, _print_report, as_json, screen)
-
-
-@cli.command(
-    cls=_Plain,
-    epilog="""vidstyle styles
-    vidstyle styles vlogger --json""",
-)
-@click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def styles(name: str | None, as_json: bool) -> None:
-    """List the styles, or the facts of one, by name or by the path of its file."""
-    from vidstyle.style import list_styles, load_style
-
-    found = [facts.to_dict() for facts in (list_styles() if name is None else [load_style(name).facts])]
-    if as_json:
-        click.echo(json.dumps(found if name is None else found[0], default=str))
-        return
-    if name is not None:
-        for key, value in found[0].items():
-            click.echo(f"{key}: {', '.join(value) if isinstance(value, tuple | list) else value}")
-        return
-    width = max((len(facts["name"]) for facts in found), default=0)
-    for facts in found:
-        click.echo(f"{facts['name']:{width}}  {facts['summary'] or facts['family']}")
 
 
 def _options(batch_size: str, values: dict[str, Any]) -> ApplyOptions:
@@ -261,7 +173,7 @@ def _each(
         except VidstyleError as error:
             if screen is not None:
                 screen.fail(str(error))
-            _complain(str(error))
+            complain(str(error))
             failed.append({"source": str(source), "exit_code": error.exit_code, "error": str(error)})
             continue
         done.append(report)
@@ -285,12 +197,14 @@ def _restyle(
             return restyle_still(source, style, target, options).to_dict()
         from vidstyle.pipeline import apply as apply_to_clip
 
-        return apply_to_clip(source, style, target, options, screen.update).to_dict() | {"kind": "clip"}
-    except (KeyboardInterrupt, _Terminated) as stop:
+        def show(progress: Progress) -> None:
+            note = "joining" if progress.stage == "join" else ""
+            screen.update(State(progress.frames, progress.total, progress.resumed, note=note))
+
+        return apply_to_clip(source, style, target, options, show).to_dict() | {"kind": "clip"}
+    except KeyboardInterrupt as stop:
         screen.stop()
-        terminated = isinstance(stop, _Terminated)
-        click.echo(f"{'Terminated' if terminated else 'Interrupted'}. {_kept(target, options)}", err=True)
-        raise click.exceptions.Exit(_TERMINATED if terminated else _INTERRUPTED) from None
+        raise stopped(stop, _kept(target, options)) from None
     finally:
         screen.stop()
 

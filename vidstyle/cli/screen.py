@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from vidstyle.pipeline import Progress
+from dataclasses import dataclass
+from typing import Any
 
 _SECONDS_BETWEEN_LINES = 5.0
+
+
+@dataclass(frozen=True)
+class State:
+    """How far an input has come: `done` of about `total` units, `resumed` of them from an earlier run.
+
+    seconds_left: if somebody knows better than speed and total. note: a word on what is going on.
+    """
+
+    done: int
+    total: int
+    resumed: int = 0
+    seconds_left: float | None = None
+    note: str = ""
 
 
 class Screen:
     """Shows nothing; the base of those that do. One input after the other: start, update ..., stop."""
 
-    def __init__(self, inputs: int) -> None:
+    def __init__(self, inputs: int = 1, unit: str = "frames") -> None:
         self.inputs = inputs
+        self.unit = unit
         self.number = 0
         self.name = ""
         self.began = 0.0
@@ -27,20 +40,14 @@ class Screen:
         self.name = name
         self.began = time.monotonic()
 
-    def update(self, progress: Progress) -> None:
-        """So many of its frames are done."""
+    def update(self, state: State) -> None:
+        """So much of it is done."""
 
     def fail(self, message: str) -> None:
         """The input could not be finished."""
 
     def stop(self) -> None:
         """The input is done with, in whatever way; may be called again."""
-
-    def speed(self, progress: Progress) -> tuple[float, float | None]:
-        """(frames per second made in this run, seconds left or None while unknown)."""
-        fps = (progress.frames - progress.resumed) / max(time.monotonic() - self.began, 1e-9)
-        left = (progress.total - progress.frames) / fps if fps and progress.total else None
-        return fps, None if left is None else max(left, 0.0)
 
 
 class Plain(Screen):
@@ -50,38 +57,44 @@ class Plain(Screen):
         super().start(name)
         self.said = self.began
 
-    def update(self, progress: Progress) -> None:
-        if time.monotonic() - self.said < _SECONDS_BETWEEN_LINES:
+    def update(self, state: State) -> None:
+        now = time.monotonic()
+        if now - self.said < _SECONDS_BETWEEN_LINES:
             return
-        self.said = time.monotonic()
-        fps, left = self.speed(progress)
-        line = f"{self.name}: {progress.frames} of {progress.total or '?'} frames, {fps:.1f} frames/s"
-        print(line + ("" if left is None else f", {left:.0f} s left"), file=sys.stderr, flush=True)
+        self.said = now
+        speed = (state.done - state.resumed) / max(now - self.began, 1e-9)
+        left = state.seconds_left
+        if left is None and speed and state.total:
+            left = max(state.total - state.done, 0) / speed
+        line = f"{self.name}: {state.done} of {state.total or '?'} {self.unit}, {speed:.1f} {self.unit}/s"
+        line += "" if left is None else f", {left:.0f} s left"
+        print(line + (f", {state.note}" if state.note else ""), file=sys.stderr, flush=True)
 
 
 class Bar(Screen):
-    """A bar with frames per second and the time left."""
+    """A bar with speed and the time left."""
 
     bar: Any = None
 
-    def update(self, progress: Progress) -> None:
+    def update(self, state: State) -> None:
         if self.bar is None:
             from tqdm import tqdm
 
             self.bar = tqdm(
-                total=progress.total or None,
-                initial=progress.resumed,
+                initial=state.resumed,
                 desc=self.name if self.inputs == 1 else f"{self.name} ({self.number}/{self.inputs})",
-                unit=" frames",
+                unit=f" {self.unit}",
                 dynamic_ncols=True,
                 file=sys.stderr,
             )
-        self.bar.update(progress.frames - self.bar.n)
-        if progress.stage == "join":
-            self.bar.set_postfix_str("joining")
+        self.bar.total = state.total or None
+        if state.note:
+            self.bar.set_postfix_str(state.note, refresh=False)
+        self.bar.update(state.done - self.bar.n)
 
     def stop(self) -> None:
         if self.bar is not None:
+            self.bar.refresh()
             self.bar.close()
             self.bar = None
 
@@ -89,13 +102,14 @@ class Bar(Screen):
 class OpenJD(Screen):
     """The messages of Open Job Description (2023-09), each a line of its own on stdout."""
 
+    said: float = -1.0
+
     def start(self, name: str) -> None:
         super().start(name)
-        self.said = -1.0
-        self._status(f"{name} ({self.number} of {self.inputs})")
+        print(f"openjd_status: {name} ({self.number} of {self.inputs})", flush=True)
 
-    def update(self, progress: Progress) -> None:
-        part = min(progress.frames / progress.total, 1.0) if progress.total else 0.0
+    def update(self, state: State) -> None:
+        part = min(state.done / state.total, 1.0) if state.total else 0.0
         percent = round(100 * (self.number - 1 + part) / self.inputs, 1)
         if percent != self.said:
             self.said = percent
@@ -104,13 +118,10 @@ class OpenJD(Screen):
     def fail(self, message: str) -> None:
         print(f"openjd_fail: {message}", flush=True)
 
-    def _status(self, message: str) -> None:
-        print(f"openjd_status: {message}", flush=True)
-
 
 SCREENS: dict[str, type[Screen]] = {"bar": Bar, "plain": Plain, "openjd": OpenJD, "none": Screen}
 
 
-def open_screen(name: str | None, inputs: int) -> Screen:
+def open_screen(name: str | None, inputs: int = 1, unit: str = "frames") -> Screen:
     """The screen of that name; without one a bar where a person can see it, else lines."""
-    return SCREENS[name or ("bar" if sys.stderr.isatty() else "plain")](inputs)
+    return SCREENS[name or ("bar" if sys.stderr.isatty() else "plain")](inputs, unit)

@@ -1,0 +1,50 @@
+"""The command line: reads options, makes one call, prints one report. The only place that exits or draws."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from vidstyle import __version__
+from vidstyle.cli.apply import apply
+from vidstyle.cli.common import INTERRUPTED, TERMINATED, Terminated, complain
+from vidstyle.cli.styles import styles
+from vidstyle.cli.train import train
+from vidstyle.errors import VidstyleError
+
+
+@click.group(context_settings={"max_content_width": 90, "help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def cli() -> None:
+    """Give whole videos and pictures the look of other pictures."""
+
+
+for _command in (apply, styles, train):
+    cli.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command and exit with its code: 0, 2 for wrong usage, 130 or 143 if stopped, or an error's."""
+    before = signal.signal(signal.SIGTERM, _on_terminate)
+    try:
+        code = cli.main(arguments, prog_name="vidstyle", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except VidstyleError as error:
+        complain(str(error))
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt) as stop:
+        code = TERMINATED if Terminated in (type(stop), type(stop.__cause__)) else INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    sys.exit(code)
+
+
+def _on_terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated

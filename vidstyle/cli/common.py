@@ -1,0 +1,55 @@
+"""What the commands share: how they show help, complain and stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vidstyle.cli.screen import SCREENS
+
+INTERRUPTED, TERMINATED = 130, 143
+PATH = click.Path(path_type=Path)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as an exception like that of Ctrl-C: everything that is open gets closed on the way out."""
+
+
+class Command(click.Command):
+    """A command whose examples are printed as they were written."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Examples"):
+            for line in (self.epilog or "").strip().splitlines():
+                formatter.write(f"  {line.strip()}\n")
+
+
+def default_of(options: type[Any], name: str) -> Any:
+    """The default of an option, which lives in its dataclass and nowhere else."""
+    value = next(field.default for field in fields(options) if field.name == name)
+    assert value is not MISSING
+    return value
+
+
+def progress_option() -> Callable[..., Any]:
+    words = f"{', '.join(SCREENS)}.  [default: bar on a terminal, else plain]"
+    return click.option("--progress", type=click.Choice(list(SCREENS)), metavar="KIND", help=words)
+
+
+def json_option() -> Callable[..., Any]:
+    return click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document.")
+
+
+def complain(message: str) -> None:
+    click.echo(click.style("Error: ", fg="red") + message, err=True)
+
+
+def stopped(stop: KeyboardInterrupt, kept: str) -> click.exceptions.Exit:
+    """Say what is kept; raise what comes back to leave with the right code."""
+    terminated = isinstance(stop, Terminated)
+    click.echo(f"{'Terminated' if terminated else 'Interrupted'}. {kept}", err=True)
+    return click.exceptions.Exit(TERMINATED if terminated else INTERRUPTED)

@@ -1,0 +1,142 @@
+"""`vidstyle train`: a new style from pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vidstyle.cli.common import PATH, Command, default_of, json_option, progress_option, stopped
+from vidstyle.cli.screen import State, open_screen
+from vidstyle.errors import OutputError
+from vidstyle.train.options import FAMILIES, TrainOptions
+
+if TYPE_CHECKING:
+    from vidstyle.train import Tick
+
+_LEAST = {"steps": 1, "seed": 0, "batch_size": 1, "paint_size": 32}
+
+
+def _number(name: str, words: str) -> Callable[..., Any]:
+    """A whole number of TrainOptions, checked against _LEAST."""
+    value = default_of(TrainOptions, name)
+    option = f"--{name.replace('_', '-')}"
+    return click.option(option, type=int, metavar="N", default=value, help=f"{words}  [default: {value}]")
+
+
+@click.command(
+    cls=Command,
+    epilog="vidstyle train --content photos/ --style airy=airy_stills/ -o airy.safetensors --minutes 30",
+)
+@click.option(
+    "--content",
+    metavar="DIR",
+    type=PATH,
+    multiple=True,
+    required=True,
+    help="What is to be restyled.",
+)
+@click.option("--style", "looks", metavar="NAME=DIR", multiple=True, required=True, help="A look.")
+@click.option("-o", "--output", metavar="FILE", type=PATH, required=True, help="The style file.")
+@click.option(
+    "--run-folder", metavar="DIR", type=PATH, help="Checkpoint, curves, samples.  [default: FILE.run]"
+)
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint in the run folder.")
+@click.option("--overwrite", is_flag=True, help="Replace a style file or a run that exists.")
+@click.option(
+    "--family",
+    type=click.Choice(FAMILIES),
+    default=default_of(TrainOptions, "family"),
+    show_default=True,
+    help="Photographic looks keep every detail; drawn ones add strokes.",
+)
+@click.option("--minutes", type=float, metavar="N", help="Stop after so much work.")
+@_number("steps", "Stop after so many steps.")
+@_number("seed", "The same seed gives the same style.")
+@_number("batch_size", "Pictures in one step.")
+@_number("paint_size", "Short side in pixels at which pictures are learned from.")
+@click.option(
+    "--device",
+    metavar="NAME",
+    default=default_of(TrainOptions, "device"),
+    show_default=True,
+    help="auto, cpu, cuda or cuda:1.",
+)
+@click.option("--summary", metavar="TEXT", default="", help="The look in a sentence, for the style file.")
+@click.option("--licence", metavar="TEXT", default="", help="Its licence.")
+@click.option("--provenance", metavar="TEXT", default="", help="Where its pictures come from.")
+@progress_option()
+@json_option()
+def train(
+    content: tuple[Path, ...],
+    looks: tuple[str, ...],
+    overwrite: bool,
+    progress: str | None,
+    as_json: bool,
+    **values: Any,
+) -> None:
+    """Learn a look from pictures or clips, without pairs.
+
+    Content is what the style will be used on, the style folder is what it should look like: files or
+    folders of pictures and clips, several of each if the option is repeated. The same NAME adds to a look.
+    """
+    for name, least in _LEAST.items():
+        if values[name] < least:
+            raise click.UsageError(
+                f"--{name.replace('_', '-')} must be at least {least}, not {values[name]}."
+            )
+    if values["minutes"] is not None and not values["minutes"] > 0:
+        raise click.UsageError(f"--minutes must be more than 0, not {values['minutes']}.")
+    options = TrainOptions(content=content, styles=_looks(looks), **values)
+    for path in (options.output, options.folder / "checkpoint.pt"):
+        if path.exists() and not (overwrite or options.resume):
+            raise OutputError(
+                f"{path}: it exists already. Use --resume to go on or --overwrite to begin again."
+            )
+    try:
+        from vidstyle.train.loop import train as learn
+    except ModuleNotFoundError as error:
+        raise click.UsageError(f"Training needs {error.name}: pip install 'vidstyle[train]'.") from error
+    from vidstyle.style import read_facts
+
+    screen = open_screen(progress, unit="steps")
+    screen.start(options.output.stem)
+
+    def show(tick: Tick) -> None:
+        share = tick.seconds / max(tick.seconds + tick.remaining_seconds, 1e-9)
+        total = max(round(tick.step / max(share, 1e-9)), tick.step)
+        note = f"distribution {tick.figures.get('distribution', 0):.3f}"
+        screen.update(State(tick.step, total, 0, tick.remaining_seconds, note))
+
+    try:
+        target = learn(options, show)
+    except KeyboardInterrupt as stop:
+        screen.stop()
+        kept = (options.folder / "checkpoint.pt").exists()
+        word = (
+            f"A checkpoint is kept in {options.folder}; add --resume to go on."
+            if kept
+            else "Nothing was kept."
+        )
+        raise stopped(stop, word) from None
+    finally:
+        screen.stop()
+    facts = read_facts(target).to_dict()
+    steps, seconds = facts["training"]["steps_done"], facts["training"]["seconds"]
+    report = {"target": str(target), "run_folder": str(options.folder), "facts": facts}
+    click.echo(
+        json.dumps(report) if as_json else f"{target}: learned in {steps} steps, {seconds:.0f} s of work"
+    )
+
+
+def _looks(texts: tuple[str, ...]) -> dict[str, tuple[Path, ...]]:
+    looks: dict[str, tuple[Path, ...]] = {}
+    for text in texts:
+        name, equals, folder = text.partition("=")
+        if not (name and equals and folder):
+            raise click.UsageError(f"--style must be NAME=DIR, not {text!r}.")
+        looks[name] = (*looks.get(name, ()), Path(folder))
+    return looks

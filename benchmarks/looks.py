@@ -1,0 +1,168 @@
+"""Looks whose recipe is known, so that what a training run learns can be held against the truth.
+
+Two photographic and two drawn ones, made to resemble what people want to learn: each has a part that colours
+alone can explain and a part that only a network can (place, glow, skin, line, paper). Pictures are float32
+[H, W, 3], RGB in [0, 1]; lengths scale with the short side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.float32]
+_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
+
+
+def vlogger(rgb: Picture, seed: int = 0) -> Picture:
+    """Airy: bright, peach highlights, cool lifted shadows, calm greens, smooth skin, soft glow."""
+    side = min(rgb.shape[:2])
+    skin = _blur(_skin(rgb), side * 0.01)[..., None]
+    soft = cv2.bilateralFilter(rgb, 0, 0.10, side * 0.012)
+    x = rgb + (soft - rgb) * 0.7 * skin
+    x = _curve(x, gamma=0.69, contrast=0.62)
+    x = _saturate(x, 0.97)
+    x = _tame_greens(x, (0.22, -0.38, -0.10))
+    x = _split_tone(x, shadows=(-0.020, 0.028, 0.080), highlights=(0.028, 0.014, -0.034))
+    x = _levels(x, black=(0.050, 0.050, 0.046), white=(1.0, 0.985, 0.985))
+    glow = _blur(_smooth(x, 0.55, 1.0), side * 0.035)
+    x = 1 - (1 - x) * (1 - 0.12 * glow)
+    return _clip(x)
+
+
+def cinema(rgb: Picture, seed: int = 0) -> Picture:
+    """Low key: teal shadows, amber highlights, muted colour, red halation, light vignette."""
+    height, width = rgb.shape[:2]
+    side = min(height, width)
+    light = _blur(_smooth(_luma(rgb), 0.72, 1.0), side * 0.022)
+    x = _curve(rgb, gamma=1.07, contrast=0.85)
+    x = _saturate(x, 0.68)
+    x = _tame_greens(x, (0.07, -0.11, 0.07))
+    x = _split_tone(x, shadows=(-0.044, 0.028, 0.085), highlights=(0.070, 0.035, -0.090))
+    x = _levels(x, black=(0.031, 0.033, 0.018), white=(0.95, 0.925, 0.92))
+    halation = np.maximum(light - _smooth(_luma(rgb), 0.72, 1.0), 0)[..., None]
+    x = 1 - (1 - x) * (1 - halation * np.array([0.30, 0.07, 0.02], np.float32))
+    down, across = np.mgrid[0:height, 0:width].astype(np.float32)
+    radius = np.hypot((across + 0.5) / width * 2 - 1, (down + 0.5) / height * 2 - 1) / np.sqrt(2)
+    x = x * (1 - 0.24 * _smooth(radius, 0.35, 1.08)[..., None])
+    return _clip(x)
+
+
+def sketch(rgb: Picture, seed: int = 0) -> Picture:
+    """Graphite on warm paper: colour-dodge lines, flat tone, hatching in the dark, grain."""
+    height, width = rgb.shape[:2]
+    side = min(height, width)
+    tone = _blur(_luma(cv2.bilateralFilter(rgb, 0, 0.10, side * 0.006)), side * 0.0015)
+    lines = (tone + 0.001) / (_blur(tone, side * 0.024) + 0.008)
+    lines = np.clip(1.8 * lines - 0.8, 0, 1) ** 1.2
+    shade = 1 - 0.36 * (1 - _smooth(tone, 0.04, 0.50))
+    shade *= 1 - 0.08 * (1 - _smooth(tone, 0.20, 0.80))
+    down, across = np.mgrid[0:height, 0:width].astype(np.float32) * (320 / side)
+    wave = np.sin(2 * np.pi * (0.238 * down + 0.190 * across))
+    hatch = np.clip(wave * 4 + 0.6, -1, 1) * 0.5 + 0.5
+    shade *= 1 - 0.23 * hatch * (1 - _smooth(tone, 0.05, 0.42))
+    value = 0.14 + 0.86 * lines * shade
+    value = value + _paper(height, width, seed, side) * (0.35 + 0.65 * value)
+    ink, paper = np.array([0.030, 0.026, 0.020], np.float32), np.array([0.958, 0.941, 0.914], np.float32)
+    return _clip(ink + value[..., None] * (paper - ink))
+
+
+def watercolor(rgb: Picture, seed: int = 0) -> Picture:
+    """Light washes: smoothed shapes in few tones, pigment at the edges, paper that shines through."""
+    height, width = rgb.shape[:2]
+    side = min(height, width)
+    codes = cv2.medianBlur((rgb * 255 + 0.5).astype(np.uint8), 2 * round(side * 0.0062) + 1)
+    x = codes.astype(np.float32) / 255
+    for _ in range(3):
+        x = cv2.bilateralFilter(x, 0, 0.12, side * 0.010)
+    edges = _smooth(_blur(_gradient(_luma(x)), side * 0.002), 0.18, 1.0)
+    x = _curve(_saturate(x, 1.6), gamma=0.58, contrast=0.30)
+    flat = np.round(x * 8) / 8
+    x = _blur(x + (flat - x) * 0.85, side * 0.0035)
+    x = x * (1 - 0.45 * edges[..., None])
+    wash = _noise(height, width, seed + 1, side * 0.06)[..., None]
+    x = 0.13 + (0.87 - 0.012 * wash) * x
+    grain = _paper(height, width, seed, side)[..., None]
+    x = x * np.array([1.0, 0.996, 0.972], np.float32) + grain * (0.2 + 0.8 * x) * 1.1
+    return _clip(x)
+
+
+LOOKS: dict[str, Callable[[Picture, int], Picture]] = {
+    "vlogger": vlogger,
+    "cinema": cinema,
+    "sketch": sketch,
+    "watercolor": watercolor,
+}
+
+
+def _luma(rgb: Picture) -> Picture:
+    return rgb @ _LUMA
+
+
+def _blur(x: Picture, sigma: float) -> Picture:
+    return cv2.GaussianBlur(x, (0, 0), sigma).astype(np.float32, copy=False)
+
+
+def _smooth(x: Picture, low: float, high: float) -> Picture:
+    t = np.clip((x - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def _clip(x: Picture) -> Picture:
+    return np.clip(x, 0, 1).astype(np.float32)
+
+
+def _curve(x: Picture, gamma: float, contrast: float) -> Picture:
+    x = np.clip(x, 0, 1) ** np.float32(gamma)
+    return x + contrast * (x * x * (3 - 2 * x) - x)
+
+
+def _saturate(x: Picture, gain: float) -> Picture:
+    grey = _luma(x)[..., None]
+    return grey + (x - grey) * gain
+
+
+def _tame_greens(x: Picture, change: tuple[float, float, float]) -> Picture:
+    greenness = np.maximum(x[..., 1] - np.maximum(x[..., 0], x[..., 2]), 0)[..., None]
+    return x + greenness * np.array(change, np.float32)
+
+
+def _split_tone(
+    x: Picture, shadows: tuple[float, float, float], highlights: tuple[float, float, float]
+) -> Picture:
+    grey = _luma(x)[..., None]
+    dark, bright = 1 - _smooth(grey, 0.0, 0.5), _smooth(grey, 0.4, 1.0)
+    return x + dark * np.array(shadows, np.float32) + bright * np.array(highlights, np.float32)
+
+
+def _levels(x: Picture, black: tuple[float, float, float], white: tuple[float, float, float]) -> Picture:
+    low, high = np.array(black, np.float32), np.array(white, np.float32)
+    return low + np.maximum(x, 0) * (high - low)
+
+
+def _skin(rgb: Picture) -> Picture:
+    """How much a pixel has the hue of skin, 0 to 1 [H, W]."""
+    red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
+    hue = _smooth(red - green, 0.02, 0.10) * _smooth(green - blue, -0.02, 0.05)
+    return hue * (1 - _smooth(red - blue, 0.45, 0.65)) * _smooth(red, 0.2, 0.4)
+
+
+def _gradient(grey: Picture) -> Picture:
+    return cv2.magnitude(cv2.Sobel(grey, -1, 1, 0), cv2.Sobel(grey, -1, 0, 1))
+
+
+def _noise(height: int, width: int, seed: int, sigma: float) -> Picture:
+    """Smooth noise [H, W] of deviation 1, the same for the same seed."""
+    noise = np.random.default_rng(seed).standard_normal((height, width)).astype(np.float32)
+    noise = _blur(noise, max(sigma, 0.3))
+    return noise / max(float(noise.std()), 1e-6)
+
+
+def _paper(height: int, width: int, seed: int, side: int) -> Picture:
+    """Relief of the paper, deviation 0.02."""
+    fine = _noise(height, width, seed + 101, side * 0.0022)
+    coarse = _noise(height, width, seed + 102, side * 0.009)
+    return np.asarray(0.016 * fine + 0.010 * coarse, np.float32)

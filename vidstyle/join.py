@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import heapq
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
-from math import lcm
 from pathlib import Path
 from typing import Any, cast
 
@@ -63,6 +63,9 @@ class Extras:
     )  # index in the source, stream of the target
     warnings: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    written: dict[int, int] = field(default_factory=dict)  # packets by index in the target
+    broken: dict[int, int] = field(default_factory=dict)  # packets that the target's format cannot parse
+    moved: int = 0  # packets whose time did not follow the one before
 
 
 def target_format(target: Path, preset: CodecPreset, codec: str) -> str:
@@ -102,21 +105,38 @@ def join(
                 with av.open(str(first), options={"ignore_editlist": "1"}) as model:
                     video = _add_video(out, model, info, preset, original, source)
                 extras = _add_extras(out, original, source, target)
-                writers = {index: _copier(original.streams[index], stream) for index, stream in extras.copied}
+                writers = {
+                    index: _copier(original.streams[index], stream, extras) for index, stream in extras.copied
+                }
                 pictures = _pictures(segments, folder, info.time_base, video, target)
                 others = _others(original, writers, extras)
                 for packet in _interleaved(pictures, others):
-                    out.mux(packet)
+                    _mux(out, packet, video.index, extras)
         except (av.error.FFmpegError, OSError) as error:
             map_write_error(target, error)
-    _verify(part, target, segments, info, len(extras.copied))
+    _verify(part, target, segments, info, extras)
     return extras
+
+
+def _mux(out: OutputContainer, packet: Packet[Any], pictures: int, extras: Extras) -> None:
+    index = packet.stream_index
+    try:
+        out.mux(packet)
+    except av.error.InvalidDataError:
+        if index == pictures:
+            raise
+        extras.broken[index] = extras.broken.get(index, 0) + 1  # damaged in the source, as its bytes show
+    else:
+        extras.written[index] = extras.written.get(index, 0) + 1
 
 
 def check_target(source: Path, target: Path, preset: CodecPreset, codec: str) -> list[str]:
     """Find out before any work whether the target can hold all the source has; return what must be said."""
     container = target_format(target, preset, codec)
-    with open_source(source) as original, av.open(os.devnull, "w", format=container) as out:
+    with (
+        open_source(source) as original,
+        av.open(os.devnull, "w", format=container) as out,
+    ):
         extras = _add_extras(out, original, source, target)
     return extras.warnings
 
@@ -130,12 +150,12 @@ def _writing(container: str, original: InputContainer, info: VideoInfo) -> dict[
             flags += "+use_metadata_tags"
         # Edit lists count in the movie's units: fine ones, or a late start would be off by part of a frame.
         rates = [s.codec_context.sample_rate for s in original.streams.audio if s.codec_context is not None]
-        scale = lcm(info.time_base.denominator, *rates)
+        scale = math.lcm(info.time_base.denominator, *rates)
         options = {
             "movflags": flags,
             "movie_timescale": str(scale if scale <= 1_000_000 else max(90_000, info.time_base.denominator)),
         }
-    return {"container_options": options, "metadata_errors": "surrogateescape"}
+    return {"container_options": options}
 
 
 def _add_video(
@@ -146,8 +166,8 @@ def _add_video(
     original: InputContainer,
     source: Path,
 ) -> VideoStream:
-    out.metadata.update({k: v for k, v in original.metadata.items() if k not in _FILE_KEYS})
-    out.set_chapters(original.chapters())
+    out.metadata.update({k: v for k, v in _text(original.metadata).items() if k not in _FILE_KEYS})
+    out.set_chapters([{**c, "metadata": _text(c["metadata"])} for c in original.chapters()])
     # By the codec's name an encoder would open at the first packet and put its own headers here.
     try:
         video = out.add_stream_from_template(model.streams.video[0], opaque=False)
@@ -166,9 +186,24 @@ def _add_video(
     return video
 
 
+def _text(metadata: dict[str, str]) -> dict[str, str]:
+    """Valid UTF-8, as every container asks for; what is none was most likely written as Latin-1."""
+
+    def clean(words: str) -> str:
+        raw = words.encode("utf-8", "surrogateescape")
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            return raw.decode("latin-1")
+
+    return {clean(key): clean(value) for key, value in metadata.items()}
+
+
 def _describe(source: Stream, stream: Stream, container: str) -> None:
     """Language, title, role: what a template does not bring along."""
-    kept = {k: v for k, v in source.metadata.items() if k.lower().partition("-")[0] not in _STREAM_KEYS}
+    kept = {
+        k: v for k, v in _text(source.metadata).items() if k.lower().partition("-")[0] not in _STREAM_KEYS
+    }
     kept = {k: v for k, v in kept.items() if not k.startswith("_STATISTICS")}
     if "name" in kept:  # what mp4 and mov read back as name they write from title
         kept.setdefault("title", kept.pop("name"))
@@ -214,7 +249,9 @@ def _add_extra(out: OutputContainer, stream: Stream, target: Path, extras: Extra
             )
             return None
         return out.add_attachment(
-            stream.name or "file", stream.mimetype or "application/octet-stream", stream.data
+            (stream.name or "file").encode("utf-8", "replace").decode(),
+            stream.mimetype or "application/octet-stream",
+            stream.data,
         )
     if name is None:
         raise OutputError(
@@ -262,14 +299,25 @@ def _subtitle_header(stream: Stream) -> bytes:
     return context.subtitle_header or b""
 
 
-def _copier(source: Stream, stream: Stream) -> Callable[[Packet[Any]], Iterable[Packet[Any]]]:
+def _copier(source: Stream, stream: Stream, extras: Extras) -> Callable[[Packet[Any]], Iterable[Packet[Any]]]:
     """How a packet of the source becomes packets of the target: itself, or its text in another notation."""
     context, other = stream.codec_context, source.codec_context
     if not isinstance(context, SubtitleCodecContext) or context.name == other.name:
+        last: int | None = None
 
         def copy(packet: Packet[Any]) -> Iterable[Packet[Any]]:
+            nonlocal last
             if packet.dts is None:
-                packet.dts = packet.pts
+                packet.dts = packet.pts if packet.pts is not None else last
+            if packet.dts is None:
+                packet.dts = 0
+            if last is not None:  # a tick of the target later is still the same moment
+                tick = math.ceil((stream.time_base or packet.time_base) / packet.time_base)
+                extras.moved += packet.dts < last
+                packet.dts = max(packet.dts, last + tick)
+            if packet.pts is None or packet.pts < packet.dts:
+                packet.pts = packet.dts
+            last = packet.dts
             packet.stream = stream
             return [packet]
 
@@ -324,6 +372,7 @@ def _others(
     if not writers:
         return
     failures = 0
+    reasons = set()
     while True:
         try:
             for packet in original.demux([original.streams[index] for index in writers]):
@@ -332,10 +381,11 @@ def _others(
             break
         except av.error.FFmpegError as error:
             failures += 1
+            reasons.add(getattr(error, "strerror", None) or str(error))
             if failures > 16:
                 break
-            reason = getattr(error, "strerror", None) or str(error)
-            extras.warnings.append(f"a damaged place in the sound or subtitles was passed over ({reason})")
+    if reasons:
+        extras.warnings.append(f"damaged places in the sound or subtitles were passed over ({min(reasons)})")
 
 
 def _interleaved(one: Iterator[Packet[Any]], two: Iterator[Packet[Any]]) -> Iterator[Packet[Any]]:
@@ -350,13 +400,26 @@ def _interleaved(one: Iterator[Packet[Any]], two: Iterator[Packet[Any]]) -> Iter
         yield packet
 
 
-def _verify(part: Path, target: Path, segments: list[Committed], info: VideoInfo, others: int) -> None:
-    """Read the packets back: a frame lost anywhere is an error, never a shorter file."""
+def _verify(part: Path, target: Path, segments: list[Committed], info: VideoInfo, extras: Extras) -> None:
+    """Read the packets back: a frame or a sound lost anywhere is an error, never a shorter file."""
+    if extras.broken:
+        extras.warnings.append(f"{sum(extras.broken.values())} damaged packets of sound are left out")
+    if extras.moved:
+        extras.warnings.append(
+            f"{extras.moved} packets of sound or subtitles went back in time and were moved"
+        )
     expected = sorted(pts for segment in segments for pts in segment.packet_pts)
     try:
         with av.open(str(part), metadata_errors="surrogateescape") as file:
             stream = picture_stream(file, part)
-            found = sorted(p.pts for p in file.demux(stream) if p.size and p.pts is not None)
+            found: list[int] = []
+            sound = dict.fromkeys((s.index for s in file.streams.audio), 0)
+            for packet in file.demux([stream, *file.streams.audio]):
+                if packet.size and packet.stream_index in sound:
+                    sound[packet.stream_index] += 1
+                elif packet.size and packet.pts is not None:
+                    found.append(packet.pts)
+            found.sort()
             tick = stream.time_base or info.time_base
     except (av.error.FFmpegError, OSError) as error:
         raise OutputError(f"{target}: what was written cannot be read back ({error}). Run again.") from error
@@ -364,6 +427,12 @@ def _verify(part: Path, target: Path, segments: list[Committed], info: VideoInfo
         raise OutputError(
             f"{target}: {len(expected)} frames were to be written, {len(found)} are there. Run again."
         )
+    for index, count in sound.items():
+        written = extras.written.get(index, 0)
+        if count != written:
+            raise OutputError(
+                f"{target}: {written} packets of sound were to be written, {count} are there. Run again."
+            )
     shift = (
         0 if FORMATS[target.suffix.lower()] != "mpegts" else found[0] * tick - expected[0] * info.time_base
     )

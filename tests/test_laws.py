@@ -184,6 +184,17 @@ def test_odd_size(tmp_path: Path, clip: Callable[..., Path]):
         assert luma(target).shape == (30, 47, 63)
 
 
+def test_interlaced(tmp_path: Path, clip: Callable[..., Path]):
+    """Interlaced clips are refused by a sentence that names the option, and deinterlaced on request."""
+    source = clip("interlaced.mp4")
+    with pytest.raises(InputError, match="--deinterlace"):
+        apply(source, Identity(), tmp_path / "out.mp4", QUICK)
+    apply(source, Identity(), tmp_path / "out.mp4", replace(QUICK, deinterlace=True))
+    assert frame_times(tmp_path / "out.mp4") == frame_times(source)
+    with av.open(str(tmp_path / "out.mp4")) as file:
+        assert not next(file.decode(video=0)).interlaced_frame
+
+
 # Law 4, 5
 
 TAGS = {

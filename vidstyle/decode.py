@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import os
+from collections import deque
 from collections.abc import Callable, Container, Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,6 +14,7 @@ from typing import Any, NoReturn
 
 import av
 import av.error
+import av.filter
 import numpy as np
 import torch
 from av.container import InputContainer
@@ -56,8 +58,11 @@ class Decoder:
     Use as a context manager; one thread at a time.
     """
 
-    def __init__(self, source: Path | str, start: int = 0, stop: int | None = None) -> None:
+    def __init__(
+        self, source: Path | str, start: int = 0, stop: int | None = None, deinterlace: bool = False
+    ) -> None:
         self.source = Path(source)
+        self._deinterlace = deinterlace
         self.start, self.stop = start, stop
         self.frames_decoded = 0
         self.frame_duration: int = 0
@@ -106,7 +111,10 @@ class Decoder:
         """
         waiting: list[tuple[int, VideoFrame]] = []
         first = 0
-        for index, (pts, frame) in enumerate(self._pictures()):
+        pictures = self._pictures()
+        if self._deinterlace:
+            pictures = _deinterlaced(pictures, self._stream)
+        for index, (pts, frame) in enumerate(pictures):
             if index < self.start or (segment_frames and index // segment_frames in skip):
                 continue
             if not waiting:
@@ -242,6 +250,35 @@ class Decoder:
             alpha=alpha,
             index=first,
         )
+
+
+def _deinterlaced(
+    pictures: Iterator[tuple[int, VideoFrame]], stream: VideoStream
+) -> Iterator[tuple[int, VideoFrame]]:
+    """Whole pictures from fields (Bob Weaver, motion adaptive), one for each frame and at its time."""
+    graph = av.filter.Graph()
+    entrance = graph.add_buffer(template=stream, time_base=stream.time_base)
+    weaver = graph.add("bwdif", "mode=send_frame:parity=auto:deint=all")
+    sink = graph.add("buffersink")
+    entrance.link_to(weaver)
+    weaver.link_to(sink)
+    graph.configure()
+    times: deque[int] = deque()
+
+    def ready() -> Iterator[tuple[int, VideoFrame]]:
+        while True:
+            try:
+                frame = graph.vpull()
+            except (BlockingIOError, EOFError):
+                return
+            yield times.popleft(), frame
+
+    for pts, frame in pictures:
+        times.append(pts)
+        graph.vpush(frame)
+        yield from ready()
+    graph.vpush(None)
+    yield from ready()
 
 
 class _Clock:

@@ -104,6 +104,7 @@ class ApplyOptions:
     segment_frames: int = 240
     encoder_threads: int = 4
     smooth: str | float = "auto"
+    deinterlace: bool = False
     overwrite: bool = False
     work_dir: Path | None = None
     encoder_options: dict[str, str] = field(default_factory=dict)

@@ -84,7 +84,7 @@ def plan(source: Path | str, style: Restyler, target: Path | str, options: Apply
     _check_paths(source, target, options)
     with Decoder(source) as decoder:
         info = decoder.info
-    warnings = _check_source(source, info)
+    warnings = _check_source(source, info, options)
     pixel_format, lost = choose_pixel_format(info, options)
     warnings += lost + check_target(source, target, options.preset, options.codec)
     software = {"av": av.__version__, "torch": torch.__version__.partition("+")[0]}
@@ -156,7 +156,7 @@ def _render(
     stop = _needed_until(finished, options.segment_frames)
     restyler = _Batches(style, job.batch_size)
     with (
-        Decoder(job.source, stop=stop) as decoder,
+        Decoder(job.source, stop=stop, deinterlace=options.deinterlace) as decoder,
         closing(decoder.batches(job.batch_size, options.segment_frames, skip=frozenset(finished))) as frames,
         closing(prefetch(frames, depth=2, name="decode")) as batches,
         closing(prefetch(restyler.restyle(batches), depth=2, name="restyle")) as restyled,
@@ -319,7 +319,11 @@ def _check_paths(source: Path, target: Path, options: ApplyOptions) -> None:
         raise OutputError(f"{target}: there is no folder {target.parent}. Create it first.")
 
 
-def _check_source(source: Path, info: VideoInfo) -> list[str]:
+def _check_source(source: Path, info: VideoInfo, options: ApplyOptions) -> list[str]:
+    if info.interlaced and not options.deinterlace:
+        raise InputError(
+            f"{source}: it is interlaced, and a style would smear its fields. Add --deinterlace."
+        )
     if info.is_hdr:
         raise InputError(
             f"{source}: it is HDR ({'PQ' if info.transfer == 16 else 'HLG'}) and styles are made for SDR."

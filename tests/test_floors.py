@@ -45,7 +45,7 @@ DOORS = {
     "click": {"cli"},
     "tqdm": {"cli"},
     "safetensors": {"style"},
-    "torchvision": {"train", "evaluate"},
+    "torchvision": {"train", "evaluate", "flow"},
 }
 
 

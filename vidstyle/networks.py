@@ -123,8 +123,7 @@ class Grade(nn.Module):
         self.second = nn.Linear(width, width)
         self.last = nn.Linear(width, 3)
         self.scale_shift = nn.Linear(code_size, 4 * width)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        _close(self.last)
         nn.init.normal_(self.scale_shift.weight, std=0.02)
         nn.init.zeros_(self.scale_shift.bias)
 
@@ -149,8 +148,7 @@ class Trunk(nn.Module):
         dilations = [(1, 2, 4, 8)[i % 4] for i in range(blocks)]
         self.blocks = nn.ModuleList(Block(width, code_size, dilation) for dilation in dilations)
         self.context = nn.Linear(2 * width, width)
-        nn.init.zeros_(self.context.weight)
-        self.context.bias.data.zero_()
+        _close(self.context)
 
     def forward(self, small: Tensor, code: Tensor) -> Tensor:
         x = F.pixel_unshuffle(small * 2 - 1, 4)
@@ -174,8 +172,7 @@ class Texture(nn.Module):
         self.enter = Modulated(3 * 4 + 4, width, code_size)
         self.blocks = nn.ModuleList(Block(width, code_size, (1, 2)[i % 2]) for i in range(blocks))
         self.leave = nn.Conv2d(width, 3 * 4, 3, padding=1, padding_mode="replicate")
-        nn.init.normal_(self.leave.weight, std=0.01)
-        nn.init.zeros_(self.leave.bias)
+        _close(self.leave)
 
     def forward(self, picture: Tensor, carrier: Tensor, code: Tensor) -> Tensor:
         """carrier [1 or N, 1, H, W]: paper and hatching to draw with, anchored to the sheet."""
@@ -239,9 +236,7 @@ class Generator(nn.Module):
         self.light = nn.Conv2d(
             config.trunk_width, 7 * config.light_bins * cells, 3, padding=1, padding_mode="replicate"
         )
-        nn.init.zeros_(self.light.weight)
-        if self.light.bias is not None:
-            nn.init.zeros_(self.light.bias)
+        _close(self.light)
         self.texture: Texture | None = None
         if config.texture_size:
             self.texture = Texture(config.texture_width, config.texture_blocks, config.code_size)
@@ -380,6 +375,12 @@ class PatchDiscriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.body(x))
+
+
+def _close(layer: nn.Conv2d | nn.Linear) -> None:
+    """Start with no effect."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
 
 
 def parameter_count(module: nn.Module) -> int:

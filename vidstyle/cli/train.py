@@ -15,7 +15,7 @@ from vidstyle.errors import OutputError
 from vidstyle.train.options import FAMILIES, TrainOptions
 
 if TYPE_CHECKING:
-    from vidstyle.train import Tick
+    from vidstyle.train.loop import Tick
 
 _LEAST = {"steps": 1, "seed": 0, "batch_size": 1, "paint_size": 32}
 

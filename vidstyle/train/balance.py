@@ -12,6 +12,8 @@ from vidstyle.errors import TrainingError
 TARGET = 0.6
 # A run is given up when its discriminator has been right (or wrong) about nearly everything for so long.
 PATIENCE = 400
+# While D cannot tell the sides apart its gradient is noise: not to be amplified without end.
+MOST = 20.0
 
 
 @dataclass
@@ -34,7 +36,7 @@ class Balance:
     def follow_gradients(self, others: Tensor, adversarial: Tensor, parameters: list[Tensor]) -> None:
         rest = _norm(others, parameters)
         game = _norm(adversarial, parameters)
-        wanted = self.share * min(rest / (game + 1e-6), 1e3)
+        wanted = self.share * min(rest / (game + 1e-6), MOST)
         fresh = self.adversarial_weight == 0
         self.adversarial_weight += (wanted - self.adversarial_weight) * (1.0 if fresh else 0.1)
 

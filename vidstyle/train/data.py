@@ -42,15 +42,23 @@ class PictureSet:
     def share_standing(self) -> float:
         return len(self.standing) / len(self)
 
-    def batch(self, count: int, standing: bool, generator: torch.Generator) -> Tensor:
-        """count pictures [count, 3, h, w] in [0, 1], mirrored at random (the other shape, turned, if none)."""
+    def draw(self, count: int, standing: bool, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """count pictures [count, 3, h, w] in [0, 1], mirrored at random, and their numbers in that shape.
+
+        Where there is no picture of the shape, those of the other one are turned.
+        """
         pictures = self.standing if standing else self.lying
         if not len(pictures):
             pictures = (self.lying if standing else self.standing).transpose(2, 3)
-        chosen = pictures[torch.randint(len(pictures), (count,), generator=generator)]
+        numbers = torch.randint(len(pictures), (count,), generator=generator)
+        chosen = pictures[numbers]
         mirrored = torch.rand(count, generator=generator) < 0.5
         chosen = torch.where(mirrored[:, None, None, None], chosen.flip(3), chosen)
-        return chosen.to(torch.float32) / 255
+        return chosen.to(torch.float32) / 255, numbers
+
+    def batch(self, count: int, standing: bool, generator: torch.Generator) -> Tensor:
+        """Only the pictures of `draw`."""
+        return self.draw(count, standing, generator)[0]
 
 
 def load_pictures(paths: Sequence[Path], paint_size: int, name: str) -> PictureSet:

@@ -33,9 +33,11 @@ from vidstyle.train.sheets import write_sheet
 
 FEATURES = 11
 POINTS = 384  # pixels per picture and step that the distribution loss looks at
-MEMORY = 24_576
+REMEMBERED = 16  # pixels per picture that the memory of the content set keeps
 EMA_DECAY = 0.995
-JUDGED_SIZE = 96  # short side at which D sees whole pictures
+# The grade has its fit from the warm-up; after it, it only follows slowly.
+GRADE_SHARE = 0.2
+JUDGED_SIZE = 80  # short side at which D sees whole pictures
 
 
 @dataclass(frozen=True)
@@ -95,10 +97,17 @@ class Run:
         self.theirs = nn.ModuleDict({look: PatchDiscriminator(6, 24) for look in self.looks}).to(self.device)
         self.average = {name: t.detach().clone() for name, t in self.ours.state_dict().items()}
         rate = options.learning_rate
-        self.optimise_ours = torch.optim.Adam(self.ours.parameters(), rate, betas=(0.5, 0.99))
-        self.optimise_theirs = torch.optim.Adam(self.theirs.parameters(), rate * 0.5, betas=(0.5, 0.99))
+        grade = list(self.generator.grade.parameters())
+        inside = {id(p) for p in grade}
+        rest = [p for p in self.ours.parameters() if id(p) not in inside]
+        self.optimise_ours = torch.optim.Adam(
+            [{"params": grade, "share": GRADE_SHARE}, {"params": rest, "share": 1.0}], rate, betas=(0.5, 0.99)
+        )
+        self.optimise_theirs = torch.optim.Adam(
+            [{"params": list(self.theirs.parameters()), "share": 1.0}], rate, betas=(0.5, 0.99)
+        )
         self.balances = {look: Balance(options.weights.adversarial) for look in self.looks}
-        self.memory = {look: torch.zeros(0, FEATURES) for look in self.looks}
+        self.memory: dict[str, dict[str, Tensor]] = {}
         self.palettes = {look: _palette(self.styles[look], self.random) for look in self.looks}
         self.step = 0
         self.seconds = 0.0
@@ -139,9 +148,9 @@ class Run:
             factor = 3 * min(1.0, (warm - self.step) / (0.5 * warm) + 0.33)
         else:
             factor = min(1.0, (1 - self.progress) / 0.5 + 0.02)
-        for optimiser, share in ((self.optimise_ours, 1.0), (self.optimise_theirs, 0.5)):
-            for group in optimiser.param_groups:
-                group["lr"] = self.options.learning_rate * factor * share
+        for group in (*self.optimise_ours.param_groups, *self.optimise_theirs.param_groups):
+            share = 1.0 if self.step < warm else group["share"]
+            group["lr"] = self.options.learning_rate * factor * share
 
     def _follow(self) -> None:
         with torch.no_grad():
@@ -158,7 +167,7 @@ class Run:
         code = self._code(look)
         graded = self.generator.grade(x, code)
         directions = losses.random_directions(3, 24, self.random).to(self.device)
-        distance = losses.sliced_wasserstein(graded, graded[:0], y, directions)
+        distance = losses.sliced_wasserstein(graded, y, directions)
         cost = losses.transport_cost(graded, x)
         self._update(self.optimise_ours, distance * 3 + 0.02 * cost, self.ours)
         return {"distribution": distance.item(), "transport": cost.item()}
@@ -171,11 +180,12 @@ class Run:
     def _play(self, look: str) -> dict[str, float]:
         options, weights = self.options, self.options.weights
         standing = float(torch.rand(1, generator=self.random)) < self.content.share_standing()
-        x = self.content.batch(options.batch_size, standing, self.random).to(self.device)
+        x, numbers = self.content.draw(options.batch_size, standing, self.random)
+        x = x.to(self.device)
         y = self.styles[look].batch(options.batch_size, standing, self.random).to(self.device)
         style_code = self._code(look)
         noise = torch.randn(1, self.generator.config.noise_size, generator=self.random).to(self.device)
-        varied = self.step % 4 == 3
+        varied = self.step % 8 == 3
         code = self.generator.mapping(noise * varied, style_code)
 
         controls = self.generator.think(x, code)
@@ -183,14 +193,14 @@ class Run:
         figures = self._judge(look, y, fake.detach())
         places = torch.randint(x.shape[2] * x.shape[3], (POINTS,), generator=self.random).to(self.device)
         terms = {
-            "distribution": weights.distribution * self._distribution(look, fake, places),
+            "distribution": weights.distribution * self._distribution(look, fake, places, standing, numbers),
             "structure": weights.structure * losses.structure(fake, x),
             "transport": weights.transport * losses.transport_cost(fake, x),
             "calm": weights.calm * losses.calm(controls.light),
         }
-        if self.step % 2 == 0:
+        if self.step % 4 == 0:
             terms["temporal"] = weights.temporal * self._temporal(x, fake, code)
-        if self.step % 4 == 1:
+        if self.step % 8 == 1:
             kept = self.generator.paint(y, self.generator.think(y, code), code, clamp=False)
             terms["identity"] = weights.identity * F.l1_loss(kept, y)
         if varied:
@@ -202,7 +212,7 @@ class Run:
         self.theirs.requires_grad_(True)
         others = sum(terms.values(), start=torch.zeros((), device=self.device))
         balance = self.balances[look]
-        if self.step % 8 == 0 or balance.adversarial_weight == 0:
+        if self.step % 16 == 0 or balance.adversarial_weight == 0:
             anchors = [self.generator.light.weight, self.generator.grade.last.weight]
             balance.follow_gradients(terms["distribution"], game, anchors)
         self._update(self.optimise_ours, others + balance.adversarial_weight * game, self.ours)
@@ -210,16 +220,38 @@ class Run:
         figures |= {name: term.item() for name, term in terms.items()}
         return figures | {"adversarial": game.item(), "adversarial_weight": balance.adversarial_weight}
 
-    def _distribution(self, look: str, fake: Tensor, places: Tensor) -> Tensor:
+    def _distribution(
+        self, look: str, fake: Tensor, places: Tensor, standing: bool, numbers: Tensor
+    ) -> Tensor:
+        if look not in self.memory:
+            self.memory[look] = self._remember(look)
+        memory = self.memory[look]
         ours = losses.colour_features(fake, places)
-        memory = self.memory[look].to(self.device)
-        wanted = min(len(memory), 12_288)
-        remembered = memory[torch.randperm(len(memory), generator=self.random)[:wanted]]
-        choice = torch.randint(len(self.palettes[look]), (len(ours) + wanted,), generator=self.random)
+        shape = "standing" if (standing and len(memory["standing"])) or not len(memory["lying"]) else "lying"
+        kept = ours.detach().view(len(fake), -1, FEATURES)[:, :REMEMBERED]
+        memory[shape][numbers] = kept.cpu()
+        remembered = torch.cat([m.flatten(0, 1) for m in memory.values()]).to(self.device)
+        choice = torch.randint(len(self.palettes[look]), (len(remembered),), generator=self.random)
         theirs = self.palettes[look][choice].to(self.device)
         directions = losses.random_directions(FEATURES, 32, self.random).to(self.device)
-        self.memory[look] = torch.cat((ours.detach().cpu(), self.memory[look]))[:MEMORY]
-        return losses.sliced_wasserstein(ours, remembered, theirs, directions)
+        return losses.transport_gap(ours, remembered, theirs, directions)
+
+    @torch.no_grad()
+    def _remember(self, look: str) -> dict[str, Tensor]:
+        """Features of the whole content set as it is restyled now: [M, REMEMBERED, FEATURES] a shape."""
+        code = self._code(look)
+        memory = {}
+        for name, pictures in (("lying", self.content.lying), ("standing", self.content.standing)):
+            parts = [torch.zeros(0, REMEMBERED, FEATURES)]
+            for chunk in pictures.split(8) if len(pictures) else ():
+                x = chunk.to(self.device).float() / 255
+                places = torch.randint(x.shape[2] * x.shape[3], (REMEMBERED,), generator=self.random)
+                fake = self.generator.paint(x, self.generator.think(x, code), code, clamp=False)
+                parts.append(
+                    losses.colour_features(fake, places.to(self.device)).view(len(x), -1, FEATURES).cpu()
+                )
+            memory[name] = torch.cat(parts)
+        return memory
 
     def _temporal(self, x: Tensor, fake: Tensor, code: Tensor) -> Tensor:
         """Compound regularisation: the moved, slightly noisy picture gets the moved look."""
@@ -236,7 +268,7 @@ class Run:
         """One step of D."""
         discriminator = self.theirs[look]
         seen_real, seen_fake = self._views(look, real), self._views(look, fake)
-        penalise = self.step % 4 == 0
+        penalise = self.step % 8 == 2
         if penalise:
             seen_real.requires_grad_(True)
             seen_fake.requires_grad_(True)
@@ -247,7 +279,7 @@ class Run:
             penalty = losses.gradient_penalty(on_real, seen_real) + losses.gradient_penalty(
                 on_fake, seen_fake
             )
-            loss = loss + 0.002 * penalty
+            loss = loss + 2.0 * penalty
         self._update(self.optimise_theirs, loss, discriminator)
         self.balances[look].follow_discriminator(on_real.detach(), on_fake.detach(), len(real))
         return figures | {

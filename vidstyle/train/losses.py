@@ -19,8 +19,9 @@ def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def gradient_penalty(logits: Tensor, inputs: Tensor) -> Tensor:
-    """Mean squared gradient of D at its inputs (R1 on reals, R2 on fakes: Mescheder et al., ICML 2018)."""
-    (gradient,) = torch.autograd.grad(logits.sum(), inputs, create_graph=True)
+    """Mean squared gradient of a picture's verdict at its pixels (R1, R2: Mescheder et al., ICML 2018)."""
+    verdicts = logits.mean(dim=(1, 2, 3))
+    (gradient,) = torch.autograd.grad(verdicts.sum(), inputs, create_graph=True)
     return gradient.square().sum(dim=(1, 2, 3)).mean()
 
 
@@ -37,15 +38,26 @@ def colour_features(rgb: Tensor, places: Tensor) -> Tensor:
     return torch.cat([p.flatten(2)[:, :, places] for p in parts], dim=1).transpose(1, 2).flatten(0, 1)
 
 
-def sliced_wasserstein(ours: Tensor, remembered: Tensor, theirs: Tensor, directions: Tensor) -> Tensor:
-    """Mean distance of two sets of features along directions [F, K] (Rabin et al., SSVM 2011).
+def sliced_wasserstein(ours: Tensor, theirs: Tensor, directions: Tensor) -> Tensor:
+    """Mean distance of two sets of features [n, F] along directions [F, K] (Rabin et al., SSVM 2011)."""
+    return ((ours @ directions).sort(dim=0)[0] - (theirs @ directions).sort(dim=0)[0]).abs().mean()
 
-    ours [n, F] carry the gradient; remembered [m, F] (earlier outputs) make the estimate one over the whole
-    set instead of one small batch, whose content would bias it; theirs [n + m, F].
+
+def transport_gap(ours: Tensor, memory: Tensor, theirs: Tensor, directions: Tensor) -> Tensor:
+    """How far features [n, F] of a few pictures are from where a whole set of them should go.
+
+    Sliced Wasserstein with a memory: along each direction a value's rank among `memory` [m, F] (features of
+    the whole content set as they are restyled now) names its place among `theirs` [m', F]. Two batches of a
+    few pictures differ in what they show; comparing them directly pulls every look to a dull average.
     """
-    both = torch.cat((ours, remembered.detach())) @ directions
-    gap = both.sort(dim=0)[0] - (theirs @ directions).sort(dim=0)[0]
-    return gap.abs().mean() * (both.shape[0] / ours.shape[0])
+    projected = (ours @ directions).T.contiguous()
+    with torch.no_grad():
+        ranked = (memory @ directions).T.contiguous().sort(dim=1)[0]
+        wanted = (theirs @ directions).T.contiguous().sort(dim=1)[0]
+        share = torch.searchsorted(ranked, projected).to(projected.dtype) / ranked.shape[1]
+        places = (share * wanted.shape[1]).long().clamp(max=wanted.shape[1] - 1)
+        targets = wanted.gather(1, places)
+    return (projected - targets).abs().mean()
 
 
 def random_directions(features: int, count: int, generator: torch.Generator) -> Tensor:

@@ -13,13 +13,13 @@ FAMILIES = ("photographic", "drawn")
 class Weights:
     """Weights of the generator's losses. The adversarial one is a ratio of gradient norms, see balance.py."""
 
-    adversarial: float = 0.4
-    distribution: float = 10.0
-    structure: float = 1.0
-    identity: float = 0.2
-    temporal: float = 4.0
-    transport: float = 0.1
-    calm: float = 2.0
+    adversarial: float = 0.1
+    distribution: float = 30.0
+    structure: float = 0.05
+    identity: float = 0.02
+    temporal: float = 2.0
+    transport: float = 0.02
+    calm: float = 1.0
     variation: float = 0.2
 
 
@@ -42,9 +42,9 @@ class TrainOptions:
     warmup_steps: int = 600
     seed: int = 0
     device: str = "auto"
-    batch_size: int = 6
+    batch_size: int = 4
     learning_rate: float = 1e-3
-    paint_size: int = 144
+    paint_size: int = 112
     tick_steps: int = 50
     sheet_ticks: int = 10
     resume: bool = False

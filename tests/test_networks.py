@@ -1,0 +1,122 @@
+"""The generator: sizes, dials, the baked grade, and where its cost lies."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.looks import tiny_generator
+from vidstyle.networks import (
+    Dials,
+    Mapping,
+    PatchDiscriminator,
+    StyleEncoder,
+    apply_lut,
+    config_from,
+    place,
+    shrink,
+    small_size,
+)
+
+CODE = torch.full((1, 16), 0.3)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (33, 47), (1, 1), (5, 200), (90, 160)])
+def test_every_frame_size_works_and_keeps_its_size(size: tuple[int, int]) -> None:
+    rgb = torch.rand(2, 3, *size)
+    with torch.no_grad():
+        out = tiny_generator()(rgb, CODE)
+    assert out.shape == rgb.shape
+    assert float(out.min()) >= 0 and float(out.max()) <= 1
+
+
+@torch.no_grad()
+def test_strength_0_is_the_source_and_the_way_there_is_straight() -> None:
+    rgb = torch.rand(1, 3, 40, 56) * 0.5 + 0.25
+    generator = tiny_generator()
+    none, half, full = (generator(rgb, CODE, Dials(strength=s)) for s in (0.0, 0.5, 1.0))
+    assert torch.equal(none, rgb)
+    assert (full - rgb).abs().mean() > 0.01, "the random style must do something"
+    inside = (full > 0) & (full < 1)
+    assert torch.allclose(half[inside], ((rgb + full) / 2)[inside], atol=1e-5)
+
+
+@torch.no_grad()
+def test_each_dial_turns_its_own_head_only() -> None:
+    rgb = torch.rand(1, 3, 40, 56)
+    generator = tiny_generator()
+    grade_only = generator(rgb, CODE, Dials(light=0))
+    assert torch.allclose(grade_only, generator.graded(rgb, CODE).clamp(0, 1), atol=1e-6)
+    assert not torch.allclose(generator(rgb, CODE), grade_only, atol=1e-3)
+    assert torch.equal(generator(rgb, CODE, Dials(grade=0, light=0)), rgb)
+
+
+@torch.no_grad()
+def test_the_baked_grade_is_the_grade() -> None:
+    rgb = torch.rand(1, 3, 64, 64)
+    generator = tiny_generator()
+    exact, baked = generator.graded(rgb, CODE), apply_lut(rgb, generator.lut(CODE))
+    assert (exact - baked).abs().max() < 0.5 / 255
+
+
+@torch.no_grad()
+def test_a_lut_is_indexed_red_fastest() -> None:
+    axis = torch.linspace(0, 1, 5)
+    blue, green, red = torch.meshgrid(axis, axis, axis, indexing="ij")
+    rgb = torch.rand(1, 3, 8, 8)
+    assert torch.allclose(apply_lut(rgb, torch.stack((red, green, blue))), rgb, atol=1e-6)
+    swapped = apply_lut(rgb, torch.stack((blue, green, red)))
+    assert torch.allclose(swapped, rgb.flip(1), atol=1e-6)
+
+
+@torch.no_grad()
+def test_another_code_is_another_look() -> None:
+    rgb = torch.rand(1, 3, 40, 56)
+    generator = tiny_generator()
+    assert (generator(rgb, CODE) - generator(rgb, CODE * -2)).abs().mean() > 1e-3
+
+
+@torch.no_grad()
+def test_z_0_is_the_style_itself() -> None:
+    mapping = Mapping(8, 16)
+    assert torch.equal(mapping(torch.zeros(1, 8), CODE), CODE)
+    assert not torch.allclose(mapping(torch.ones(1, 8), CODE), CODE)
+
+
+@torch.no_grad()
+def test_the_trunk_sees_the_same_number_of_pixels_whatever_the_frame() -> None:
+    generator = tiny_generator()
+    shapes = {generator.think(torch.rand(1, 3, h, 16 * h // 9), CODE).light.shape for h in (90, 180, 720)}
+    assert len(shapes) == 1
+
+
+def test_working_sizes_keep_the_shape_and_stay_bounded() -> None:
+    assert small_size(720, 1280, 128, 4) == (128, 228)
+    assert small_size(1280, 720, 128, 4) == (228, 128)
+    assert small_size(10, 4000, 128, 4) == (128, 512)
+
+
+def test_shrink_averages() -> None:
+    checker = torch.tensor([0.0, 1.0]).repeat(8)[None, None, None, :].expand(1, 1, 16, 16)
+    assert torch.allclose(shrink(checker.contiguous(), 4), torch.tensor(0.5), atol=0.04)
+
+
+def test_place_is_symmetric() -> None:
+    cells = place(torch.zeros(1, 1, 4, 6))
+    assert torch.allclose(cells[:, 0], -cells[:, 0].flip(2)) and torch.allclose(
+        cells[:, 2], cells[:, 2].flip(1)
+    )
+
+
+def test_a_config_from_a_file_is_checked() -> None:
+    assert config_from({"code_size": 8}).code_size == 8
+    with pytest.raises(TypeError):
+        config_from({"colour": 8})
+    for value in (-1, 1 << 20, 2.5, True):
+        with pytest.raises(ValueError, match="trunk_width"):
+            config_from({"trunk_width": value})
+
+
+def test_discriminator_and_encoder_have_the_shapes_they_promise() -> None:
+    assert PatchDiscriminator(6, 8)(torch.rand(2, 6, 96, 128)).shape == (2, 1, 12, 16)
+    assert StyleEncoder(16)(torch.rand(5, 3, 64, 85)).shape == (1, 16)

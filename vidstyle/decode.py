@@ -183,6 +183,8 @@ class Decoder:
                     if packet.size:  # an empty one asks for a flush; a packet without dts is a real packet
                         yield packet
                 return
+            except IndexError:  # a packet of a stream that was not there when the file was opened
+                continue
             except av.error.FFmpegError as error:
                 failures += 1
                 self._damaged(None, error)

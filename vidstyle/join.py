@@ -146,7 +146,7 @@ def _writing(container: str, original: InputContainer, info: VideoInfo) -> dict[
     options = {"avoid_negative_ts": "disabled"} if container in ("matroska", "webm") else {}
     if container in ("mp4", "mov"):
         flags = "+faststart"
-        if not _PLAIN_KEYS.issuperset(key.lower() for key in original.metadata if key not in _FILE_KEYS):
+        if _own_keys(original) and not _covers(original):  # with this flag, mp4 holds no cover art
             flags += "+use_metadata_tags"
         # Edit lists count in the movie's units: fine ones, or a late start would be off by part of a frame.
         rates = [s.codec_context.sample_rate for s in original.streams.audio if s.codec_context is not None]
@@ -158,6 +158,15 @@ def _writing(container: str, original: InputContainer, info: VideoInfo) -> dict[
     return {"container_options": options}
 
 
+def _own_keys(original: InputContainer) -> list[str]:
+    """Tags of the file that mp4 has no name for."""
+    return sorted(key for key in original.metadata if key.lower() not in (*_PLAIN_KEYS, *_FILE_KEYS))
+
+
+def _covers(original: InputContainer) -> list[VideoStream]:
+    return [s for s in original.streams.video if s.disposition & Disposition.attached_pic]
+
+
 def _add_video(
     out: OutputContainer,
     model: InputContainer,
@@ -166,7 +175,7 @@ def _add_video(
     original: InputContainer,
     source: Path,
 ) -> VideoStream:
-    out.metadata.update({k: v for k, v in _text(original.metadata).items() if k not in _FILE_KEYS})
+    out.metadata.update({k: v for k, v in _text(original.metadata).items() if k.lower() not in _FILE_KEYS})
     out.set_chapters([{**c, "metadata": _text(c["metadata"])} for c in original.chapters()])
     # By the codec's name an encoder would open at the first packet and put its own headers here.
     try:
@@ -216,6 +225,10 @@ def _describe(source: Stream, stream: Stream, container: str) -> None:
 def _add_extras(out: OutputContainer, original: InputContainer, source: Path, target: Path) -> Extras:
     extras = Extras()
     pictures = picture_stream(original, source).index
+    if out.format.name == "mp4" and _own_keys(original) and _covers(original):
+        extras.warnings.append(
+            f"the tags {', '.join(_own_keys(original))} do not fit beside cover art in mp4"
+        )
     for stream in original.streams:
         if stream.index == pictures:
             continue
@@ -257,7 +270,11 @@ def _add_extra(out: OutputContainer, stream: Stream, target: Path, extras: Extra
         raise OutputError(
             f"{target}: the codec of {stream.type} stream {stream.index} is unknown. Remove it first."
         )
-    if stream.type == "video" and stream.disposition & Disposition.attached_pic and container == "matroska":
+    is_cover = stream.type == "video" and stream.disposition & Disposition.attached_pic
+    if is_cover and container not in ("mp4", "matroska"):
+        extras.warnings.append(f"cover art is left out: {target.suffix} cannot hold it; .mp4 and .mkv would")
+        return None
+    if is_cover and container == "matroska":
         extension = "png" if name == "png" else "jpg"
         picture = next(p for p in cast(InputContainer, stream.container).demux(stream) if p.size)
         out.add_attachment(f"cover.{extension}", f"image/{extension.replace('jpg', 'jpeg')}", bytes(picture))
@@ -379,6 +396,8 @@ def _others(
                 if packet.size:  # a packet without dts is a real one
                     yield from writers[packet.stream_index](packet)
             break
+        except IndexError:  # a stream that was not there when the file was opened
+            continue
         except av.error.FFmpegError as error:
             failures += 1
             reasons.add(getattr(error, "strerror", None) or str(error))

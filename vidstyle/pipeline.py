@@ -21,6 +21,7 @@ from vidstyle.join import check_target, join
 from vidstyle.options import ApplyOptions
 from vidstyle.prefetch import prefetch
 from vidstyle.segments import Committed, Segment, WorkFolder, check_complete, segment_key
+from vidstyle.style import Style
 
 
 class Restyler(Protocol):
@@ -81,18 +82,24 @@ class Report:
 def plan(source: Path | str, style: Restyler, target: Path | str, options: ApplyOptions) -> Plan:
     """Look at all that can be refused before any work and raise what apply would raise. Writes nothing."""
     source, target = Path(source), Path(target)
+    if isinstance(style, Style):
+        style = style.with_options(options)
     _check_paths(source, target, options)
     with Decoder(source) as decoder:
         info = decoder.info
     warnings = _check_source(source, info, options)
     pixel_format, lost = choose_pixel_format(info, options)
     warnings += lost + check_target(source, target, options.preset, options.codec)
-    software = {"av": av.__version__, "torch": torch.__version__.partition("+")[0]}
+    made_with = {
+        "av": av.__version__,
+        "torch": torch.__version__.partition("+")[0],
+        "device": str(getattr(style, "device", "cpu")).partition(":")[0],
+    }
     return Plan(
         source=source,
         target=target,
         info=info,
-        key=segment_key(source, style.content_hash, options, software),
+        key=segment_key(source, style.content_hash, options, made_with),
         batch_size=options.batch_size or _auto_batch_size(info, style),
         pixel_format=pixel_format,
         frames_announced=info.frames_announced,
@@ -110,10 +117,13 @@ def apply(
 ) -> Report:
     """Restyle the whole clip `source` into `target`; everything but the look stays as it was.
 
+    The dials and the device of a Style are those of the options, whatever was set on it before.
     A run that was stopped goes on where it left off when it is started again, and gives the same bytes.
     Raises InputError, DeviceError or OutputError; then there is no target, or still the one there was.
     """
     options = options or ApplyOptions()
+    if isinstance(style, Style):
+        style = style.with_options(options)
     began = time.perf_counter()
     job = plan(source, style, target, options)
     with WorkFolder(job.target, job.key, options).claimed() as work:

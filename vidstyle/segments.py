@@ -75,7 +75,7 @@ def fingerprint(source: Path) -> str:
     return digest.hexdigest()
 
 
-def segment_key(source: Path, style_hash: str, options: ApplyOptions, software: dict[str, str]) -> str:
+def segment_key(source: Path, style_hash: str, options: ApplyOptions, made_with: dict[str, str]) -> str:
     """The name of one way to make this clip: everything that changes a byte of its segments."""
     facts = {
         "source": fingerprint(source),
@@ -83,7 +83,7 @@ def segment_key(source: Path, style_hash: str, options: ApplyOptions, software: 
         "options": options.pixel_facts(),
         "encoder": encoder_settings(options),
         "pixel_path": PIXEL_PATH_VERSION,
-        "software": software,
+        "made_with": made_with,
     }
     text = json.dumps(facts, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()

@@ -24,7 +24,7 @@ FLOORS = {
         ("color", "transfer"),
     ),
     2: (("source",), ("decode", "encode", "style", "smooth"), ("segments",), ("join",)),
-    3: (("pipeline", "stills"), ("evaluate",), ("train", "farm")),
+    3: (("pipeline", "stills"), ("evaluate",), ("train", "farm", "evaluate_clip")),
     4: (("cli",), ("__main__", "__init__")),
 }
 STEPS = [step for steps in FLOORS.values() for step in steps]

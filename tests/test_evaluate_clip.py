@@ -1,0 +1,110 @@
+"""A clip beside itself is as calm as itself; flicker, blur and cuts are seen; wrong pairs are refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vidstyle.errors import InputError
+from vidstyle.evaluate_clip import ClipReport, ClipTally, Series, evaluate_clip
+
+
+def scene(seed: int, frames: int = 14, height: int = 64, width: int = 96) -> list[Tensor]:
+    """Smooth noise that drifts by one pixel a frame, [1, 3, H, W] uint8."""
+    noise = torch.rand(1, 3, height // 8, width // 8, generator=torch.Generator().manual_seed(seed))
+    large = (F.interpolate(noise, size=(height, width), mode="bicubic") * 255).clamp(0, 255).to(torch.uint8)
+    return [torch.roll(large, number, dims=3) for number in range(frames)]
+
+
+def report(source: list[Tensor], result: list[Tensor], reference: list[Tensor] | None = None) -> ClipReport:
+    tally = ClipTally()
+    for number, (a, b) in enumerate(zip(source, result, strict=True)):
+        tally.add(number, a, b, reference[number] if reference else None)
+    return tally.report("a.mp4", "b.mp4")
+
+
+def test_a_clip_beside_itself() -> None:
+    """Every ratio is 1, nothing was changed, all is kept."""
+    clip = scene(0)
+    found = report(clip, clip)
+    assert found.frames == 14
+    assert found.cuts == ()
+    assert len(found.warping_error.frames) == 13
+    assert found.warping_error_far.frames == (0, 1, 2, 3)
+    assert found.warping_error.ratio == found.warping_error_far.ratio == found.change.ratio == 1
+    assert found.detail_kept == pytest.approx(1)
+    assert found.contrast_kept == pytest.approx(1)
+    assert found.content_kept == pytest.approx(1, abs=1e-3)
+    assert found.strength == pytest.approx(0, abs=1e-3)
+
+
+def test_flicker_and_drift_show_at_their_distance() -> None:
+    """Flicker between neighbours is large at distance 1; a slow drift is larger at distance 10."""
+    clip = scene(0)
+    flicker = [(frame * (0.9 if number % 2 else 1.0)).to(torch.uint8) for number, frame in enumerate(clip)]
+    drift = [(frame * (1 - 0.01 * number)).to(torch.uint8) for number, frame in enumerate(clip)]
+    assert report(clip, flicker).warping_error.ratio > 5
+    drifting = report(clip, drift)
+    assert drifting.warping_error_far.ratio > 2
+    assert drifting.warping_error_far.result_mean > 5 * drifting.warping_error.result_mean
+
+
+def test_a_still_source_with_a_boiling_result() -> None:
+    """Where the source does not move, the ratio is infinite and the change says how much it boils."""
+    clip = scene(0)[:1] * 4
+    noise = torch.Generator().manual_seed(0)
+    boiling = [(f + 4 * torch.rand(f.shape, generator=noise)).clamp(0, 255).to(torch.uint8) for f in clip]
+    assert report(clip, clip).warping_error.ratio == 1
+    assert report(clip, boiling).warping_error.ratio == float("inf")
+    assert report(clip, boiling).change.result_mean > 0
+
+
+def test_blur_costs_detail_against_source_and_reference() -> None:
+    """Detail counts against the reference where there is one."""
+    clip = scene(0, frames=3)
+    sharp = [(frame.float() + 20 * (torch.arange(96) % 2)).clamp(0, 255).to(torch.uint8) for frame in clip]
+    assert report(clip, sharp).detail_kept > 2
+    assert report(clip, clip, sharp).detail_kept < 0.5
+
+
+def test_pairs_across_a_cut_do_not_count() -> None:
+    """The cut is named by its first frame; neither neighbours nor far pairs reach across it."""
+    clip = scene(0, frames=12) + scene(1, frames=12)
+    found = report(clip, clip)
+    assert found.cuts == (12,)
+    assert 11 not in found.warping_error.frames
+    assert found.warping_error_far.frames == (0, 1, 12, 13)
+
+
+def test_clips_from_files(clip: Callable[..., Path]) -> None:
+    """Decoded side by side; the report is plain data with means and ratios."""
+    path = clip("plain.mp4", frames=6, width=96, height=64)
+    plain: dict[str, Any] = json.loads(json.dumps(evaluate_clip(path, path).to_dict()))
+    assert plain["frames"] == 6
+    assert plain["warping_error"]["ratio"] == 1
+    assert plain["detail_kept"] == pytest.approx(1)
+
+
+def test_clips_that_do_not_belong_together(clip: Callable[..., Path]) -> None:
+    """Another length or size is refused in words."""
+    path = clip("plain.mp4", frames=6, width=96, height=64)
+    longer = clip("plain.mp4", frames=8, width=96, height=64)
+    larger = clip("plain.mp4", frames=6, width=128, height=64)
+    with pytest.raises(InputError, match="as many frames"):
+        evaluate_clip(path, longer)
+    with pytest.raises(InputError, match="size"):
+        evaluate_clip(path, larger)
+    with pytest.raises(InputError, match="two frames"):
+        evaluate_clip(path, path, stop=1)
+
+
+def test_series_of_nothing() -> None:
+    """No pairs: no error, and a ratio of 1."""
+    assert Series().ratio == 1

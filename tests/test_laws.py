@@ -24,6 +24,7 @@ from conftest import (
     Identity,
     display_matrix,
     frame_times,
+    jittered,
     left_over,
     luma,
     payloads,
@@ -317,6 +318,38 @@ def test_any_missing_segment(tmp_path: Path, clip: Callable[..., Path], monkeypa
         assert (style.frames, report.segments_resumed) == (12 * len(lost), 5 - len(lost))
         assert digest(again) == digest(whole)
         again.unlink()
+
+
+@pytest.mark.parametrize(
+    "name", ["sound.mp4", "bframes.mkv", "bframes.ts", "bframes.avi", "raw.h264", "vfr.mp4"]
+)
+@pytest.mark.parametrize("misled", [False, True])
+def test_far_on(
+    tmp_path: Path, clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, name: str, misled: bool
+):
+    """A resumed run need not decode what is finished, and is not misled by a file that seeks wrongly."""
+    frames = 97
+    changes = {"pts": jittered(frames)} if name == "vfr.mp4" else {}
+    source = clip(name, frames=frames, **changes)
+    apply(source, Brighter(), tmp_path / "whole.mp4", QUICK)
+    with pytest.raises(RuntimeError, match="the style failed"):
+        apply(source, Dies(after=90), tmp_path / "again.mp4", QUICK)
+    decoded = 0
+
+    class Counting(pipeline.Decoder):
+        def _batch(self, first, pictures):
+            nonlocal decoded
+            decoded = self.frames_decoded - self._first
+            return super()._batch(first, pictures)
+
+    monkeypatch.setattr(pipeline, "Decoder", Counting)
+    if misled:
+        monkeypatch.setattr("vidstyle.decode._digest", lambda frame: "another frame")
+    report = apply(source, Brighter(), tmp_path / "again.mp4", QUICK)
+    assert 4 <= report.segments_resumed <= 7
+    assert digest(tmp_path / "again.mp4") == digest(tmp_path / "whole.mp4")
+    jumped = not misled and name not in ("bframes.avi", "raw.h264")
+    assert decoded == (frames - 12 * report.segments_resumed if jumped else frames)
 
 
 def test_segmentation_leaves_the_pictures_alone(tmp_path: Path, clip: Callable[..., Path]):

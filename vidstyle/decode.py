@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import os
 from collections import deque
@@ -51,40 +52,100 @@ class Damage:
         return f"{self.count} damaged packets near {shown}; the picture before each is held"
 
 
+@dataclass(frozen=True)
+class Anchor:
+    """Frames [first, first + len(pts)) as an earlier pass found them; digest is of the last one's luma."""
+
+    first: int
+    pts: tuple[int, ...]
+    digest: str
+
+
 class Decoder:
     """Decode the frames [start, stop) of a clip, in one linear pass, as batches of YUV planes.
 
     Frames are numbered in the order of presentation. Read `info` before decoding and `warnings` after it.
+    With an anchor that ends at or before start, it tries to start there instead of at the beginning.
     Use as a context manager; one thread at a time.
     """
 
     def __init__(
-        self, source: Path | str, start: int = 0, stop: int | None = None, deinterlace: bool = False
+        self,
+        source: Path | str,
+        start: int = 0,
+        stop: int | None = None,
+        deinterlace: bool = False,
+        anchor: Anchor | None = None,
     ) -> None:
         self.source = Path(source)
         self._deinterlace = deinterlace
         self.start, self.stop = start, stop
-        self.frames_decoded = 0
-        self.frame_duration: int = 0
+        self.border_digests: dict[int, str] = {}
+        self._open()
+        try:
+            self._check_length()
+            if anchor is not None and not deinterlace and not self._jump(anchor):
+                self._container.close()
+                self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        self.frames_decoded = self._first = 0
+        self.frame_duration = 0
         self.damage = Damage()
         self.warnings: list[str] = []
+        self._last_good: VideoFrame | None = None
         self._container = open_source(self.source)
         try:
             self._stream = picture_stream(self._container, self.source)
             self._stream.thread_type = "AUTO"
             self._stream.codec_context.thread_count = min(os.cpu_count() or 1, 4)
-            self._clock = _Clock(self._container, self._stream)
+            self._clock = _Clock(self.source, self._container, self._stream)
             self._frames = self._decode()
             self._ahead: VideoFrame | None = next(self._frames, None)
             if self._ahead is None:
                 raise InputError(f"{self.source}: not a single frame can be decoded. Check that it plays.")
             self.info = read_info(self.source, self._container, self._stream, self._ahead)
             self._planes_of = _plane_reader(self.info)
-            self._check_length()
         except BaseException:
             self.close()
             raise
-        self._last_good: VideoFrame | None = None
+
+    def _jump(self, anchor: Anchor) -> bool:
+        """Seek to a known stretch of the clip, decode through it and stand behind it.
+
+        False when what is found there is not what was found in the linear pass: many files seek wrongly.
+        """
+        if not self._clock.trusts_frames:
+            return False
+        self._frames.close()
+        try:
+            self._container.seek(anchor.pts[0], stream=self._stream, backward=True)
+        except av.error.FFmpegError:
+            return False
+        self._frames = self._decode()
+        known = {pts: number for number, pts in enumerate(anchor.pts)}
+        expected: int | None = None
+        for frame in self._frames:
+            number = known.get(frame.pts) if frame.pts is not None else None
+            if frame.is_corrupt or (number is None and expected is not None):
+                return False
+            if number is None:
+                if frame.pts is None or frame.pts > anchor.pts[-1]:
+                    return False
+                continue
+            if expected is not None and number != expected:
+                return False
+            expected = number + 1
+            if expected == len(anchor.pts):
+                self._ahead = next(self._frames, None)
+                self._last_good = frame
+                self._clock.last = frame.pts
+                self._first = self.frames_decoded = anchor.first + expected
+                return self._ahead is not None and _digest(frame) == anchor.digest
+        return False
 
     def __enter__(self) -> Decoder:
         return self
@@ -114,13 +175,17 @@ class Decoder:
         pictures = self._pictures()
         if self._deinterlace:
             pictures = _deinterlaced(pictures, self._stream)
-        for index, (pts, frame) in enumerate(pictures):
+        for index, (pts, frame) in enumerate(pictures, self._first):
+            if self.stop is not None and index >= self.stop:
+                break
+            border = segment_frames is not None and (index + 1) % segment_frames == 0
+            if border:
+                self.border_digests[index + 1] = _digest(frame)
             if index < self.start or (segment_frames and index // segment_frames in skip):
                 continue
             if not waiting:
                 first = index
             waiting.append((pts, frame))
-            border = segment_frames is not None and (index + 1) % segment_frames == 0
             if len(waiting) == batch_size or border:
                 yield self._batch(first, waiting)
                 waiting = []
@@ -130,7 +195,8 @@ class Decoder:
     def _pictures(self) -> Iterator[tuple[int, VideoFrame]]:
         """(pts, frame) in order of presentation, damaged frames replaced by the last good one."""
         frame, self._ahead = self._ahead, None
-        while frame is not None and (self.stop is None or self.frames_decoded < self.stop):
+        beyond = 2 if self._deinterlace else 0  # fields need their neighbours
+        while frame is not None and (self.stop is None or self.frames_decoded < self.stop + beyond):
             if (frame.width, frame.height) != (self.info.width, self.info.height):
                 raise InputError(
                     f"{self.source}: the picture changes from {self.info.width}x{self.info.height} to "
@@ -254,6 +320,15 @@ class Decoder:
         )
 
 
+def _digest(frame: VideoFrame) -> str:
+    digest = hashlib.blake2b(digest_size=12)
+    plane = frame.planes[0]
+    width = plane.width * (2 if frame.format.components[0].bits > 8 else 1)
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, abs(plane.line_size))
+    digest.update(np.ascontiguousarray(rows[:, :width]).data)
+    return digest.hexdigest()
+
+
 def _deinterlaced(
     pictures: Iterator[tuple[int, VideoFrame]], stream: VideoStream
 ) -> Iterator[tuple[int, VideoFrame]]:
@@ -286,7 +361,8 @@ def _deinterlaced(
 class _Clock:
     """Every frame's exact timestamp, also where a container shuffles them (AVI) or has none (raw streams)."""
 
-    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+    def __init__(self, source: Path, container: InputContainer, stream: VideoStream) -> None:
+        self._source = source
         self.time_base = stream.time_base or Fraction(1, 90000)
         rate = stream.guessed_rate or stream.average_rate or Fraction(25)
         self.step = max(1, round(1 / (rate * self.time_base)))
@@ -297,6 +373,11 @@ class _Clock:
         self.last_step = self.step
         self.repaired = 0
         self.untimed = False
+
+    @property
+    def trusts_frames(self) -> bool:
+        """Whether a frame's own timestamp says which frame it is."""
+        return self._heap is None and not self.untimed
 
     def packet(self, packet: av.Packet[VideoStream]) -> None:
         if self._heap is not None:
@@ -317,7 +398,7 @@ class _Clock:
         if pts is None or (self.last is not None and pts <= self.last):
             if pts is not None and self.last is not None and (self.last - pts) * self.time_base > 1:
                 raise InputError(
-                    f"timestamps jump back from {float(self.last * self.time_base):.2f} s to "
+                    f"{self._source}: timestamps jump back from {float(self.last * self.time_base):.2f} s to "
                     f"{float(pts * self.time_base):.2f} s. Cut the file there, or remux it first."
                 )
             if self.last is None:

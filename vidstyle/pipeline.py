@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import av
 import torch
 
-from vidstyle.decode import Decoder
+from vidstyle.decode import Anchor, Decoder
 from vidstyle.encode import Encoder, choose_pixel_format, map_write_error
 from vidstyle.errors import DeviceError, InputError, OutputError
 from vidstyle.frames import FrameBatch, VideoInfo
@@ -166,7 +166,7 @@ def _render(
     stop = _needed_until(finished, options.segment_frames)
     restyler = _Batches(style, job.batch_size)
     with (
-        Decoder(job.source, stop=stop, deinterlace=options.deinterlace) as decoder,
+        Decoder(job.source, stop=stop, deinterlace=options.deinterlace, anchor=_anchor(finished)) as decoder,
         closing(decoder.batches(job.batch_size, options.segment_frames, skip=frozenset(finished))) as frames,
         closing(prefetch(frames, depth=2, name="decode")) as batches,
         closing(prefetch(restyler.restyle(batches), depth=2, name="restyle")) as restyled,
@@ -236,6 +236,7 @@ class _SegmentWriter:
             packet_pts=tuple(self.encoder.packet_pts),
             last=last,
             last_duration=decoder.frame_duration if last else 0,
+            source_digest=decoder.border_digests.pop(segment.stop, ""),
             warnings=tuple(decoder.warnings) if last else (),
         )
 
@@ -309,6 +310,15 @@ def _needed_until(finished: dict[int, Committed], segment_frames: int) -> int | 
     if not ends:
         return None
     return (max(number for number in range(ends[0]) if number not in finished) + 1) * segment_frames
+
+
+def _anchor(finished: dict[int, Committed]) -> Anchor | None:
+    """The finished segment before the first missing one."""
+    missing = next(number for number in range(len(finished) + 1) if number not in finished)
+    if missing == 0:
+        return None
+    before = finished[missing - 1]
+    return Anchor(before.start, tuple(sorted(before.packet_pts)), before.source_digest)
 
 
 def _auto_batch_size(info: VideoInfo, style: Restyler) -> int:

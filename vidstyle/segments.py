@@ -45,7 +45,10 @@ class Segment:
 
 @dataclass(frozen=True)
 class Committed:
-    """A finished segment. packet_pts: timestamps in the order of its packets. last: the clip ends here."""
+    """A finished segment. packet_pts: timestamps in the order of its packets. last: the clip ends here.
+
+    source_digest: of the source's frame before stop, to find the place again.
+    """
 
     number: int
     start: int
@@ -56,6 +59,7 @@ class Committed:
     packet_pts: tuple[int, ...]
     last: bool
     last_duration: int
+    source_digest: str = ""
     warnings: tuple[str, ...] = ()
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import heapq
 import os
 from collections import deque
 from collections.abc import Callable, Container, Generator, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
@@ -18,11 +16,11 @@ import av.error
 import av.filter
 import numpy as np
 import torch
-from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from vidstyle.clock import Clock
 from vidstyle.errors import InputError
 from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
 from vidstyle.source import ACCURATE, open_source, picture_stream, planar_format, read_info
@@ -102,7 +100,7 @@ class Decoder:
             self._stream = picture_stream(self._container, self.source)
             self._stream.thread_type = "AUTO"
             self._stream.codec_context.thread_count = min(os.cpu_count() or 1, 4)
-            self._clock = _Clock(self.source, self._container, self._stream)
+            self._clock = Clock(self.source, self._container, self._stream)
             self._frames = self._decode()
             self._ahead: VideoFrame | None = next(self._frames, None)
             if self._ahead is None:
@@ -356,58 +354,6 @@ def _deinterlaced(
         yield from ready()
     graph.vpush(None)
     yield from ready()
-
-
-class _Clock:
-    """Every frame's exact timestamp, also where a container shuffles them (AVI) or has none (raw streams)."""
-
-    def __init__(self, source: Path, container: InputContainer, stream: VideoStream) -> None:
-        self._source = source
-        self.time_base = stream.time_base or Fraction(1, 90000)
-        rate = stream.guessed_rate or stream.average_rate or Fraction(25)
-        self.step = max(1, round(1 / (rate * self.time_base)))
-        # An AVI packet's time is its place in the file, so a frame that was reordered carries a wrong one.
-        # The set of times is right: the k-th frame out gets the k-th smallest.
-        self._heap: list[int] | None = [] if container.format.name == "avi" else None
-        self.last: int | None = None
-        self.last_step = self.step
-        self.repaired = 0
-        self.untimed = False
-
-    @property
-    def trusts_frames(self) -> bool:
-        """Whether a frame's own timestamp says which frame it is."""
-        return self._heap is None and not self.untimed
-
-    def packet(self, packet: av.Packet[VideoStream]) -> None:
-        if self._heap is not None:
-            time = packet.dts if packet.dts is not None else packet.pts
-            if time is not None:
-                heapq.heappush(self._heap, time)
-
-    def lost(self, packet: av.Packet[VideoStream]) -> None:
-        time = packet.dts if packet.dts is not None else packet.pts
-        if self._heap is not None and time in self._heap:
-            self._heap.remove(time)
-            heapq.heapify(self._heap)
-
-    def pts(self, frame: VideoFrame) -> int:
-        pts = frame.pts
-        if self._heap is not None:
-            pts = heapq.heappop(self._heap) if self._heap else None
-        if pts is None or (self.last is not None and pts <= self.last):
-            if pts is not None and self.last is not None and (self.last - pts) * self.time_base > 1:
-                raise InputError(
-                    f"{self._source}: timestamps jump back from {float(self.last * self.time_base):.2f} s to "
-                    f"{float(pts * self.time_base):.2f} s. Cut the file there, or remux it first."
-                )
-            if self.last is None:
-                self.untimed = True
-            self.repaired += not self.untimed
-            pts = 0 if self.last is None else self.last + self.step
-        self.last_step = frame.duration or (self.step if self.last is None else pts - self.last)
-        self.last = pts
-        return pts
 
 
 def _stack(planes: list[np.ndarray[Any, Any]], fmt: PlaneFormat) -> torch.Tensor:

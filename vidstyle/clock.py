@@ -1,0 +1,66 @@
+"""When each frame is shown, exactly, whatever the container makes of it. Knows no pixels."""
+
+from __future__ import annotations
+
+import heapq
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from vidstyle.errors import InputError
+
+
+class Clock:
+    """Every frame's exact timestamp, also where a container shuffles them (AVI) or has none (raw streams)."""
+
+    def __init__(self, source: Path, container: InputContainer, stream: VideoStream) -> None:
+        self._source = source
+        self.time_base = stream.time_base or Fraction(1, 90000)
+        rate = stream.guessed_rate or stream.average_rate or Fraction(25)
+        self.step = max(1, round(1 / (rate * self.time_base)))
+        # An AVI packet's time is its place in the file, so a frame that was reordered carries a wrong one.
+        # The set of times is right: the k-th frame out gets the k-th smallest.
+        self._heap: list[int] | None = [] if container.format.name == "avi" else None
+        self.last: int | None = None
+        self.last_step = self.step
+        self.repaired = 0
+        self.untimed = False
+
+    @property
+    def trusts_frames(self) -> bool:
+        """Whether a frame's own timestamp says which frame it is."""
+        return self._heap is None and not self.untimed
+
+    def packet(self, packet: av.Packet[VideoStream]) -> None:
+        if self._heap is not None:
+            time = packet.dts if packet.dts is not None else packet.pts
+            if time is not None:
+                heapq.heappush(self._heap, time)
+
+    def lost(self, packet: av.Packet[VideoStream]) -> None:
+        time = packet.dts if packet.dts is not None else packet.pts
+        if self._heap is not None and time in self._heap:
+            self._heap.remove(time)
+            heapq.heapify(self._heap)
+
+    def pts(self, frame: VideoFrame) -> int:
+        pts = frame.pts
+        if self._heap is not None:
+            pts = heapq.heappop(self._heap) if self._heap else None
+        if pts is None or (self.last is not None and pts <= self.last):
+            if pts is not None and self.last is not None and (self.last - pts) * self.time_base > 1:
+                raise InputError(
+                    f"{self._source}: timestamps jump back from {float(self.last * self.time_base):.2f} s to "
+                    f"{float(pts * self.time_base):.2f} s. Cut the file there, or remux it first."
+                )
+            if self.last is None:
+                self.untimed = True
+            self.repaired += not self.untimed
+            pts = 0 if self.last is None else self.last + self.step
+        self.last_step = frame.duration or (self.step if self.last is None else pts - self.last)
+        self.last = pts
+        return pts

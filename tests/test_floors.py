@@ -23,7 +23,7 @@ FLOORS = {
         ("frames", "options", "inputs", "prefetch", "networks", "flow", "cielab"),
         ("color", "transfer"),
     ),
-    2: (("source",), ("decode", "encode", "style", "smooth"), ("segments",), ("join",)),
+    2: (("source", "clock"), ("decode", "encode", "style", "smooth"), ("segments", "streams"), ("join",)),
     3: (("pipeline", "stills"), ("evaluate",), ("train", "farm", "evaluate_clip")),
     4: (("cli",), ("__main__", "__init__")),
 }
@@ -32,6 +32,8 @@ STEPS = [step for steps in FLOORS.values() for step in steps]
 DOORS = {
     "av": {
         "source",
+        "clock",
+        "streams",
         "decode",
         "encode",
         "segments",

@@ -1,0 +1,156 @@
+"""What the benchmarks share: clips made by code, a style, timing, tables and the JSON line."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import torch
+
+from vidstyle.networks import Generator, GeneratorConfig
+from vidstyle.style import STYLE_FOLDER, StyleFacts, save_style
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished command. peak_bytes is the largest resident set of its process."""
+
+    seconds: float
+    peak_bytes: int
+    output: str
+
+
+def run(command: Sequence[str], threads: int = 2) -> Run:
+    """Run a command; stop the benchmark when it fails."""
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": str(threads),
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+    }
+    began = time.perf_counter()
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment
+    ) as process:
+        assert process.stdout is not None
+        output = process.stdout.read().decode(errors="replace")
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)}: exit code {process.returncode}\n{output[-2000:]}")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Run(time.perf_counter() - began, usage.ru_maxrss * unit, output)
+
+
+def vidstyle(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "vidstyle", *arguments]
+
+
+def style_file(name: str, folder: Path) -> Path:
+    """The style's file; an untrained one of the same shape stands in where it is not there (yet)."""
+    if name.endswith(".safetensors"):
+        return Path(name)
+    shipped = STYLE_FOLDER / f"{name}.safetensors"
+    if shipped.is_file():
+        return shipped
+    print(f"{name}: not shipped; timing an untrained network of the default shape", file=sys.stderr)
+    torch.manual_seed(0)
+    generator = Generator(GeneratorConfig())
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.02)
+    facts = StyleFacts(name="untrained", family="photographic", looks=("untrained",))
+    code = torch.zeros(1, generator.config.code_size)
+    return save_style(folder / "untrained.safetensors", generator, {"untrained": code}, facts)
+
+
+def make_clip(path: Path, width: int, height: int, frames: int, sound: bool = True, rate: int = 30) -> Path:
+    """A clip of drifting soft shapes with some grain and a tone, H.264 in MP4."""
+    random = np.random.default_rng(0)
+    coarse = random.random((height // 30 + 2, width // 30 + 8, 3)).astype(np.float32)
+    large = torch.nn.functional.interpolate(
+        torch.from_numpy(coarse).permute(2, 0, 1)[None], size=(height, width + 240), mode="bicubic"
+    )[0]
+    scene = (large.clamp(0, 1) * 255).to(torch.uint8).permute(1, 2, 0).numpy()
+    grain = random.integers(0, 8, (height, width, 1), dtype=np.uint8)
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("libx264", rate=rate, options={"preset": "ultrafast", "crf": "20"})
+        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+        audio: Any = out.add_stream("aac", rate=48000, layout="mono") if sound else None
+        for number in range(frames):
+            shift = 2 * number % 240
+            codes = np.minimum(scene[:, shift : shift + width], 247) + grain
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(codes), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, rate)
+            out.mux(video.encode(frame))
+        out.mux(video.encode(None))
+        if audio is not None:
+            _tone(out, audio, frames / rate)
+    return path
+
+
+def _tone(out: Any, audio: Any, seconds: float) -> None:
+    samples = np.sin(np.arange(int(seconds * 48000)) * (2 * np.pi * 440 / 48000)).astype(np.float32) * 0.2
+    for start in range(0, len(samples), 1024):
+        block = np.ascontiguousarray(samples[None, start : start + 1024])
+        frame = av.AudioFrame.from_ndarray(block, format="flt", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
+        out.mux(audio.encode(frame))
+    out.mux(audio.encode(None))
+
+
+def streams(path: Path) -> tuple[int, int, tuple[int, int]]:
+    """(picture frames, sound packets, (width, height)) of a clip, counted."""
+    with av.open(str(path)) as clip:
+        size = (clip.streams.video[0].width, clip.streams.video[0].height)
+        frames = sum(1 for packet in clip.demux(video=0) if packet.size)
+    with av.open(str(path)) as clip:
+        sound = sum(1 for packet in clip.demux(audio=0) if packet.size) if clip.streams.audio else 0
+    return frames, sound, size
+
+
+def best_seconds(
+    work: Callable[[], object], repeats: int = 5, clock: Callable[[], float] = time.perf_counter
+) -> float:
+    """The shortest of several runs after one that does not count: what the machine can do undisturbed.
+
+    On a machine that is busy with other things use one thread and `time.process_time` as the clock.
+    """
+    work()
+    times = []
+    for _ in range(repeats):
+        began = clock()
+        work()
+        times.append(clock() - began)
+    return min(times)
+
+
+def machine() -> dict[str, Any]:
+    return {
+        "processor": platform.processor() or platform.machine(),
+        "cpus": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 2),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(line[i]) for line in [head, *rows]) for i in range(len(head))]
+    for line in [head, *rows]:
+        print("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
+
+
+def report(name: str, **figures: Any) -> None:
+    """The last line, for machines."""
+    print(json.dumps({"benchmark": name, **figures, "machine": machine()}))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import heapq
+import io
 import math
-import os
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
@@ -104,9 +104,18 @@ def check_target(source: Path, target: Path, preset: CodecPreset, codec: str) ->
     container = target_format(target, preset, codec)
     with (
         open_source(source) as original,
-        av.open(os.devnull, "w", format=container) as out,
+        av.open(io.BytesIO(), "w", format=container) as out,
     ):
         extras = add_extras(out, original, source, target)
+        try:
+            if extras.copied:
+                out.start_encoding()
+        except av.error.FFmpegError as error:
+            reason = getattr(error, "strerror", None) or error
+            raise OutputError(
+                f"{target}: {target.suffix} cannot hold the sound and subtitles of this source ({reason}). "
+                "Choose a target ending in .mkv."
+            ) from error
     return extras.warnings
 
 
@@ -118,7 +127,7 @@ def _writing(container: str, original: InputContainer, info: VideoInfo) -> dict[
         if own_keys(original) and not covers(original):  # with this flag, mp4 holds no cover art
             flags += "+use_metadata_tags"
         # Edit lists count in the movie's units: fine ones, or a late start would be off by part of a frame.
-        rates = [s.codec_context.sample_rate for s in original.streams.audio if s.codec_context is not None]
+        rates = [s.codec_context.sample_rate or 1 for s in original.streams.audio if s.codec_context]
         scale = math.lcm(info.time_base.denominator, *rates)
         options = {
             "movflags": flags,

@@ -362,11 +362,11 @@ def test_progress(
 def test_options_reach_the_style(clip: Clip, stub: StubStyle, run: Run, tmp_path: Path) -> None:
     """Every dial of the command line is the option of the same name."""
     source = linked(clip("plain.mp4"), tmp_path, "in.mp4")
-    dials = ["--strength", "0.5", "--grade", "0.4", "--light", "0.3", "--texture", "0.2"]
+    dials = ["--strength", "0.5", "--grade", "0.4", "--light", "0.3"]
     rest = ["--device", "cpu", "--batch-size", "3", "--codec", "ffv1", "-o", tmp_path / "out.mkv"]
     code, _, err = run("apply", source, "-s", "stub", *dials, *rest)
     assert code == 0, err
-    wanted = ApplyOptions(0.5, 0.4, 0.3, 0.2, device="cpu", batch_size=3, codec="ffv1")
+    wanted = ApplyOptions(0.5, 0.4, 0.3, device="cpu", batch_size=3, codec="ffv1")
     assert stub.options == wanted
     with av.open(str(tmp_path / "out.mkv")) as container:
         assert container.streams.video[0].codec_context.name == "ffv1"

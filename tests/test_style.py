@@ -108,9 +108,9 @@ HOSTILE = {
     "unknown family": {"facts": {"name": "x", "family": "evil", "looks": ["tiny"]}},
     "no facts": {"facts": None},
     "strength beyond": {
-        "facts": {"name": "x", "family": "drawn", "looks": ["tiny"], "recommended_strength": 9},
+        "facts": {"name": "x", "family": "photographic", "looks": ["tiny"], "recommended_strength": 9},
     },
-    "looks are numbers": {"facts": {"name": "x", "family": "drawn", "looks": [1]}},
+    "looks are numbers": {"facts": {"name": "x", "family": "photographic", "looks": [1]}},
 }
 
 
@@ -152,7 +152,7 @@ def test_a_style_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot write the style"):
         save_style(
             tmp_path / "file" / "x.safetensors", tiny_generator(), {"x": torch.zeros(1, 16)},
-            StyleFacts("x", "drawn"),
+            StyleFacts("x", "photographic"),
         )  # fmt: skip
 
 

@@ -25,9 +25,6 @@ class GeneratorConfig:
 
     working_size: short side in pixels at which the trunk looks at a frame; its cost depends on nothing else.
     light_scale: cells of the light maps per trunk cell and side; a trunk cell is 4 working pixels.
-    light_bins: brightness bins of the light maps; more than one lets a map follow edges it cannot resolve.
-    texture_size: short side of the drawing resolution; 0 means no texture head.
-    texture_width, texture_blocks: size of the drawing network.
     """
 
     code_size: int = 16
@@ -37,10 +34,6 @@ class GeneratorConfig:
     trunk_width: int = 40
     trunk_blocks: int = 4
     light_scale: int = 1
-    light_bins: int = 1
-    texture_size: int = 0
-    texture_width: int = 48
-    texture_blocks: int = 4
 
     def to_dict(self) -> dict[str, int]:
         return asdict(self)
@@ -53,18 +46,17 @@ class Dials:
     strength: float = 1.0
     grade: float = 1.0
     light: float = 1.0
-    texture: float = 1.0
 
     @property
     def is_identity(self) -> bool:
-        return self.strength == 0 or (self.grade == 0 and self.light == 0 and self.texture == 0)
+        return self.strength == 0 or (self.grade == 0 and self.light == 0)
 
 
 @dataclass(frozen=True)
 class Controls:
     """What the trunk decides about frames: all that varies from frame to frame, at low resolution.
 
-    light: [N, 7 * bins, h, w]; gain and offset for R, G and B and a gain for fine detail.
+    light: [N, 7, h, w]; gain and offset for R, G and B and a gain for fine detail.
     """
 
     light: Tensor
@@ -161,28 +153,6 @@ class Trunk(nn.Module):
         return x + self.context(torch.cat((mean, spread), dim=1))[:, :, None, None]
 
 
-class Texture(nn.Module):
-    """Draws: the picture at the drawing resolution [N, 3, H, W] -> the same size, new lines and paint.
-
-    Works on a half-size grid (pixel-unshuffle by 2), so lines may be one drawing pixel wide.
-    """
-
-    def __init__(self, width: int, blocks: int, code_size: int) -> None:
-        super().__init__()
-        self.enter = Modulated(3 * 4 + 4, width, code_size)
-        self.blocks = nn.ModuleList(Block(width, code_size, (1, 2)[i % 2]) for i in range(blocks))
-        self.leave = nn.Conv2d(width, 3 * 4, 3, padding=1, padding_mode="replicate")
-        _close(self.leave)
-
-    def forward(self, picture: Tensor, carrier: Tensor, code: Tensor) -> Tensor:
-        """carrier [1 or N, 1, H, W]: paper and hatching to draw with, anchored to the sheet."""
-        x = F.pixel_unshuffle(torch.cat((picture, carrier.expand(picture.shape[0], -1, -1, -1)), dim=1), 2)
-        x = F.leaky_relu(self.enter(x, code), 0.2)
-        for block in self.blocks:
-            x = block(x, code)
-        return F.pixel_shuffle(self.leave(x), 2)
-
-
 class StyleEncoder(nn.Module):
     """Style pictures [N, 3, h, w] to one style code [1, K]: the mean over the pictures of a small network."""
 
@@ -233,13 +203,8 @@ class Generator(nn.Module):
         self.trunk = Trunk(config.trunk_width, config.trunk_blocks, config.code_size)
         self.mapping = Mapping(config.noise_size, config.code_size)
         cells = config.light_scale**2
-        self.light = nn.Conv2d(
-            config.trunk_width, 7 * config.light_bins * cells, 3, padding=1, padding_mode="replicate"
-        )
+        self.light = nn.Conv2d(config.trunk_width, 7 * cells, 3, padding=1, padding_mode="replicate")
         _close(self.light)
-        self.texture: Texture | None = None
-        if config.texture_size:
-            self.texture = Texture(config.texture_width, config.texture_blocks, config.code_size)
 
     def forward(self, rgb: Tensor, code: Tensor, dials: Dials | None = None) -> Tensor:
         """RGB [N, 3, H, W] in [0, 1], code [1, K] -> RGB of the same shape in [0, 1]."""
@@ -258,10 +223,9 @@ class Generator(nn.Module):
         code: Tensor,
         dials: Dials | None = None,
         lut: Tensor | None = None,
-        carrier: Tensor | None = None,
         clamp: bool = True,
     ) -> Tensor:
-        """Apply grade, light and texture at full size; with `lut` the baked grade instead of its network.
+        """Apply grade and light at full size; with `lut` the baked grade instead of its network.
 
         Training leaves the result unclamped, so that clipped colours still have a gradient.
         """
@@ -271,9 +235,7 @@ class Generator(nn.Module):
             graded = torch.lerp(rgb, graded, dials.grade)
         out = graded
         if dials.light:
-            out = self._lit(rgb, graded, controls, dials.light)
-        if self.texture is not None and dials.texture:
-            out = self._drawn(rgb, out, code, dials.texture, carrier)
+            out = self.lit(graded, controls, dials.light)
         if dials.strength != 1:
             out = torch.lerp(rgb, out, dials.strength)
         return out.clamp(0, 1) if clamp else out
@@ -290,25 +252,14 @@ class Generator(nn.Module):
         colours = torch.stack((red, green, blue), dim=-1).view(-1, 3)
         return self.grade(colours, code).view(size, size, size, 3).permute(3, 0, 1, 2).contiguous()
 
-    def _lit(self, rgb: Tensor, graded: Tensor, controls: Controls, amount: float) -> Tensor:
-        size = graded.shape[-2:]
-        maps = controls.light
-        if self.config.light_bins > 1:
-            luma = luma_of(rgb)
-            full = F.interpolate(maps, size=size, mode="bilinear").unflatten(1, (self.config.light_bins, 7))
-            centres = torch.linspace(0, 1, self.config.light_bins, device=rgb.device)[None, :, None, None]
-            weights = (1 - (luma - centres).abs() * (self.config.light_bins - 1)).clamp(0, 1)
-            full = torch.einsum("nbhw,nbchw->nchw", weights, full)
-        else:
-            full = F.interpolate(maps, size=size, mode="bilinear")
+    def lit(self, graded: Tensor, controls: Controls, amount: float = 1.0) -> Tensor:
+        """The light maps on graded frames [N, 3, H, W]: local gain, offset and strength of fine detail."""
+        full = expand(controls.light, graded.shape[-2:])
         gain, offset, detail = full[:, 0:3], full[:, 3:6], full[:, 6:7]
         luma = luma_of(graded)
-        fine = luma - expand(shrink(luma, DETAIL_SIZE), size)
+        fine = luma - expand(shrink(luma, DETAIL_SIZE), graded.shape[-2:])
         change = torch.addcmul(torch.addcmul(offset, graded, gain), fine, detail)
         return torch.add(graded, change, alpha=amount)
-
-    def _drawn(self, rgb: Tensor, lit: Tensor, code: Tensor, amount: float, carrier: Tensor | None) -> Tensor:
-        raise NotImplementedError
 
 
 def place(x: Tensor) -> Tensor:

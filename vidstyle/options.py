@@ -95,7 +95,6 @@ class ApplyOptions:
     strength: float = 1.0
     grade: float = 1.0
     light: float = 1.0
-    texture: float = 1.0
     device: str = "auto"
     batch_size: int | None = None
     codec: str = "h264"
@@ -110,7 +109,7 @@ class ApplyOptions:
     encoder_options: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("strength", "grade", "light", "texture"):
+        for name in ("strength", "grade", "light"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
         if self.codec not in CODECS:

@@ -26,7 +26,7 @@ from vidstyle.options import ApplyOptions
 
 STYLE_FOLDER = Path(__file__).parent / "styles"
 FORMAT = "vidstyle-style-1"
-FAMILIES = ("photographic", "drawn")
+FAMILIES = ("photographic",)
 # A style file holds weights of a small network. What is far larger is something else, or an attack.
 MOST_BYTES = 64 << 20
 
@@ -98,7 +98,6 @@ class Style:
             strength=options.strength * self.facts.recommended_strength,
             grade=options.grade,
             light=options.light,
-            texture=options.texture,
         )
         return self._copy(device=choose_device(options.device), dials=dials)
 

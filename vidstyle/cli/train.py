@@ -12,7 +12,7 @@ import click
 from vidstyle.cli.common import PATH, Command, default_of, json_option, progress_option, stopped
 from vidstyle.cli.screen import State, open_screen
 from vidstyle.errors import OutputError
-from vidstyle.train.options import FAMILIES, TrainOptions
+from vidstyle.train.options import TrainOptions
 
 if TYPE_CHECKING:
     from vidstyle.train.loop import Tick
@@ -46,13 +46,6 @@ def _number(name: str, words: str) -> Callable[..., Any]:
 )
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in the run folder.")
 @click.option("--overwrite", is_flag=True, help="Replace a style file or a run that exists.")
-@click.option(
-    "--family",
-    type=click.Choice(FAMILIES),
-    default=default_of(TrainOptions, "family"),
-    show_default=True,
-    help="Photographic looks keep every detail; drawn ones add strokes.",
-)
 @click.option("--minutes", type=float, metavar="N", help="Stop after so much work.")
 @_number("steps", "Stop after so many steps.")
 @_number("seed", "The same seed gives the same style.")

@@ -33,10 +33,12 @@ from vidstyle.train.sheets import write_sheet
 
 FEATURES = 11
 POINTS = 384  # pixels per picture and step that the distribution loss looks at
+GRADED = 8192  # remembered pixels that the grade is fitted to in a step
 REMEMBERED = 16  # pixels per picture that the memory of the content set keeps
 EMA_DECAY = 0.995
 # The grade has its fit from the warm-up; after it, it only follows slowly.
 GRADE_SHARE = 0.2
+LIGHT_SHARE = 0.3
 JUDGED_SIZE = 80  # short side at which D sees whole pictures
 
 
@@ -101,7 +103,9 @@ class Run:
         inside = {id(p) for p in grade}
         rest = [p for p in self.ours.parameters() if id(p) not in inside]
         self.optimise_ours = torch.optim.Adam(
-            [{"params": grade, "share": GRADE_SHARE}, {"params": rest, "share": 1.0}], rate, betas=(0.5, 0.99)
+            [{"params": grade, "share": GRADE_SHARE}, {"params": rest, "share": LIGHT_SHARE}],
+            rate,
+            betas=(0.5, 0.99),
         )
         self.optimise_theirs = torch.optim.Adam(
             [{"params": list(self.theirs.parameters()), "share": 1.0}], rate, betas=(0.5, 0.99)
@@ -189,80 +193,102 @@ class Run:
         code = self.generator.mapping(noise * varied, style_code)
 
         controls = self.generator.think(x, code)
-        fake = self.generator.paint(x, controls, code, clamp=False)
+        graded = self.generator.graded(x, code)
+        fake = self.generator.lit(graded, controls)
         figures = self._judge(look, y, fake.detach())
-        places = torch.randint(x.shape[2] * x.shape[3], (POINTS,), generator=self.random).to(self.device)
-        terms = {
-            "distribution": weights.distribution * self._distribution(look, fake, places, standing, numbers),
-            "structure": weights.structure * losses.structure(fake, x),
-            "transport": weights.transport * losses.transport_cost(fake, x),
-            "calm": weights.calm * losses.calm(controls.light),
-        }
+        # Colours as such are the grade's business, which is fitted to the whole set; the rest is for light.
+        lit = self.generator.lit(graded.detach(), controls)
+        terms = self._distribution(look, x, lit, code, standing, numbers)
+        terms["structure"] = losses.structure(lit, graded.detach())
+        terms["calm"] = losses.calm(controls.light)
         if self.step % 4 == 0:
-            terms["temporal"] = weights.temporal * self._temporal(x, fake, code)
+            terms["temporal"] = self._temporal(x, lit, code)
         if self.step % 8 == 1:
             kept = self.generator.paint(y, self.generator.think(y, code), code, clamp=False)
-            terms["identity"] = weights.identity * F.l1_loss(kept, y)
+            terms["identity"] = F.l1_loss(kept, y)
         if varied:
-            plain = self.generator.paint(x, self.generator.think(x, style_code), style_code, clamp=False)
+            plain = self.generator.lit(graded, self.generator.think(x, style_code))
             apart = (plain.detach() - fake).mean(dim=(2, 3)).abs().mean()
-            terms["variation"] = weights.variation * F.relu(0.03 - apart)
+            terms["variation"] = F.relu(0.03 - apart)
         self.theirs.requires_grad_(False)
         game = losses.relativistic_generator(self._logits(look, y), self._logits(look, fake))
         self.theirs.requires_grad_(True)
-        others = sum(terms.values(), start=torch.zeros((), device=self.device))
+        weighted = {name: getattr(weights, name) * term for name, term in terms.items()}
+        others = torch.stack(list(weighted.values())).sum()
         balance = self.balances[look]
         if self.step % 16 == 0 or balance.adversarial_weight == 0:
             anchors = [self.generator.light.weight, self.generator.grade.last.weight]
-            balance.follow_gradients(terms["distribution"], game, anchors)
+            balance.follow_gradients(weighted["distribution"] + weighted["grade"], game, anchors)
         self._update(self.optimise_ours, others + balance.adversarial_weight * game, self.ours)
         balance.check()
         figures |= {name: term.item() for name, term in terms.items()}
         return figures | {"adversarial": game.item(), "adversarial_weight": balance.adversarial_weight}
 
     def _distribution(
-        self, look: str, fake: Tensor, places: Tensor, standing: bool, numbers: Tensor
-    ) -> Tensor:
+        self, look: str, x: Tensor, lit: Tensor, code: Tensor, standing: bool, numbers: Tensor
+    ) -> dict[str, Tensor]:
+        """The grade against the whole set, by way of the memory; the light of this batch against the same."""
         if look not in self.memory:
             self.memory[look] = self._remember(look)
         memory = self.memory[look]
-        ours = losses.colour_features(fake, places)
+        places = torch.randint(x.shape[2] * x.shape[3], (POINTS,), generator=self.random).to(self.device)
+        ours = losses.colour_features(lit, places)
         shape = "standing" if (standing and len(memory["standing"])) or not len(memory["lying"]) else "lying"
-        kept = ours.detach().view(len(fake), -1, FEATURES)[:, :REMEMBERED]
-        memory[shape][numbers] = kept.cpu()
-        remembered = torch.cat([m.flatten(0, 1) for m in memory.values()]).to(self.device)
-        choice = torch.randint(len(self.palettes[look]), (len(remembered),), generator=self.random)
+        few = places[:REMEMBERED]
+        memory[shape][numbers] = (
+            self._remembered(x, lit.detach(), few, code).view(len(x), REMEMBERED, -1).cpu()
+        )
+        rows = torch.cat([m.flatten(0, 1) for m in memory.values()])
+        rows = rows[torch.randperm(len(rows), generator=self.random)[:GRADED]].to(self.device)
+        whole = self._recalled(rows, code)
+        choice = torch.randint(len(self.palettes[look]), (len(whole),), generator=self.random)
         theirs = self.palettes[look][choice].to(self.device)
         directions = losses.random_directions(FEATURES, 32, self.random).to(self.device)
-        return losses.transport_gap(ours, remembered, theirs, directions)
+        return {
+            "distribution": losses.transport_gap(ours, whole.detach(), theirs, directions),
+            "grade": losses.sliced_wasserstein(whole, theirs, directions),
+            "transport": losses.transport_cost(whole[:, :3], rows[:, :3]),
+        }
+
+    def _remembered(self, x: Tensor, painted: Tensor, places: Tensor, code: Tensor) -> Tensor:
+        """Rows [N * P, 20]: source features, and by how much the painted ones differ from their grade."""
+        before, after = losses.colour_features(x, places), losses.colour_features(painted, places)
+        with torch.no_grad():
+            graded = self.generator.grade(before[:, :9].reshape(-1, 3), code).view(-1, 9)
+        return torch.cat((before, after[:, :9] - graded), dim=1)
+
+    def _recalled(self, rows: Tensor, code: Tensor) -> Tensor:
+        """What remembered rows look like under the grade as it is now: features [P, 11] with its gradient."""
+        graded = self.generator.grade(rows[:, :9].reshape(-1, 3), code).view(-1, 9)
+        return torch.cat((graded + rows[:, FEATURES:], rows[:, 9:FEATURES]), dim=1)
 
     @torch.no_grad()
     def _remember(self, look: str) -> dict[str, Tensor]:
-        """Features of the whole content set as it is restyled now: [M, REMEMBERED, FEATURES] a shape."""
+        """Rows of the whole content set as it is restyled now: [M, REMEMBERED, 20] a shape."""
         code = self._code(look)
         memory = {}
         for name, pictures in (("lying", self.content.lying), ("standing", self.content.standing)):
-            parts = [torch.zeros(0, REMEMBERED, FEATURES)]
+            parts = [torch.zeros(0, REMEMBERED, FEATURES + 9)]
             for chunk in pictures.split(8) if len(pictures) else ():
                 x = chunk.to(self.device).float() / 255
                 places = torch.randint(x.shape[2] * x.shape[3], (REMEMBERED,), generator=self.random)
-                fake = self.generator.paint(x, self.generator.think(x, code), code, clamp=False)
-                parts.append(
-                    losses.colour_features(fake, places.to(self.device)).view(len(x), -1, FEATURES).cpu()
-                )
+                painted = self.generator.paint(x, self.generator.think(x, code), code, clamp=False)
+                rows = self._remembered(x, painted, places.to(self.device), code)
+                parts.append(rows.view(len(x), REMEMBERED, -1).cpu())
             memory[name] = torch.cat(parts)
         return memory
 
-    def _temporal(self, x: Tensor, fake: Tensor, code: Tensor) -> Tensor:
+    def _temporal(self, x: Tensor, lit: Tensor, code: Tensor) -> Tensor:
         """Compound regularisation: the moved, slightly noisy picture gets the moved look."""
         half = max(1, x.shape[0] // 2)
         grid = losses.motion(half, x.shape[2], x.shape[3], self.random).to(self.device)
         grain = torch.randn(x[:half].shape, generator=self.random).to(self.device) * 0.012
         neighbour = (losses.moved(x[:half], grid) + grain).clamp(0, 1)
-        again = self.generator.paint(neighbour, self.generator.think(neighbour, code), code, clamp=False)
+        with torch.no_grad():
+            graded = self.generator.graded(neighbour, code)
+        again = self.generator.lit(graded, self.generator.think(neighbour, code))
         ramp = min(1.0, (self.step - self.options.warmup_steps) / 400)
-        # The noise itself may pass; only what the generator makes of it counts.
-        return ramp * losses.temporal(losses.moved(fake[:half], grid), again - grain)
+        return ramp * losses.temporal(losses.moved(lit[:half], grid), again)
 
     def _judge(self, look: str, real: Tensor, fake: Tensor) -> dict[str, float]:
         """One step of D."""
@@ -398,7 +424,7 @@ class Run:
         generator, codes = self.averaged()
         facts = StyleFacts(
             name=self.options.output.stem,
-            family=self.options.family,
+            family="photographic",
             summary=self.options.summary,
             licence=self.options.licence,
             provenance=self.options.provenance,

@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-FAMILIES = ("photographic", "drawn")
-
 
 @dataclass(frozen=True)
 class Weights:
@@ -15,6 +13,7 @@ class Weights:
 
     adversarial: float = 0.1
     distribution: float = 30.0
+    grade: float = 30.0
     structure: float = 0.05
     identity: float = 0.02
     temporal: float = 2.0
@@ -36,7 +35,6 @@ class TrainOptions:
     styles: dict[str, tuple[Path, ...]]
     output: Path
     run_folder: Path | None = None
-    family: str = "photographic"
     minutes: float | None = None
     steps: int = 3000
     warmup_steps: int = 600

@@ -397,6 +397,7 @@ def test_killed(tmp_path: Path, clip: Callable[..., Path]):
         while not any(tmp_path.glob(".killed.mp4.vidstyle/*/*.json")) and process.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.01)
+        assert process.poll() is None, "it ended by itself"
         time.sleep(float(chance.uniform(0, 0.4)))
         process.send_signal(signal.SIGKILL)
     assert not killed.exists()

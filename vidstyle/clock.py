@@ -25,8 +25,12 @@ class Clock:
         # An AVI packet's time is its place in the file, so a frame that was reordered carries a wrong one.
         # The set of times is right: the k-th frame out gets the k-th smallest.
         self._heap: list[int] | None = [] if container.format.name == "avi" else None
+        # An mp4 states the duration of the track; that of a single frame is only the step to the next one
+        # in the file, which with B-frames is another picture.
+        self._end: int | None = None
+        if stream.duration is not None and stream.start_time is not None:
+            self._end = stream.start_time + stream.duration
         self.last: int | None = None
-        self.last_step = self.step
         self.repaired = 0
         self.untimed = False
 
@@ -61,6 +65,11 @@ class Clock:
                 self.untimed = True
             self.repaired += not self.untimed
             pts = 0 if self.last is None else self.last + self.step
-        self.last_step = frame.duration or (self.step if self.last is None else pts - self.last)
         self.last = pts
         return pts
+
+    def step_after(self, pts: int, frame: VideoFrame) -> int:
+        """How long a frame is shown if it is the last one, in units of time_base."""
+        if self._end is not None and self._end > pts:
+            return self._end - pts
+        return frame.duration or self.step

@@ -206,7 +206,7 @@ class Decoder:
                     f"{frame.format.name} at frame {self.frames_decoded}. Cut the file there first."
                 )
             pts = self._clock.pts(frame)
-            self.frame_duration = self._clock.last_step
+            self.frame_duration = self._clock.step_after(pts, frame)
             if frame.is_corrupt:
                 self.damage.add(float(pts * self.info.time_base))
                 frame = self._last_good or frame

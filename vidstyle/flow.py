@@ -170,6 +170,34 @@ def warping_error(result: Tensor, later_result: Tensor, flow: Tensor, hidden: Te
     return squares / torch.where(count > 0, count, float(result[0].numel()))
 
 
+def warp_plane(plane: Tensor, flow: Tensor) -> Tensor:
+    """One plane [H, W] of any dtype, bicubically, by a flow [1, 2, h, w] of any size: float32 [H, W].
+
+    Sharper and much faster on a CPU than `warp`; where the flow is all zero the plane comes back as it is.
+    """
+    samples = plane.to(torch.float32)
+    if not flow.any():
+        return samples
+    height, width = plane.shape
+    vectors: np.ndarray = cv2.resize(flow[0].permute(1, 2, 0).contiguous().numpy(), (width, height))
+    across = vectors[..., 0] * np.float32(width / flow.shape[3]) + np.arange(width, dtype=np.float32)
+    down = vectors[..., 1] * np.float32(height / flow.shape[2]) + np.arange(height, dtype=np.float32)[:, None]
+    warped = cv2.remap(samples.numpy(), across, down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return torch.from_numpy(warped)
+
+
+def local_mean(x: Tensor, radius: int) -> Tensor:
+    """Mean over a square of 2 * radius + 1 pixels around each, [H, W] float32, the border mirrored."""
+    return torch.from_numpy(cv2.blur(x.numpy(), (2 * radius + 1, 2 * radius + 1)))
+
+
+def enlarged(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """A map [H, W] at another size, bilinearly."""
+    if tuple(x.shape) == tuple(size):
+        return x
+    return torch.from_numpy(cv2.resize(x.contiguous().numpy(), (size[1], size[0])))
+
+
 def _luma(rgb: Tensor) -> Tensor:
     if rgb.shape[1] == 1:
         return rgb

@@ -15,7 +15,15 @@ from tests.looks import tiny_generator, tiny_style
 from vidstyle.errors import DeviceError, OutputError, StyleError
 from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.options import ApplyOptions
-from vidstyle.style import StyleFacts, choose_device, list_styles, load_style, read_facts, save_style
+from vidstyle.style import (
+    STYLE_FOLDER,
+    StyleFacts,
+    choose_device,
+    list_styles,
+    load_style,
+    read_facts,
+    save_style,
+)
 
 
 def frames(count: int = 3, height: int = 48, width: int = 64) -> FrameBatch:
@@ -162,3 +170,15 @@ def test_the_gpu_agrees_with_the_cpu(tmp_path: Path) -> None:
     here, there = style.restyle(batch), style.to("cuda").restyle(batch)
     for ours, theirs in zip(here.planes, there.planes, strict=True):
         assert (ours.int() - theirs.int()).abs().max() <= 2
+
+
+def test_every_shipped_style_is_small_and_has_a_card() -> None:
+    """At most 4 MB; the card tells data, training with its seed, licence, figures and limits."""
+    for facts in list_styles():
+        path = STYLE_FOLDER / f"{facts.name}.safetensors"
+        assert path.stat().st_size <= 4 << 20
+        card = path.with_suffix(".md").read_text()
+        for heading in ("Learned from", "Training", "Figures", "Limits", "Licence"):
+            assert f"## {heading}" in card
+        assert f"--steps {facts.training['steps']}" in card and f"--seed {facts.training['seed']}" in card
+        assert facts.summary and facts.licence and facts.provenance

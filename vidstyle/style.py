@@ -113,8 +113,6 @@ class Style:
         if self.dials.is_identity:
             return rgb
         if self.device.type == "cpu":
-            # One frame at a time: a batch gains nothing on a CPU, costs memory, and this way no result can
-            # depend on what else stands in the batch.
             return torch.cat([self._paint(frame[None]) for frame in rgb])
         return self._paint(rgb)
 
@@ -133,9 +131,15 @@ class Style:
         """A batch of planes, restyled, back on the CPU. At strength 0 they are the source's own."""
         if self.dials.is_identity:
             return batch
-        planes = tuple(_upload(plane, self.device) for plane in batch.planes)
-        painted = from_rgb(self(to_rgb(planes, batch.format)), batch.format)
-        return replace(batch, planes=tuple(plane.cpu() for plane in painted))
+        # One frame at a time on a CPU: a batch gains nothing there and costs memory, and this way no result
+        # can depend on what else stands in the batch.
+        step = 1 if self.device.type == "cpu" else len(batch)
+        painted = []
+        for start in range(0, len(batch), step):
+            planes = [_upload(plane[start : start + step], self.device) for plane in batch.planes]
+            restyled = from_rgb(self._paint(to_rgb(planes, batch.format)), batch.format)
+            painted.append([plane.cpu() for plane in restyled])
+        return replace(batch, planes=tuple(torch.cat(parts) for parts in zip(*painted, strict=True)))
 
     @property
     def _half(self) -> bool:

@@ -99,8 +99,10 @@ def train(
     screen.start(options.output.stem)
 
     def show(tick: Tick) -> None:
-        share = tick.seconds / max(tick.seconds + tick.remaining_seconds, 1e-9)
-        total = max(round(tick.step / max(share, 1e-9)), tick.step)
+        total = tick.steps
+        if options.minutes is not None:
+            share = tick.seconds / max(tick.seconds + tick.remaining_seconds, 1e-9)
+            total = max(round(tick.step / max(share, 1e-9)), tick.step)
         note = f"distribution {tick.figures.get('distribution', 0):.3f}"
         screen.update(State(tick.step, total, 0, tick.remaining_seconds, note))
 

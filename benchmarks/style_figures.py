@@ -1,0 +1,151 @@
+"""A style beside plain statistical transfers fitted on the same unpaired sets, and a sheet to look at.
+
+    python benchmarks/style_figures.py --style vlogger --content photos/ --pictures vlogger_pictures/ \
+        [--clip clip.mp4 ...] [--sheet sheet.png]
+
+colour: sliced Wasserstein distance in CIELAB to the style's pictures (Reinhard, MKL and histogram matching
+are fitted to the same pictures, so this is their home ground). local: the same of colours less the mean of
+their surroundings, which no pointwise map can move at will. vignette: distance of the brightness profile from
+centre to corner. content: how much of the drawing is kept. E_warp: of every clip, over the source's own,
+unsmoothed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from common import report, table
+from torch import Tensor
+from torchvision.io import ImageReadMode, decode_image, write_png
+
+from vidstyle.cielab import rgb_to_lab
+from vidstyle.color import to_rgb
+from vidstyle.decode import Decoder
+from vidstyle.evaluate import blur, colour_distance, content_kept, sliced_wasserstein
+from vidstyle.evaluate_clip import ClipTally
+from vidstyle.style import Style, load_style
+from vidstyle.transfer import histogram_matching, monge_kantorovich, reinhard, sample_colours
+
+SIDE = 192
+CLIP_FRAMES = 60
+
+Look = Callable[[Tensor], Tensor]
+
+
+def pictures(folder: Path, count: int) -> list[Tensor]:
+    """Up to `count` pictures [3, h, w], spread over the folder, short side SIDE."""
+    paths = sorted(folder.glob("*.jpg"))
+    chosen = paths[:: max(1, len(paths) // count)][:count]
+    found = []
+    for path in chosen:
+        rgb = decode_image(str(path), mode=ImageReadMode.RGB)[None].float() / 255
+        scale = SIDE / min(rgb.shape[-2:])
+        size = [round(length * scale) for length in rgb.shape[-2:]]
+        found.append(F.interpolate(rgb, size=size, mode="bilinear", antialias=True)[0])
+    return found
+
+
+def local_colours(set_: Sequence[Tensor]) -> Tensor:
+    """Lab of pixels less the mean of their surroundings (a tenth of the short side): [P, 3]."""
+    clouds = []
+    random = torch.Generator().manual_seed(0)
+    for picture in set_:
+        lab = rgb_to_lab(picture[None])
+        around = lab - blur(lab, SIDE / 10)
+        flat = around.flatten(2)[0].T
+        clouds.append(flat[torch.randint(len(flat), (500,), generator=random)])
+    return torch.cat(clouds)
+
+
+def profile(set_: Sequence[Tensor]) -> Tensor:
+    """Mean L* in eight rings of equal width from the centre to the corners, less their mean."""
+    sums, counts = torch.zeros(8), torch.zeros(8)
+    for picture in set_:
+        lightness = rgb_to_lab(picture[None])[0, 0]
+        height, width = lightness.shape
+        down = torch.linspace(-1, 1, height)[:, None].expand(height, width)
+        across = torch.linspace(-1, 1, width)[None].expand(height, width)
+        ring = ((down**2 + across**2).sqrt() / 2**0.5 * 8).long().clamp(max=7).flatten()
+        sums.index_add_(0, ring, lightness.flatten())
+        counts.index_add_(0, ring, torch.ones_like(lightness).flatten())
+    rings = sums / counts
+    return rings - rings.mean()
+
+
+def figures(results: list[Tensor], source: list[Tensor], style: list[Tensor]) -> dict[str, float]:
+    kept = [float(content_kept(r[None], s[None])) for r, s in zip(results, source, strict=True)]
+    return {
+        "colour": round(colour_distance(results, style), 3),
+        "local": round(sliced_wasserstein(local_colours(results), local_colours(style)), 3),
+        "vignette": round(float((profile(results) - profile(style)).abs().mean()), 3),
+        "content": round(sum(kept) / len(kept), 4),
+    }
+
+
+def flicker(style: Style, clip: Path) -> float:
+    """E_warp of the restyled clip, straight from the generator, over the source's own."""
+    tally = ClipTally()
+    with Decoder(clip, stop=CLIP_FRAMES) as decoder, closing(decoder.batches(4, 1 << 30)) as batches:
+        for batch in batches:
+            source = to_rgb(batch.planes, batch.format)
+            both = torch.cat((source, style(source))).mul(255).round().to(torch.uint8)
+            for number in range(len(batch)):
+                tally.add(batch.index + number, both[number][None], both[len(batch) + number][None])
+    return tally.report(clip, clip).warping_error.ratio
+
+
+def sheet(path: Path, source: list[Tensor], looks: dict[str, list[Tensor]], style: list[Tensor]) -> None:
+    """Rows: source, each look, pictures of the style."""
+
+    def row(set_: Sequence[Tensor]) -> Tensor:
+        return torch.cat([F.interpolate(p[None], size=(SIDE, SIDE * 4 // 3))[0] for p in set_], dim=2)
+
+    rows = [row(source), *(row(set_) for set_ in looks.values()), row(style)]
+    write_png(torch.cat(rows, dim=1).mul(255).round().to(torch.uint8), str(path))
+
+
+@torch.inference_mode()
+def main() -> None:
+    parser = argparse.ArgumentParser(description="A style beside plain transfers.")
+    parser.add_argument("--style", default="vlogger")
+    parser.add_argument("--content", type=Path, required=True)
+    parser.add_argument("--pictures", type=Path, required=True)
+    parser.add_argument("--clip", type=Path, action="append", default=[])
+    parser.add_argument("--count", type=int, default=160)
+    parser.add_argument("--sheet", type=Path)
+    arguments = parser.parse_args()
+
+    style = load_style(arguments.style)
+    source = pictures(arguments.content, arguments.count)
+    wanted = pictures(arguments.pictures, arguments.count)
+    colours = sample_colours(source), sample_colours(wanted)
+    looks: dict[str, Look] = {
+        "untouched": lambda rgb: rgb,
+        "Reinhard": reinhard(*colours),
+        "MKL": monge_kantorovich(*colours),
+        "histogram": histogram_matching(*colours),
+        arguments.style: style,
+    }
+    results = {name: [look(picture[None])[0] for picture in source] for name, look in looks.items()}
+    found = {name: figures(set_, source, wanted) for name, set_ in results.items()}
+    table(
+        ("", "colour", "local", "vignette", "content"),
+        [(name, *(str(value) for value in row.values())) for name, row in found.items()],
+    )
+    warp = {clip.name: round(flicker(style, clip), 3) for clip in arguments.clip}
+    if warp:
+        table(("clip", "E_warp over the source's"), [(name, str(value)) for name, value in warp.items()])
+    if arguments.sheet:
+        chosen = slice(0, len(source), max(1, len(source) // 8))
+        shown = {name: results[name][chosen] for name in ("MKL", arguments.style)}
+        sheet(arguments.sheet, source[chosen], shown, wanted[chosen])
+    report("style_figures", style=arguments.style, content_hash=style.content_hash, figures=found, warp=warp)
+
+
+if __name__ == "__main__":
+    main()

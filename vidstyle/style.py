@@ -77,6 +77,11 @@ class Style:
         # Half precision where the hardware is built for it; colours are always mixed in float32.
         self._dtype = torch.float16 if self.device.type == "cuda" else torch.float32
         self._generator = generator.to(self.device).eval().requires_grad_(False)
+        # A stream of its own lets a GPU copy frames while it works on others; None changes nothing on a CPU.
+        self._stream: torch.cuda.Stream | None = None
+        if self.device.type == "cuda":
+            self._generator = self._generator.to(memory_format=torch.channels_last)
+            self._stream = torch.cuda.Stream(self.device)
         self._code = code.to(self.device)
         with torch.inference_mode():
             self._lut = self._generator.lut(self._code)
@@ -135,10 +140,11 @@ class Style:
         # can depend on what else stands in the batch.
         step = 1 if self.device.type == "cpu" else len(batch)
         painted = []
-        for start in range(0, len(batch), step):
-            planes = [_upload(plane[start : start + step], self.device) for plane in batch.planes]
-            restyled = from_rgb(self._paint(to_rgb(planes, batch.format)), batch.format)
-            painted.append([plane.cpu() for plane in restyled])
+        with torch.cuda.stream(self._stream):
+            for start in range(0, len(batch), step):
+                planes = [_upload(plane[start : start + step], self.device) for plane in batch.planes]
+                restyled = from_rgb(self._paint(to_rgb(planes, batch.format)), batch.format)
+                painted.append([plane.cpu() for plane in restyled])
         return replace(batch, planes=tuple(torch.cat(parts) for parts in zip(*painted, strict=True)))
 
     @property

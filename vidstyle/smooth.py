@@ -15,15 +15,17 @@ from torch import Tensor
 
 from vidstyle.flow import (
     Flow,
+    Places,
     chain,
     dis_flow,
     enlarged,
     local_mean,
     occlusion_mask,
     photometric_confidence,
+    places,
+    sample,
     scene_change,
     warp,
-    warp_plane,
 )
 from vidstyle.frames import FrameBatch
 from vidstyle.networks import shrink
@@ -78,7 +80,7 @@ class Smoother:
 
     def __init__(self, options: SmoothOptions | None = None, flow: Flow | None = None) -> None:
         self.options = options or SmoothOptions()
-        self._flow = flow or dis_flow()
+        self._flow = flow or dis_flow("fast")
         self.cuts: list[int] = []
 
     def smooth(
@@ -154,14 +156,18 @@ class Smoother:
         neighbours = [side for pair in zip(before, after, strict=False) for side in pair]
         if not neighbours:
             return here.styled
-        planes = []
+        planes: list[Tensor] = []
+        ready: dict[tuple[int, int], list[tuple[Places | None, Tensor]]] = {}
         for number, plane in enumerate(here.styled.planes):
             own = plane[0].to(torch.float32)
             size = (own.shape[0], own.shape[1])
+            if size not in ready:  # both chroma planes use the same
+                ready[size] = [
+                    (places(flow, size), enlarged(trust[0, 0], size)) for _, flow, trust in neighbours
+                ]
             total, weights = own.clone(), torch.ones_like(own)
-            for other, flow, confidence in neighbours:
-                weight = enlarged(confidence[0, 0], size)
-                total.addcmul_(warp_plane(other.styled.planes[number][0], flow), weight)
+            for (other, _, _), (where, weight) in zip(neighbours, ready[size], strict=True):
+                total.addcmul_(sample(other.styled.planes[number][0], where), weight)
                 weights.add_(weight)
             smooth = total.div_(weights)
             if number == 0:

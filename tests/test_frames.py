@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 import torch
 
-from vidstyle.frames import FrameBatch, PlaneFormat
+from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
 
 
 def batch(count: int = 3, height: int = 5, width: int = 7, fmt: PlaneFormat | None = None) -> FrameBatch:
@@ -81,3 +81,19 @@ def test_padding_repeats_the_last_frame_and_part_takes_it_off_again():
 def test_a_part_knows_its_place_in_the_clip():
     part = replace(batch(3), index=40).part(1, 3)
     assert (part.index, part.pts) == (41, (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("matrix", "turns"),
+    [
+        (None, 0),
+        ((65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30), 0),
+        ((0, -65536, 0, 65536, 0, 0, 0, 0, 1 << 30), 1),
+        ((-65536, 0, 0, 0, -65536, 0, 0, 0, 1 << 30), 2),
+        ((0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30), 3),
+    ],
+)
+def test_quarter_turns_of_a_display_matrix(matrix: tuple[int, ...] | None, turns: int) -> None:
+    """What FFmpeg calls a rotation by -90, 0, 90 or 180 degrees, counted counter-clockwise."""
+    info = VideoInfo(4, 2, Fraction(25), Fraction(1, 25), 1.0, "yuv420p", PlaneFormat(), rotation=matrix)
+    assert info.quarter_turns == turns

@@ -62,6 +62,15 @@ def test_law_7_a_still_clip_stays_still(tmp_path: Path) -> None:
         assert torch.equal(plane, plane[:1].expand_as(plane))
 
 
+def test_a_clip_lying_on_its_side_is_looked_at_upright(tmp_path: Path) -> None:
+    style = load_style(tiny_style(tmp_path))
+    upright = torch.rand(1, 3, 64, 48)
+    lying = torch.rot90(upright, -1, (2, 3))
+    wanted = torch.rot90(style.controls(upright).light, -1, (2, 3))
+    assert torch.allclose(style.controls(lying, quarter_turns=1).light, wanted, atol=1e-5)
+    assert not torch.allclose(style.controls(lying).light, wanted, atol=1e-3)
+
+
 def test_law_7_strength_0_is_the_source(tmp_path: Path) -> None:
     """Strength 0 is the source."""
     style, batch = load_style(tiny_style(tmp_path)), frames()

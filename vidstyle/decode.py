@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections import deque
@@ -21,7 +22,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from vidstyle.clock import Clock
-from vidstyle.errors import InputError
+from vidstyle.errors import DeviceError, InputError
 from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
 from vidstyle.source import ACCURATE, open_source, picture_stream, planar_format, read_info
 
@@ -256,8 +257,10 @@ class Decoder:
                     return
 
     def _damaged(self, packet: av.Packet[VideoStream] | None, error: BaseException) -> None:
-        if getattr(error, "errno", None) == 12:
-            raise MemoryError from error
+        if getattr(error, "errno", None) == errno.ENOMEM:
+            raise DeviceError(
+                f"{self.source}: its pictures do not fit into memory. Close other programs, or scale it down."
+            ) from error
         pts = None if packet is None else packet.pts if packet.pts is not None else packet.dts
         if pts is None:
             pts = self._clock.last
@@ -315,6 +318,7 @@ class Decoder:
             format=fmt,
             alpha=alpha,
             index=first,
+            quarter_turns=self.info.quarter_turns,
         )
 
 

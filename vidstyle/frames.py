@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -63,6 +64,8 @@ class FrameBatch:
     pts: N exact presentation timestamps in units of time_base (seconds).
     index: number of the first frame within the clip.
     alpha: opacity [N, H, W] in full range, where the source has it.
+    quarter_turns: counter-clockwise turns by 90 degrees after which the frames stand upright. They are stored
+    as they are, this is for those who look at what is in them.
     """
 
     planes: tuple[Tensor, ...]
@@ -71,6 +74,7 @@ class FrameBatch:
     format: PlaneFormat
     alpha: Tensor | None = None
     index: int = 0
+    quarter_turns: int = 0
 
     def __post_init__(self) -> None:
         if len(self.planes) != self.format.plane_count:
@@ -164,6 +168,13 @@ class VideoInfo:
     audio_streams: int = 0
     subtitle_streams: int = 0
     other_streams: int = 0
+
+    @property
+    def quarter_turns(self) -> int:
+        """Counter-clockwise turns by 90 degrees that the display matrix asks for; 0 to 3, flips left aside."""
+        if self.rotation is None:
+            return 0
+        return -round(math.atan2(self.rotation[1], self.rotation[0]) / (math.pi / 2)) % 4
 
     @property
     def is_hdr(self) -> bool:

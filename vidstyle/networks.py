@@ -211,10 +211,13 @@ class Generator(nn.Module):
         return self.paint(rgb, self.think(rgb, code), code, dials)
 
     def think(self, rgb: Tensor, code: Tensor) -> Controls:
-        """Look at whole frames [N, 3, H, W] and decide the light maps."""
-        small = shrink(rgb, self.config.working_size, multiple=4)
-        maps = self.light(self.trunk(small, code))
+        """Decide the light maps of whole frames [N, 3, H, W], or of what `look` made of them."""
+        maps = self.light(self.trunk(self.look(rgb), code))
         return Controls(light=torch.tanh(F.pixel_shuffle(maps, self.config.light_scale)))
+
+    def look(self, rgb: Tensor) -> Tensor:
+        """Frames at the working resolution, where the trunk sees them."""
+        return shrink(rgb, self.config.working_size, multiple=4)
 
     def paint(
         self,

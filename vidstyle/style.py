@@ -121,11 +121,16 @@ class Style:
             return torch.cat([self._paint(frame[None]) for frame in rgb])
         return self._paint(rgb)
 
-    def controls(self, rgb: Tensor) -> Controls:
-        """What the trunk decides about frames [N, 3, H, W]; to be smoothed over time and given to `paint`."""
+    def controls(self, rgb: Tensor, quarter_turns: int = 0) -> Controls:
+        """What the trunk decides about frames [N, 3, H, W]; to be smoothed over time and given to `paint`.
+
+        It looks at them upright, that is after `quarter_turns` of 90 degrees counter-clockwise: phones store
+        portrait clips lying on their side.
+        """
         with torch.inference_mode(), torch.autocast(self.device.type, self._dtype, enabled=self._half):
-            found = self._generator.think(rgb.to(self.device), self._code)
-        return Controls(found.light.to(torch.float32))
+            small = self._generator.look(rgb.to(self.device))
+            light = self._generator.think(torch.rot90(small, quarter_turns, (2, 3)), self._code).light
+        return Controls(torch.rot90(light, -quarter_turns, (2, 3)).to(torch.float32))
 
     def paint(self, rgb: Tensor, controls: Controls) -> Tensor:
         with torch.inference_mode():
@@ -143,7 +148,9 @@ class Style:
         with torch.cuda.stream(self._stream):
             for start in range(0, len(batch), step):
                 planes = [_upload(plane[start : start + step], self.device) for plane in batch.planes]
-                restyled = from_rgb(self._paint(to_rgb(planes, batch.format)), batch.format)
+                restyled = from_rgb(
+                    self._paint(to_rgb(planes, batch.format), batch.quarter_turns), batch.format
+                )
                 painted.append([plane.cpu() for plane in restyled])
         return replace(batch, planes=tuple(torch.cat(parts) for parts in zip(*painted, strict=True)))
 
@@ -151,8 +158,8 @@ class Style:
     def _half(self) -> bool:
         return self._dtype != torch.float32
 
-    def _paint(self, rgb: Tensor) -> Tensor:
-        return self.paint(rgb, self.controls(rgb))
+    def _paint(self, rgb: Tensor, quarter_turns: int = 0) -> Tensor:
+        return self.paint(rgb, self.controls(rgb, quarter_turns))
 
     def _copy(self, device: torch.device | None = None, dials: Dials | None = None) -> Style:
         device = device or self.device

@@ -135,7 +135,8 @@ def _read(path: Path) -> Iterator[Tensor]:
         for batch in decoder.batches(1, 1 << 30):
             if batch.index % step == 0:
                 rgb = to_rgb(batch.planes, batch.format)[0]
-                yield rgb.mul(255).round().to(torch.uint8)
+                upright = torch.rot90(rgb, batch.quarter_turns, (1, 2))
+                yield upright.mul(255).round().to(torch.uint8)
 
 
 def _squeezed(picture: Tensor, size: int, upright: bool) -> Tensor:

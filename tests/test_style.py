@@ -99,7 +99,7 @@ def _rewritten(path: Path, **changes: object) -> Path:
     tensors = load_file(path)
     generator = {"code_size": 16, "grade_width": 8, "trunk_width": 8, "trunk_blocks": 2, "working_size": 32}
     facts = {"name": "x", "family": "photographic", "looks": ["tiny"]}
-    document: dict[str, object] = {"generator": generator, "facts": facts}
+    document: dict[str, object] = {"format": "vidstyle-style-1", "generator": generator, "facts": facts}
     for name, value in changes.items():
         if name in ("generator", "facts"):
             document[name] = value
@@ -108,7 +108,7 @@ def _rewritten(path: Path, **changes: object) -> Path:
         else:
             assert isinstance(value, torch.Tensor)
             tensors[name.replace("__", ".")] = value
-    save_file(tensors, path, {"format": "vidstyle-style-1", "vidstyle": json.dumps(document)})
+    save_file(tensors, path, {"vidstyle": json.dumps(document)})
     return path
 
 

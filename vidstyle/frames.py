@@ -171,7 +171,7 @@ class VideoInfo:
 
     @property
     def quarter_turns(self) -> int:
-        """Counter-clockwise turns by 90 degrees that the display matrix asks for; 0 to 3, flips left aside."""
+        """Counter-clockwise turns by 90 degrees that the display matrix asks for, 0 to 3; without flips."""
         if self.rotation is None:
             return 0
         return -round(math.atan2(self.rotation[1], self.rotation[0]) / (math.pi / 2)) % 4

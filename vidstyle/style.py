@@ -243,8 +243,9 @@ def save_style(
     dtype = torch.float16 if half else torch.float32
     tensors = {name: t.detach().cpu().to(dtype).contiguous() for name, t in generator.state_dict().items()}
     tensors |= {f"code.{look}": code.detach().cpu().to(torch.float32) for look, code in codes.items()}
-    document = {"generator": generator.config.to_dict(), "facts": facts.to_dict()}
-    metadata = {"format": FORMAT, "vidstyle": json.dumps(document, sort_keys=True)}
+    document = {"format": FORMAT, "generator": generator.config.to_dict(), "facts": facts.to_dict()}
+    # One entry only: safetensors writes several in no particular order, and equal styles are equal files.
+    metadata = {"vidstyle": json.dumps(document, sort_keys=True)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
@@ -284,14 +285,18 @@ def _opened(path: Path) -> Any:
 
 
 def _document(path: Path, metadata: MappingType[str, str] | None) -> dict[str, Any]:
-    if not metadata or metadata.get("format") != FORMAT:
+    if not metadata or "vidstyle" not in metadata:
         raise StyleError(f"{path}: this is no style of vidstyle. Use a file made by vidstyle train.")
     try:
         document = json.loads(metadata["vidstyle"])
-    except (KeyError, ValueError) as error:
+    except ValueError as error:
         raise _damaged(path, "its facts cannot be read") from error
     if not isinstance(document, dict):
         raise _damaged(path, "its facts cannot be read")
+    if document.get("format") != FORMAT:
+        raise StyleError(
+            f"{path}: its format is not {FORMAT}. Use a newer vidstyle, or train the style again."
+        )
     return document
 
 

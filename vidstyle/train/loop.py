@@ -27,14 +27,13 @@ from vidstyle.networks import (
 from vidstyle.style import StyleFacts, choose_device, save_style
 from vidstyle.train import losses
 from vidstyle.train.balance import Balance
-from vidstyle.train.data import PictureSet, load_pictures
+from vidstyle.train.data import load_pictures
+from vidstyle.train.memory import FEATURES, Memory, palette, recalled
 from vidstyle.train.options import TrainOptions
 from vidstyle.train.sheets import write_sheet
 
-FEATURES = 11
 POINTS = 384  # pixels per picture and step that the distribution loss looks at
 GRADED = 8192  # remembered pixels that the grade is fitted to in a step
-REMEMBERED = 16  # pixels per picture that the memory of the content set keeps
 EMA_DECAY = 0.995
 # The grade has its fit from the warm-up; after it, it only follows slowly.
 GRADE_SHARE = 0.2
@@ -111,8 +110,8 @@ class Run:
             [{"params": list(self.theirs.parameters()), "share": 1.0}], rate, betas=(0.5, 0.99)
         )
         self.balances = {look: Balance(options.weights.adversarial) for look in self.looks}
-        self.memory: dict[str, dict[str, Tensor]] = {}
-        self.palettes = {look: _palette(self.styles[look], self.random) for look in self.looks}
+        self.memory: dict[str, Memory] = {}
+        self.palettes = {look: palette(self.styles[look], self.random) for look in self.looks}
         self.step = 0
         self.seconds = 0.0
         self._sums: dict[str, float] = {}
@@ -165,7 +164,7 @@ class Run:
     def _warm_up(self, look: str) -> dict[str, float]:
         """Fit the grade alone: colours of the whole sets against each other (a minute, and a sound start)."""
         count = 8192
-        x = _palette(self.content, self.random, count)[:, :3].to(self.device)
+        x = palette(self.content, self.random, count)[:, :3].to(self.device)
         choice = torch.randint(len(self.palettes[look]), (count,), generator=self.random)
         y = self.palettes[look][choice][:, :3].to(self.device)
         code = self._code(look)
@@ -229,18 +228,13 @@ class Run:
     ) -> dict[str, Tensor]:
         """The grade against the whole set, by way of the memory; the light of this batch against the same."""
         if look not in self.memory:
-            self.memory[look] = self._remember(look)
+            self.memory[look] = Memory.of(self.content, self.generator, self._code(look), self.random)
         memory = self.memory[look]
         places = torch.randint(x.shape[2] * x.shape[3], (POINTS,), generator=self.random).to(self.device)
         ours = losses.colour_features(lit, places)
-        shape = "standing" if (standing and len(memory["standing"])) or not len(memory["lying"]) else "lying"
-        few = places[:REMEMBERED]
-        memory[shape][numbers] = (
-            self._remembered(x, lit.detach(), few, code).view(len(x), REMEMBERED, -1).cpu()
-        )
-        rows = torch.cat([m.flatten(0, 1) for m in memory.values()])
-        rows = rows[torch.randperm(len(rows), generator=self.random)[:GRADED]].to(self.device)
-        whole = self._recalled(rows, code)
+        memory.renew(x, lit.detach(), places, self.generator.grade, code, standing, numbers)
+        rows = memory.draw(GRADED, self.random).to(self.device)
+        whole = recalled(rows, self.generator.grade, code)
         choice = torch.randint(len(self.palettes[look]), (len(whole),), generator=self.random)
         theirs = self.palettes[look][choice].to(self.device)
         directions = losses.random_directions(FEATURES, 32, self.random).to(self.device)
@@ -249,34 +243,6 @@ class Run:
             "grade": losses.sliced_wasserstein(whole, theirs, directions),
             "transport": losses.transport_cost(whole[:, :3], rows[:, :3]),
         }
-
-    def _remembered(self, x: Tensor, painted: Tensor, places: Tensor, code: Tensor) -> Tensor:
-        """Rows [N * P, 20]: source features, and by how much the painted ones differ from their grade."""
-        before, after = losses.colour_features(x, places), losses.colour_features(painted, places)
-        with torch.no_grad():
-            graded = self.generator.grade(before[:, :9].reshape(-1, 3), code).view(-1, 9)
-        return torch.cat((before, after[:, :9] - graded), dim=1)
-
-    def _recalled(self, rows: Tensor, code: Tensor) -> Tensor:
-        """What remembered rows look like under the grade as it is now: features [P, 11] with its gradient."""
-        graded = self.generator.grade(rows[:, :9].reshape(-1, 3), code).view(-1, 9)
-        return torch.cat((graded + rows[:, FEATURES:], rows[:, 9:FEATURES]), dim=1)
-
-    @torch.no_grad()
-    def _remember(self, look: str) -> dict[str, Tensor]:
-        """Rows of the whole content set as it is restyled now: [M, REMEMBERED, 20] a shape."""
-        code = self._code(look)
-        memory = {}
-        for name, pictures in (("lying", self.content.lying), ("standing", self.content.standing)):
-            parts = [torch.zeros(0, REMEMBERED, FEATURES + 9)]
-            for chunk in pictures.split(8) if len(pictures) else ():
-                x = chunk.to(self.device).float() / 255
-                places = torch.randint(x.shape[2] * x.shape[3], (REMEMBERED,), generator=self.random)
-                painted = self.generator.paint(x, self.generator.think(x, code), code, clamp=False)
-                rows = self._remembered(x, painted, places.to(self.device), code)
-                parts.append(rows.view(len(x), REMEMBERED, -1).cpu())
-            memory[name] = torch.cat(parts)
-        return memory
 
     def _temporal(self, x: Tensor, lit: Tensor, code: Tensor) -> Tensor:
         """Compound regularisation: the moved, slightly noisy picture gets the moved look."""
@@ -369,7 +335,7 @@ class Run:
             "optimise_ours": self.optimise_ours.state_dict(),
             "optimise_theirs": self.optimise_theirs.state_dict(),
             "balances": {look: balance.to_dict() for look, balance in self.balances.items()},
-            "memory": self.memory,
+            "memory": {look: memory.rows for look, memory in self.memory.items()},
             "random": self.random.get_state(),
             "step": self.step,
             "seconds": self.seconds,
@@ -396,7 +362,7 @@ class Run:
         self.optimise_ours.load_state_dict(state["optimise_ours"])
         self.optimise_theirs.load_state_dict(state["optimise_theirs"])
         self.balances = {look: Balance(**facts) for look, facts in state["balances"].items()}
-        self.memory = state["memory"]
+        self.memory = {look: Memory(rows) for look, rows in state["memory"].items()}
         self.random.set_state(state["random"])
         self.step, self.seconds = state["step"], state["seconds"]
         self._sums, self._since = state["sums"], state["since"]
@@ -429,22 +395,6 @@ class Run:
             licence=self.options.licence,
             provenance=self.options.provenance,
             looks=tuple(codes),
-            training=self.options.recipe() | {"steps_done": self.step, "seconds": round(self.seconds, 1)},
+            training=self.options.recipe() | {"steps_done": self.step},
         )
         return save_style(self.options.output, generator, codes, facts)
-
-
-def _palette(pictures: PictureSet, random: torch.Generator, count: int = 100_000) -> Tensor:
-    """Joint colour features of pixels all over a set: [count, 11]; only colours when few are asked for."""
-    shapes = pictures.shapes()
-    per_picture = max(1, -(-count // len(pictures)))
-    parts = []
-    for group in shapes:
-        places = torch.randint(group.shape[2] * group.shape[3], (per_picture,), generator=random)
-        if count < 50_000:
-            parts.append(group.flatten(2)[:, :, places].transpose(1, 2).reshape(-1, 3).float() / 255)
-            continue
-        for chunk in group.split(64):
-            places = torch.randint(group.shape[2] * group.shape[3], (per_picture,), generator=random)
-            parts.append(losses.colour_features(chunk.float() / 255, places))
-    return torch.cat(parts)[torch.randperm(sum(len(p) for p in parts), generator=random)[:count]]

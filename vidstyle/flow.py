@@ -29,8 +29,8 @@ _PRESETS = {
     "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
 }
 _LUMA = (0.2126, 0.7152, 0.0722)
-# Share hidden plus mismatch. On real clips at most 0.4 from frame to frame, 1.0 skipping 8 frames, and at least
-# 1.4 from scene to scene.
+# Share hidden plus mismatch. On real clips at most 0.4 from frame to frame, 1.0 skipping 8 frames, and at
+# least 1.4 from scene to scene.
 _CUT = 1.2
 _SMALLEST = 24  # pixels: below this DIS has no pyramid to search
 

@@ -80,7 +80,7 @@ class Smoother:
 
     def __init__(self, options: SmoothOptions | None = None, flow: Flow | None = None) -> None:
         self.options = options or SmoothOptions()
-        self._flow = flow or dis_flow("fast")
+        self._flow = flow or dis_flow("medium")
         self.cuts: list[int] = []
 
     def smooth(
@@ -151,9 +151,11 @@ class Smoother:
     @torch.inference_mode()
     def _smoothed(self, window: list[_Frame], place: int) -> FrameBatch:
         here = window[place]
-        # As many on each side as the shorter side has, so that the first frame of a scene is its own.
-        before, after = self._reach(window, place, -1), self._reach(window, place, 1)
-        neighbours = [side for pair in zip(before, after, strict=False) for side in pair]
+        before, after = list(self._reach(window, place, -1)), list(self._reach(window, place, 1))
+        if len(before) < min(place, self.options.radius):
+            # Shortly after a cut look no further ahead than back: a scene's first frame is its own.
+            after = after[: len(before)]
+        neighbours = [*before, *after]
         if not neighbours:
             return here.styled
         planes: list[Tensor] = []

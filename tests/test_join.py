@@ -14,7 +14,7 @@ from conftest import SPECS, Identity, frame_times, make_clip, payloads, times
 
 from vidstyle.errors import OutputError
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline import apply
+from vidstyle.pipeline import apply, plan
 
 QUICK = ApplyOptions(segment_frames=12)
 
@@ -137,6 +137,46 @@ def test_webm_to_webm(tmp_path: Path, clip: Callable[..., Path]):
     apply(clip("vp9.webm"), Identity(), tmp_path / "out.webm", ApplyOptions(codec="av1", segment_frames=12))
     assert frame_times(tmp_path / "out.webm") == frame_times(clip("vp9.webm"))
     assert payloads(tmp_path / "out.webm", 1) == payloads(clip("vp9.webm"), 1)
+
+
+def with_sound(source: Path, target: Path, codec: str) -> Path:
+    """The pictures of source and a second of silence in some codec, as Matroska holds it: in milliseconds."""
+    with av.open(str(source)) as original, av.open(str(target), "w") as out:
+        pictures = out.add_stream_from_template(original.streams.video[0])
+        track = out.add_stream(codec, rate=48000)
+        context = track.codec_context
+        context.layout = "stereo"
+        context.open()
+        sound = []
+        for start in range(0, 48000, context.frame_size or 1024):
+            frame = av.AudioFrame(
+                format=context.format.name, layout="stereo", samples=context.frame_size or 1024
+            )
+            for plane in frame.planes:
+                plane.update(bytes(plane.buffer_size))
+            frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
+            sound += track.encode(frame)
+        for packet in original.demux(video=0):
+            if packet.size:
+                packet.stream = pictures
+                out.mux(packet)
+        out.mux(sound + track.encode(None))
+    return target
+
+
+@pytest.mark.parametrize("codec", ["libmp3lame", "libopus", "flac", "pcm_s16le", "ac3", "alac", "mp2"])
+def test_every_kind_of_sound_fits_or_is_refused_before_any_work(
+    tmp_path: Path, clip: Callable[..., Path], codec: str
+):
+    source = with_sound(clip("plain.mp4"), tmp_path / "in.mkv", codec)
+    for suffix in (".mkv", ".mp4", ".mov"):
+        target = tmp_path / f"out{suffix}"
+        if suffix == ".mov" and codec in ("libopus", "flac"):
+            with pytest.raises(OutputError, match=r"\.mov cannot hold the sound.*\.mkv"):
+                plan(source, Identity(), target, QUICK)
+            continue
+        apply(source, Identity(), target, QUICK)
+        assert payloads(target, 1) == payloads(source, 1)
 
 
 def test_sound_that_does_not_fit_is_refused_before_any_work(tmp_path: Path, clip: Callable[..., Path]):

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import av
 import av.error
+from av.audio.codeccontext import AudioCodecContext
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Disposition, Stream
@@ -37,6 +38,8 @@ _MOV_LANGUAGES = {
     **{"deu": "ger", "nld": "dut", "swe": "sve", "ell": "gre", "isl": "ice", "zho": "chi", "fre": "fra"},
     **{"sqi": "alb", "mkd": "mac", "hye": "arm", "kat": "geo", "mya": "bur", "msa": "may", "cze": "ces"},
 }
+# Matroska may say only how many channels there are, and mp4 asks which.
+_USUAL_LAYOUTS = {"1 channels": "mono", "2 channels": "stereo", "6 channels": "5.1", "8 channels": "7.1"}
 _TEXT_SUBTITLES = {"subrip", "text", "mov_text", "webvtt", "ass", "ssa"}
 
 
@@ -156,7 +159,11 @@ def _add_extra(out: OutputContainer, stream: Stream, target: Path, extras: Extra
             copy.codec_context.time_base = copy.time_base = Fraction(1, 1000)
             return copy
     try:
-        return out.add_stream_from_template(stream, opaque=True)
+        plain = out.add_stream_from_template(stream, opaque=True)
+        sound = plain.codec_context
+        if isinstance(sound, AudioCodecContext) and sound.layout.name in _USUAL_LAYOUTS:
+            sound.layout = _USUAL_LAYOUTS[sound.layout.name]
+        return plain
     except ValueError as error:
         raise OutputError(
             f"{target}: {target.suffix} cannot hold {stream.type} in {name}. Choose a target ending in .mkv."
@@ -194,6 +201,7 @@ def copier(source: Stream, stream: Stream, extras: Extras) -> Callable[[Packet[A
                 packet.dts = 0
             if last is not None:  # a tick of the target later is still the same moment
                 tick = math.ceil((stream.time_base or packet.time_base) / packet.time_base)
+                packet.duration = packet.duration or max(0, packet.dts - last)  # or mp4 hides the last one
                 extras.moved += packet.dts < last
                 packet.dts = max(packet.dts, last + tick)
             if packet.pts is None or packet.pts < packet.dts:

@@ -17,6 +17,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 from conftest import (
     SPECS,
     TURNED_90,
@@ -350,6 +351,38 @@ def test_far_on(
     assert digest(tmp_path / "again.mp4") == digest(tmp_path / "whole.mp4")
     jumped = not misled and name not in ("bframes.avi", "raw.h264")
     assert decoded == (frames - 12 * report.segments_resumed if jumped else frames)
+
+
+class Flickers(Brighter):
+    """Every third frame is ten levels brighter."""
+
+    def restyle(self, batch: FrameBatch) -> FrameBatch:
+        styled = super().restyle(batch)
+        extra = torch.tensor([10 * (pts // 512 % 3 == 0) for pts in batch.pts], dtype=torch.int32)
+        luma = (styled.planes[0].to(torch.int32) + extra[:, None, None]).clamp(0, 255).to(torch.uint8)
+        return replace(styled, planes=(luma, *styled.planes[1:]))
+
+
+def test_smoothed_over_borders(tmp_path: Path, clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch):
+    """Smoothing looks over the borders of segments, and a resumed run gives the same bytes with it too."""
+    smooth = replace(QUICK, smooth=1.0)
+    source, whole, again = clip("bframes.mp4", frames=60), tmp_path / "whole.mp4", tmp_path / "again.mp4"
+    apply(source, Flickers(), whole, smooth)
+    apply(source, Flickers(), tmp_path / "rough.mp4", QUICK)
+    steps = [np.abs(np.diff(luma(p).mean(axis=(1, 2)))).mean() for p in (whole, tmp_path / "rough.mp4")]
+    assert steps[0] < steps[1] / 2
+    for lost in ([0], [2], [4], [1, 3], [3, 4]):
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                pipeline, "join", lambda *a: (_ for _ in ()).throw(OutputError("x: stopped. Go on."))
+            )
+            with pytest.raises(OutputError, match="stopped"):
+                apply(source, Flickers(), again, smooth)
+        for number in lost:
+            next(tmp_path.glob(f".again.mp4.vidstyle/*/{number:06d}.json")).unlink()
+        apply(source, Flickers(), again, smooth)
+        assert digest(again) == digest(whole), lost
+        again.unlink()
 
 
 def test_segmentation_leaves_the_pictures_alone(tmp_path: Path, clip: Callable[..., Path]):

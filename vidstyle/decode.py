@@ -162,12 +162,16 @@ class Decoder:
         self._container.close()
 
     def batches(
-        self, batch_size: int, segment_frames: int | None = None, skip: Container[int] = ()
+        self,
+        batch_size: int,
+        segment_frames: int | None = None,
+        skip: Container[int] = (),
+        margin: int = 0,
     ) -> Generator[FrameBatch, None, None]:
         """Yield consecutive batches of at most batch_size frames.
 
         With segment_frames no batch crosses a multiple of it, and segments whose number is in skip are
-        decoded but not yielded.
+        decoded but not yielded, except the margin of frames beside those that are.
         """
         waiting: list[tuple[int, VideoFrame]] = []
         first = 0
@@ -180,8 +184,19 @@ class Decoder:
             border = segment_frames is not None and (index + 1) % segment_frames == 0
             if border:
                 self.border_digests[index + 1] = _digest(frame)
-            if index < self.start or (segment_frames and index // segment_frames in skip):
+            if index < self.start or (
+                segment_frames
+                and all(
+                    number in skip
+                    for number in range(
+                        max(0, index - margin) // segment_frames, (index + margin) // segment_frames + 1
+                    )
+                )
+            ):
                 continue
+            if waiting and index != first + len(waiting):
+                yield self._batch(first, waiting)
+                waiting = []
             if not waiting:
                 first = index
             waiting.append((pts, frame))

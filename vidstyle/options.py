@@ -121,6 +121,10 @@ class ApplyOptions:
         for name in ("segment_frames", "encoder_threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.smooth not in ("auto", "off") and not (
+            isinstance(self.smooth, (int, float)) and 0.0 <= self.smooth <= 1.0
+        ):
+            raise ValueError(f"smooth must be auto, off or between 0 and 1, not {self.smooth!r}")
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
 

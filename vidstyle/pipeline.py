@@ -21,6 +21,7 @@ from vidstyle.join import check_target, join
 from vidstyle.options import ApplyOptions
 from vidstyle.prefetch import prefetch
 from vidstyle.segments import Committed, Segment, WorkFolder, check_complete, segment_key
+from vidstyle.smooth import Smoother, SmoothOptions
 from vidstyle.style import Style
 
 
@@ -164,12 +165,27 @@ def _render(
 ) -> list[str]:
     """Make the missing segments: the source is decoded once, in order, on one thread, restyled on another."""
     stop = _needed_until(finished, options.segment_frames)
+    skip = frozenset(finished)
+    smoother = Smoother(_smooth_options(options))
+    margin = 0 if smoother.options.is_off else smoother.options.radius
     restyler = _Batches(style, job.batch_size)
+
+    def restyled_frames(batches: Iterable[FrameBatch]) -> Iterable[FrameBatch]:
+        pairs = restyler.restyle(batches)
+        if smoother.options.is_off:
+            return (styled for _, styled in pairs)
+        return smoother.smooth(pairs, wanted=lambda index: index // options.segment_frames not in skip)
+
     with (
-        Decoder(job.source, stop=stop, deinterlace=options.deinterlace, anchor=_anchor(finished)) as decoder,
-        closing(decoder.batches(job.batch_size, options.segment_frames, skip=frozenset(finished))) as frames,
+        Decoder(
+            job.source,
+            stop=None if stop is None else stop + margin,
+            deinterlace=options.deinterlace,
+            anchor=_anchor(finished, margin, options.segment_frames),
+        ) as decoder,
+        closing(decoder.batches(job.batch_size, options.segment_frames, skip, margin)) as frames,
         closing(prefetch(frames, depth=2, name="decode")) as batches,
-        closing(prefetch(restyler.restyle(batches), depth=2, name="restyle")) as restyled,
+        closing(prefetch(restyled_frames(batches), depth=2, name="restyle")) as restyled,
     ):
         writer: _SegmentWriter | None = None
         try:
@@ -249,7 +265,8 @@ class _Batches:
         self._size = batch_size
         self.warnings: list[str] = []
 
-    def restyle(self, batches: Iterable[FrameBatch]) -> Generator[FrameBatch, None, None]:
+    def restyle(self, batches: Iterable[FrameBatch]) -> Generator[tuple[FrameBatch, FrameBatch], None, None]:
+        """Yield (source, restyled) pairs of the same frames."""
         for batch in batches:
             start = 0
             while start < len(batch):
@@ -259,7 +276,7 @@ class _Batches:
                 except (torch.OutOfMemoryError, MemoryError) as error:
                     self._halve(error)
                     continue
-                yield restyled.part(0, len(part))
+                yield part, restyled.part(0, len(part))
                 start += len(part)
 
     def _halve(self, error: BaseException) -> None:
@@ -312,12 +329,20 @@ def _needed_until(finished: dict[int, Committed], segment_frames: int) -> int | 
     return (max(number for number in range(ends[0]) if number not in finished) + 1) * segment_frames
 
 
-def _anchor(finished: dict[int, Committed]) -> Anchor | None:
-    """The finished segment before the first missing one."""
+def _smooth_options(options: ApplyOptions) -> SmoothOptions:
+    """How much to smooth; "auto" is off, as long as styles do not flicker by themselves."""
+    if isinstance(options.smooth, str):
+        return SmoothOptions(amount=0.0)
+    return SmoothOptions(amount=options.smooth)
+
+
+def _anchor(finished: dict[int, Committed], margin: int, segment_frames: int) -> Anchor | None:
+    """The finished segment that ends where decoding has to start: margin before the first missing one."""
     missing = next(number for number in range(len(finished) + 1) if number not in finished)
-    if missing == 0:
+    number = missing - 1 - -(-margin // segment_frames)
+    if number < 0:
         return None
-    before = finished[missing - 1]
+    before = finished[number]
     return Anchor(before.start, tuple(sorted(before.packet_pts)), before.source_digest)
 
 

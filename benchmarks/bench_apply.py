@@ -12,7 +12,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from common import make_clip, report, run, streams, style_file, table, vidstyle
+from common import Run, make_clip, report, run, streams, style_file, table, vidstyle
 
 
 def main() -> None:
@@ -23,33 +23,31 @@ def main() -> None:
     parser.add_argument("--style", default="vlogger")
     parser.add_argument("--peer", help="program to compare with")
     parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--threads", type=int, nargs="+", default=[2])
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home)
         style = style_file(arguments.style, folder)
         clip = arguments.clip or make_clip(folder / "in.mp4", 1280, 720, arguments.frames)
         frames, sound, size = streams(clip)
-        lines, figures = [], {}
-        for threads in (1, 2):
+        lines: list[list[str]] = []
+        figures: dict[str, float] = {}
+
+        def add(name: str, count: int, best: Run, with_sound: bool) -> None:
+            key = name.replace(" ", "_")
+            figures[f"{key}_fps"] = count / best.seconds
+            figures[f"{key}_cpu_seconds_per_frame"] = best.cpu_seconds / count
+            numbers = (best.seconds, count / best.seconds, best.cpu_seconds / count)
+            lines.append([name, f"{count}", *(f"{n:.2f}" for n in numbers), "yes" if with_sound else "no"])
+
+        for threads in arguments.threads:
             runs = []
             for turn in range(arguments.repeats):
                 target = folder / f"out{threads}{turn}.mp4"
-                command = vidstyle(
-                    "apply", str(clip), "--style", str(style), "-o", str(target), "--progress", "none"
-                )
-                runs.append(run(command, threads))
+                command = vidstyle("apply", str(clip), "--style", str(style), "-o", str(target))
+                runs.append(run([*command, "--progress", "none"], threads))
                 assert streams(target) == (frames, sound, size), "the result has not all of the source"
-            best = min(runs, key=lambda one: one.seconds)
-            figures[f"vidstyle_fps_{threads}_threads"] = frames / best.seconds
-            lines.append(
-                [
-                    f"vidstyle, {threads} threads",
-                    f"{frames}",
-                    f"{best.seconds:.1f}",
-                    f"{frames / best.seconds:.2f}",
-                    "yes",
-                ]
-            )
+            add(f"vidstyle {threads} threads", frames, min(runs, key=lambda one: one.seconds), sound > 0)
         if arguments.peer:
             short = clip
             if not arguments.clip:
@@ -59,14 +57,13 @@ def main() -> None:
             command = [arguments.peer, "video", str(short), "-o", str(target), "--max-size", "1280"]
             best = min((run(command) for _ in range(arguments.repeats)), key=lambda one: one.seconds)
             kept = streams(target)
-            figures["peer_fps"] = count / best.seconds
-            figures["peer_frames_kept"], figures["peer_sound_packets"] = kept[0] / count, kept[1]
-            figures["ratio"] = figures["vidstyle_fps_2_threads"] / figures["peer_fps"]
-            with_sound = "yes" if kept[1] else "no"
-            lines.append(
-                ["peer", f"{count}", f"{best.seconds:.1f}", f"{figures['peer_fps']:.2f}", with_sound]
-            )
-        table(["program", "frames", "seconds", "frames/s", "sound"], lines)
+            add("peer", count, best, kept[1] > 0)
+            figures["peer_frames_kept"] = kept[0] / count
+            ours = f"vidstyle_{arguments.threads[-1]}_threads"
+            figures["ratio"] = figures[f"{ours}_fps"] / figures["peer_fps"]
+            spent = "cpu_seconds_per_frame"
+            figures["ratio_of_cpu_seconds"] = figures[f"peer_{spent}"] / figures[f"{ours}_{spent}"]
+        table(["program", "frames", "seconds", "frames/s", "CPU s/frame", "sound"], lines)
         report("apply", width=size[0], height=size[1], frames=frames, **figures)
 
 

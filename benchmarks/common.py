@@ -24,9 +24,10 @@ from vidstyle.style import STYLE_FOLDER, StyleFacts, save_style
 
 @dataclass(frozen=True)
 class Run:
-    """A finished command. peak_bytes is the largest resident set of its process."""
+    """A finished command. cpu_seconds hardly depend on what else runs; peak_bytes: largest resident set."""
 
     seconds: float
+    cpu_seconds: float
     peak_bytes: int
     output: str
 
@@ -49,7 +50,8 @@ def run(command: Sequence[str], threads: int = 2) -> Run:
     if process.returncode:
         raise SystemExit(f"{' '.join(command)}: exit code {process.returncode}\n{output[-2000:]}")
     unit = 1 if sys.platform == "darwin" else 1024
-    return Run(time.perf_counter() - began, usage.ru_maxrss * unit, output)
+    seconds = time.perf_counter() - began
+    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit, output)
 
 
 def vidstyle(*arguments: str) -> list[str]:

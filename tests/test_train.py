@@ -224,3 +224,12 @@ def test_the_temporal_loss_is_0_for_a_look_that_moves_along() -> None:
     moved = losses.moved(picture, grid)
     assert float(losses.temporal(losses.moved(picture * 0.5, grid), moved * 0.5)) < 1e-6
     assert float(losses.temporal(moved, picture)) > 0.01
+
+
+def test_calm_minds_a_cast_more_than_brightness() -> None:
+    grey = torch.zeros(1, 7, 8, 8)
+    grey[:, 3:6] = 0.2
+    red = torch.zeros(1, 7, 8, 8)
+    red[:, 3] = 0.2
+    assert float(losses.calm(torch.zeros(1, 7, 8, 8))) == 0
+    assert float(losses.calm(red)) > 10 * float(losses.calm(grey)) > 0

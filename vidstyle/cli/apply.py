@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,14 @@ def _dial(name: str, words: str) -> Callable[..., Any]:
     default=_default("crf"),
     help="Quality of clips, lower is better.  [default: by codec]",
 )
+@click.option(
+    "--smooth",
+    metavar="HOW",
+    default=_default("smooth"),
+    show_default=True,
+    help="Average over time along the motion: auto, off or 0..1.",
+)
+@click.option("--deinterlace", is_flag=True, default=_default("deinterlace"), help="Deinterlace the source.")
 @click.option("--overwrite", is_flag=True, default=_default("overwrite"), help="Replace results that exist.")
 @click.option(
     "--device",
@@ -115,6 +124,8 @@ def apply(
 def _options(batch_size: str, values: dict[str, Any]) -> ApplyOptions:
     if batch_size != "auto" and not batch_size.isdecimal():
         raise click.UsageError(f"--batch-size must be a number or auto, not {batch_size!r}.")
+    with suppress(ValueError):  # a word; ApplyOptions knows which
+        values["smooth"] = float(values["smooth"])
     try:
         return ApplyOptions(batch_size=None if batch_size == "auto" else int(batch_size), **values)
     except ValueError as error:

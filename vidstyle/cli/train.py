@@ -120,11 +120,9 @@ def train(
     finally:
         screen.stop()
     facts = read_facts(target).to_dict()
-    steps, seconds = facts["training"]["steps_done"], facts["training"]["seconds"]
     report = {"target": str(target), "run_folder": str(options.folder), "facts": facts}
-    click.echo(
-        json.dumps(report) if as_json else f"{target}: learned in {steps} steps, {seconds:.0f} s of work"
-    )
+    steps = facts["training"]["steps_done"]
+    click.echo(json.dumps(report) if as_json else f"{target}: learned in {steps} steps")
 
 
 def _looks(texts: tuple[str, ...]) -> dict[str, tuple[Path, ...]]:

@@ -37,11 +37,13 @@ class SmoothOptions:
 
     radius: frames looked at on each side, 0 is off. amount: weight of a neighbour over the frame's own, 0 to
     1; one twice as far counts by its square. flow_side: short side in pixels at which motion is estimated.
+    keep_energy: restore the fine texture that averaging thins.
     """
 
     radius: int = 2
     amount: float = 1.0
     flow_side: int = 270
+    keep_energy: bool = True
 
     def __post_init__(self) -> None:
         if self.radius < 0 or self.flow_side < 16:
@@ -172,7 +174,7 @@ class Smoother:
                 total.addcmul_(sample(other.styled.planes[number][0], where), weight)
                 weights.add_(weight)
             smooth = total.div_(weights)
-            if number == 0:
+            if number == 0 and self.options.keep_energy:
                 smooth = with_energy_of(own, smooth, max(2, round(min(size) * 0.006)))
             planes.append(_codes(smooth, here.styled)[None])
         return replace(here.styled, planes=tuple(planes))

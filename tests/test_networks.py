@@ -13,6 +13,7 @@ from vidstyle.networks import (
     StyleEncoder,
     apply_lut,
     config_from,
+    lut_atlas,
     place,
     shrink,
     small_size,
@@ -57,6 +58,16 @@ def test_the_baked_grade_is_the_grade() -> None:
     generator = tiny_generator()
     exact, baked = generator.graded(rgb, CODE), apply_lut(rgb, generator.lut(CODE))
     assert (exact - baked).abs().max() < 0.5 / 255
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dials", [Dials(), Dials(0.7, 0.6, 0.5), Dials(grade=0), Dials(light=0)])
+def test_painting_in_strips_is_painting(dials: Dials) -> None:
+    rgb = torch.rand(2, 3, 75, 61)
+    generator = tiny_generator()
+    controls, atlas = generator.think(rgb, CODE), lut_atlas(generator.lut(CODE))
+    wanted = generator.paint(rgb, controls, CODE, dials)
+    assert (generator.paint_baked(rgb, controls, atlas, dials) - wanted).abs().max() < 0.5 / 255
 
 
 @torch.no_grad()

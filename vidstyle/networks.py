@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 LUMA = (0.299, 0.587, 0.114)
 LUT_SIZE = 33
+STRIP_ROWS = 32
 # Short side of the picture whose difference to the frame counts as fine detail.
 DETAIL_SIZE = 64
 
@@ -225,23 +226,44 @@ class Generator(nn.Module):
         controls: Controls,
         code: Tensor,
         dials: Dials | None = None,
-        lut: Tensor | None = None,
         clamp: bool = True,
     ) -> Tensor:
-        """Apply grade and light at full size; with `lut` the baked grade instead of its network.
+        """Apply grade and light at full size, with gradients.
 
         Training leaves the result unclamped, so that clipped colours still have a gradient.
         """
         dials = dials or Dials()
-        graded = self.graded(rgb, code) if lut is None else apply_lut(rgb, lut)
+        out = self.graded(rgb, code)
         if dials.grade != 1:
-            graded = torch.lerp(rgb, graded, dials.grade)
-        out = graded
+            out = torch.lerp(rgb, out, dials.grade)
         if dials.light:
-            out = self.lit(graded, controls, dials.light)
+            out = self.lit(out, controls, dials.light)
         if dials.strength != 1:
             out = torch.lerp(rgb, out, dials.strength)
         return out.clamp(0, 1) if clamp else out
+
+    def paint_baked(self, rgb: Tensor, controls: Controls, atlas: Tensor, dials: Dials) -> Tensor:
+        """The same as `paint` with the grade baked (see `lut_atlas`), without gradients and much faster.
+
+        On a CPU the frame is painted in strips that stay in its cache.
+        """
+        height, width = rgb.shape[-2:]
+        out = apply_atlas(rgb, atlas)
+        if dials.grade != 1:
+            out = torch.lerp(rgb, out, dials.grade)
+        if dials.light:
+            luma = luma_of(out)
+            base = _taller(shrink(luma, DETAIL_SIZE), height)
+            maps = _taller(controls.light, height)
+            for top, bottom in strips(rgb):
+                size = (bottom - top, width)
+                gain, offset, detail = expand(maps[:, :, top:bottom], size).split((3, 3, 1), dim=1)
+                strip = out[:, :, top:bottom]
+                fine = luma[:, :, top:bottom] - expand(base[:, :, top:bottom], size)
+                strip.add_(offset.addcmul_(strip, gain).addcmul_(fine, detail), alpha=dials.light)
+        if dials.strength != 1:
+            out = torch.lerp(rgb, out, dials.strength)
+        return out.clamp_(0, 1)
 
     def graded(self, rgb: Tensor, code: Tensor) -> Tensor:
         count, _, height, width = rgb.shape
@@ -304,12 +326,49 @@ def expand(x: Tensor, size: tuple[int, ...] | torch.Size) -> Tensor:
     return x if tuple(x.shape[-2:]) == tuple(size) else F.interpolate(x, size=tuple(size), mode="bilinear")
 
 
+def _taller(x: Tensor, height: int) -> Tensor:
+    """Expanded down to full height, still narrow: the first half of `expand`, to be finished in strips."""
+    return expand(x, (height, x.shape[-1]))
+
+
+def strips(x: Tensor) -> list[tuple[int, int]]:
+    """Rows [top, bottom) of x [N, C, H, W] to work on at a time: few on a CPU, all elsewhere."""
+    height = x.shape[-2]
+    rows = STRIP_ROWS if x.device.type == "cpu" else height
+    return [(top, min(top + rows, height)) for top in range(0, height, rows)]
+
+
+def lut_atlas(lut: Tensor) -> Tensor:
+    """A table [3, B, G, R] as one picture [1, 3, G, B * R]: its slices of equal blue side by side."""
+    channels, blue, green, red = lut.shape
+    return lut.permute(0, 2, 1, 3).reshape(1, channels, green, blue * red).contiguous()
+
+
+def apply_atlas(rgb: Tensor, atlas: Tensor) -> Tensor:
+    """RGB [N, 3, H, W] through a table as `lut_atlas` lays it out, trilinear; outside [0, 1] the edge holds.
+
+    Two bilinear look-ups in neighbouring slices and a blend: on a CPU twice as fast as one in the volume.
+    """
+    size = atlas.shape[-2]
+    last = atlas.shape[-1] - 1
+    atlas = atlas.expand(rgb.shape[0], -1, -1, -1)
+    out = torch.empty_like(rgb)
+    for top, bottom in strips(rgb):
+        red, green, blue = (rgb[:, :, top:bottom].clamp(0, 1) * (size - 1)).unbind(1)
+        lower = blue.floor().clamp_(max=size - 2)
+        grid = torch.empty((*red.shape, 2), dtype=rgb.dtype, device=rgb.device)
+        grid[..., 0] = red.add_(lower, alpha=size).mul_(2 / last).sub_(1)
+        grid[..., 1] = green.mul_(2 / (size - 1)).sub_(1)
+        below = F.grid_sample(atlas, grid, padding_mode="border", align_corners=True)
+        grid[..., 0] += 2 * size / last
+        above = F.grid_sample(atlas, grid, padding_mode="border", align_corners=True)
+        out[:, :, top:bottom] = below.lerp_(above, (blue - lower)[:, None])
+    return out
+
+
 def apply_lut(rgb: Tensor, lut: Tensor) -> Tensor:
-    """RGB [N, 3, H, W] through a table [3, B, G, R], trilinear; outside [0, 1] the edge holds."""
-    count = rgb.shape[0]
-    grid = (rgb * 2 - 1).permute(0, 2, 3, 1)[:, None]
-    table = lut[None].expand(count, -1, -1, -1, -1)
-    return F.grid_sample(table, grid, mode="bilinear", padding_mode="border", align_corners=True)[:, :, 0]
+    """RGB [N, 3, H, W] through a table [3, B, G, R], see `apply_atlas`."""
+    return apply_atlas(rgb, lut_atlas(lut))
 
 
 class PatchDiscriminator(nn.Module):

@@ -21,7 +21,7 @@ from torch import Tensor
 from vidstyle.color import from_rgb, to_rgb
 from vidstyle.errors import DeviceError, OutputError, StyleError
 from vidstyle.frames import FrameBatch
-from vidstyle.networks import Controls, Dials, Generator, config_from
+from vidstyle.networks import Controls, Dials, Generator, config_from, lut_atlas
 from vidstyle.options import ApplyOptions
 
 STYLE_FOLDER = Path(__file__).parent / "styles"
@@ -84,7 +84,7 @@ class Style:
             self._stream = torch.cuda.Stream(self.device)
         self._code = code.to(self.device)
         with torch.inference_mode():
-            self._lut = self._generator.lut(self._code)
+            self._atlas = lut_atlas(self._generator.lut(self._code))
 
     @property
     def name(self) -> str:
@@ -134,7 +134,7 @@ class Style:
 
     def paint(self, rgb: Tensor, controls: Controls) -> Tensor:
         with torch.inference_mode():
-            return self._generator.paint(rgb, controls, self._code, self.dials, self._lut)
+            return self._generator.paint_baked(rgb, controls, self._atlas, self.dials)
 
     @torch.inference_mode()
     def restyle(self, batch: FrameBatch) -> FrameBatch:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vidstyle.errors import InputError
-from vidstyle.evaluate_clip import ClipReport, ClipTally, Series, evaluate_clip
+from vidstyle.evaluate_clip import ClipReport, ClipTally, Series, evaluate_clip, plot_report
 
 
 def scene(seed: int, frames: int = 14, height: int = 64, width: int = 96) -> list[Tensor]:
@@ -103,6 +103,13 @@ def test_clips_that_do_not_belong_together(clip: Callable[..., Path]) -> None:
         evaluate_clip(path, larger)
     with pytest.raises(InputError, match="two frames"):
         evaluate_clip(path, path, stop=1)
+
+
+def test_the_plot_is_a_file(tmp_path: Path) -> None:
+    """With cuts and without a single pair."""
+    clip = scene(0, frames=4) + scene(1, frames=4)
+    assert plot_report(tmp_path / "a.png", report(clip, clip)).stat().st_size > 500
+    assert plot_report(tmp_path / "b.png", report(clip[3:5], clip[3:5])).is_file()
 
 
 def test_series_of_nothing() -> None:

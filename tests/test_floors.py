@@ -20,7 +20,7 @@ HOME = Path(vidstyle.__file__).parent
 FLOORS = {
     1: (
         ("errors",),
-        ("frames", "options", "inputs", "prefetch", "networks", "flow", "cielab"),
+        ("frames", "options", "inputs", "prefetch", "networks", "flow", "cielab", "plot"),
         ("color", "transfer"),
     ),
     2: (("source", "clock"), ("decode", "encode", "style", "smooth"), ("segments", "streams"), ("join",)),

@@ -18,8 +18,9 @@ from vidstyle.decode import Decoder
 from vidstyle.errors import InputError
 from vidstyle.evaluate import content_kept, detail, lab_error
 from vidstyle.flow import Flow, dis_flow, occlusion_mask, resize_flow, scene_change, warping_error
+from vidstyle.plot import Line, plot
 
-NEAR, FAR = 1, 10
+FAR = 10  # frames
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,13 @@ class ClipReport:
                 "ratio": series.ratio,
             }
         return plain
+
+
+def plot_report(path: Path, report: ClipReport) -> Path:
+    """E_warp over the frames as a PNG: where it flickers, and where the cuts are. Raises OutputError."""
+    series = report.warping_error
+    lines = [Line("source", series.frames, series.source), Line("result", series.frames, series.result)]
+    return plot(path, "E_warp", lines, marks=report.cuts)
 
 
 def evaluate_clip(

@@ -90,7 +90,8 @@ def test_not_one_frame_in_memory_is_a_device_error(tmp_path: Path, clip: Callabl
     assert left_over(tmp_path) == []
 
 
-def test_batches_are_smaller_on_a_cpu():
+def test_batches_are_smaller_on_a_cpu(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pipeline, "cpu_workers", lambda: 3)
     from vidstyle.frames import PlaneFormat, VideoInfo
 
     def info(width: int, height: int) -> VideoInfo:
@@ -102,7 +103,7 @@ def test_batches_are_smaller_on_a_cpu():
         device = "cuda:0"
 
     sizes = [pipeline._auto_batch_size(info(*s), Identity()) for s in ((320, 180), (1280, 720), (3840, 2160))]
-    assert sizes == [4, 1, 1]
+    assert sizes == [3, 3, 1]
     sizes = [pipeline._auto_batch_size(info(*s), OnGpu()) for s in ((320, 180), (1280, 720), (3840, 2160))]
     assert sizes == [16, 16, 1]
 

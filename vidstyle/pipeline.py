@@ -22,7 +22,7 @@ from vidstyle.options import ApplyOptions
 from vidstyle.prefetch import prefetch
 from vidstyle.segments import Committed, Segment, WorkFolder, check_complete, segment_key
 from vidstyle.smooth import Smoother, SmoothOptions
-from vidstyle.style import Style
+from vidstyle.style import Style, cpu_workers
 
 
 class Restyler(Protocol):
@@ -347,10 +347,10 @@ def _anchor(finished: dict[int, Committed], margin: int, segment_frames: int) ->
 
 
 def _auto_batch_size(info: VideoInfo, style: Restyler) -> int:
-    """Frames per batch: enough to keep a GPU busy, few on a CPU, where they only cost memory."""
+    """Frames per batch: enough to keep a GPU busy; on a CPU one for each core that works on them."""
     device = str(getattr(style, "device", "cpu"))
-    wanted, most = (16_000_000, 16) if device.startswith("cuda") else (1_000_000, 4)
-    return max(1, min(most, wanted // (info.width * info.height)))
+    most = 16 if device.startswith("cuda") else cpu_workers()
+    return max(1, min(most, 16_000_000 // (info.width * info.height)))
 
 
 def _check_paths(source: Path, target: Path, options: ApplyOptions) -> None:

@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections.abc import Mapping as MappingType
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -141,18 +142,25 @@ class Style:
         """A batch of planes, restyled, back on the CPU. At strength 0 they are the source's own."""
         if self.dials.is_identity:
             return batch
-        # One frame at a time on a CPU: a batch gains nothing there and costs memory, and this way no result
-        # can depend on what else stands in the batch.
-        step = 1 if self.device.type == "cpu" else len(batch)
-        painted = []
-        with torch.cuda.stream(self._stream):
-            for start in range(0, len(batch), step):
-                planes = [_upload(plane[start : start + step], self.device) for plane in batch.planes]
-                restyled = from_rgb(
-                    self._paint(to_rgb(planes, batch.format), batch.quarter_turns), batch.format
-                )
-                painted.append([plane.cpu() for plane in restyled])
-        return replace(batch, planes=tuple(torch.cat(parts) for parts in zip(*painted, strict=True)))
+        if self.device.type != "cpu":
+            with torch.cuda.stream(self._stream):
+                return self._restyled(batch)
+        # Frame by frame, one core each: cheaper than sharing out every small operation, and no result can
+        # depend on the number of cores or on what else stands in the batch.
+        threads = torch.get_num_threads()
+        frames = [batch.part(number, number + 1) for number in range(len(batch))]
+        try:
+            with ThreadPoolExecutor(cpu_workers(), "vidstyle-frame", torch.set_num_threads, (1,)) as pool:
+                planes = zip(*(frame.planes for frame in pool.map(self._restyled, frames)), strict=True)
+                return replace(batch, planes=tuple(torch.cat(parts) for parts in planes))
+        finally:
+            torch.set_num_threads(threads)  # what a new thread elsewhere starts with
+
+    @torch.inference_mode()
+    def _restyled(self, batch: FrameBatch) -> FrameBatch:
+        planes = [_upload(plane, self.device) for plane in batch.planes]
+        painted = self._paint(to_rgb(planes, batch.format), batch.quarter_turns)
+        return replace(batch, planes=tuple(plane.cpu() for plane in from_rgb(painted, batch.format)))
 
     @property
     def _half(self) -> bool:
@@ -170,6 +178,11 @@ class Style:
         return Style(
             generator, self._code, self.facts, self.content_hash, device=device, dials=dials or self.dials
         )
+
+
+def cpu_workers() -> int:
+    """Frames that a CPU restyles at a time: one core is left to decoding and encoding."""
+    return max(1, torch.get_num_threads() - 1)
 
 
 def choose_device(name: str) -> torch.device:

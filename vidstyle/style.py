@@ -181,8 +181,8 @@ class Style:
 
 
 def cpu_workers() -> int:
-    """Frames that a CPU restyles at a time: one core is left to decoding and encoding."""
-    return max(1, torch.get_num_threads() - 1)
+    """Frames that a CPU restyles at a time: one for each thread that torch may use (OMP_NUM_THREADS)."""
+    return max(1, torch.get_num_threads())
 
 
 def choose_device(name: str) -> torch.device:

@@ -5,7 +5,7 @@ Knows tensors only: no files, no frames, no training loop.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -61,9 +61,6 @@ class Controls:
     """
 
     light: Tensor
-
-    def lerp(self, other: Controls, weight: float) -> Controls:
-        return replace(self, light=torch.lerp(self.light, other.light, weight))
 
 
 class Modulated(nn.Module):

@@ -107,9 +107,6 @@ class Style:
         )
         return self._copy(device=choose_device(options.device), dials=dials)
 
-    def with_strength(self, strength: float) -> Style:
-        return self._copy(dials=replace(self.dials, strength=strength))
-
     @torch.inference_mode()
     def __call__(self, rgb: Tensor) -> Tensor:
         """RGB [N, 3, H, W] in [0, 1] -> the same, restyled, on the style's device."""
@@ -150,7 +147,9 @@ class Style:
         threads = torch.get_num_threads()
         frames = [batch.part(number, number + 1) for number in range(len(batch))]
         try:
-            with ThreadPoolExecutor(cpu_workers(), "vidstyle-frame", torch.set_num_threads, (1,)) as pool:
+            with ThreadPoolExecutor(
+                min(cpu_workers(), len(batch)), "vidstyle-frame", torch.set_num_threads, (1,)
+            ) as pool:
                 planes = zip(*(frame.planes for frame in pool.map(self._restyled, frames)), strict=True)
                 return replace(batch, planes=tuple(torch.cat(parts) for parts in planes))
         finally:

@@ -23,7 +23,13 @@ FLOORS = {
         ("frames", "options", "inputs", "prefetch", "networks", "flow", "cielab", "plot"),
         ("color", "transfer"),
     ),
-    2: (("source", "clock"), ("decode", "encode", "style", "smooth"), ("segments", "streams"), ("join",)),
+    2: (
+        ("source", "clock"),
+        ("decode", "encode", "style", "smooth"),
+        ("segments", "streams"),
+        ("kept",),
+        ("join",),
+    ),
     3: (("pipeline", "stills"), ("evaluate",), ("train", "farm", "evaluate_clip")),
     4: (("cli",), ("__main__", "__init__")),
 }
@@ -34,6 +40,7 @@ DOORS = {
         "source",
         "clock",
         "streams",
+        "kept",
         "decode",
         "encode",
         "segments",

@@ -49,10 +49,7 @@ def choose_pixel_format(info: VideoInfo, options: ApplyOptions) -> tuple[str, li
         assert layout is not None
         deepest = max(deepest, layout.bit_depth)
         across, down = layout.chroma_shift
-        # Only FFV1 codes half a chroma sample at an odd border.
-        fits = preset.encoder == "ffv1" or (
-            info.width % (1 << across) == 0 and info.height % (1 << down) == 0
-        )
+        fits = preset.halves_chroma or (info.width % (1 << across) == 0 and info.height % (1 << down) == 0)
         if name.startswith("gray") or layout.bit_depth < fmt.bit_depth or not fits:
             continue
         lost = []
@@ -69,7 +66,8 @@ def choose_pixel_format(info: VideoInfo, options: ApplyOptions) -> tuple[str, li
     if best is not None:
         if info.format.chroma_shift != (0, 0) and best[0][4] and (info.width % 2 or info.height % 2):
             best[2].append(
-                f"{info.width}x{info.height} is an odd size, so colour is kept at full resolution ({best[1]})"
+                f"{info.width}x{info.height} is an odd size, so {options.codec} keeps colour at full "
+                f"resolution ({best[1]}), which not every player shows; av1 would keep it as it is"
             )
         return best[1], best[2]
     if deepest < fmt.bit_depth:

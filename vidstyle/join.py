@@ -16,11 +16,13 @@ import av.error
 from av.codec.codec import UnknownCodecError
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from vidstyle.encode import map_write_error
 from vidstyle.errors import OutputError
 from vidstyle.frames import VideoInfo
+from vidstyle.kept import losses
 from vidstyle.options import CodecPreset
 from vidstyle.segments import Committed
 from vidstyle.source import open_source, picture_stream
@@ -83,7 +85,7 @@ def join(
                     _mux(out, packet, video.index, extras)
         except (av.error.FFmpegError, OSError) as error:
             map_write_error(target, error)
-    _verify(part, target, segments, info, extras)
+    _verify(source, part, target, segments, info, extras)
     return extras
 
 
@@ -204,8 +206,10 @@ def _interleaved(one: Iterator[Packet[Any]], two: Iterator[Packet[Any]]) -> Iter
         yield packet
 
 
-def _verify(part: Path, target: Path, segments: list[Committed], info: VideoInfo, extras: Extras) -> None:
-    """Read the packets back: a frame or a sound lost anywhere is an error, never a shorter file."""
+def _verify(
+    source: Path, part: Path, target: Path, segments: list[Committed], info: VideoInfo, extras: Extras
+) -> None:
+    """Read all back: a frame or a sound lost anywhere is an error, and every word lost is told."""
     if extras.broken:
         extras.warnings.append(f"{sum(extras.broken.values())} damaged packets of sound are left out")
     if extras.moved:
@@ -214,32 +218,69 @@ def _verify(part: Path, target: Path, segments: list[Committed], info: VideoInfo
         )
     expected = sorted(pts for segment in segments for pts in segment.packet_pts)
     try:
-        with av.open(str(part), metadata_errors="surrogateescape") as file:
-            stream = picture_stream(file, part)
-            found: list[int] = []
-            sound = dict.fromkeys((s.index for s in file.streams.audio), 0)
-            for packet in file.demux([stream, *file.streams.audio]):
-                if packet.size and packet.stream_index in sound:
-                    sound[packet.stream_index] += 1
-                elif packet.size and packet.pts is not None:
-                    found.append(packet.pts)
-            found.sort()
-            tick = stream.time_base or info.time_base
+        with av.open(str(part), metadata_errors="surrogateescape") as file, open_source(source) as original:
+            pictures = picture_stream(file, part)
+            pairs = [(picture_stream(original, source), pictures), *_pairs(original, file, extras)]
+            _check_counts(file, pictures, pairs, target, expected, info, extras)
+            lost = losses(original, file, pairs, info)
+            if lost:
+                extras.warnings.append(f"{target.suffix} has no place for: {', '.join(lost)}")
     except (av.error.FFmpegError, OSError) as error:
         raise OutputError(f"{target}: what was written cannot be read back ({error}). Run again.") from error
+
+
+def _pairs(original: InputContainer, file: InputContainer, extras: Extras) -> list[tuple[Stream, Stream]]:
+    """Each copied stream of the source with itself in the finished file; mp4 leaves out empty ones."""
+    there = {s.index: s for s in file.streams}
+    copied = extras.copied
+    if file.format.name.startswith("mov"):
+        empty = [index for index, stream in copied if not extras.written.get(stream.index)]
+        for index in empty:
+            extras.warnings.append(f"{original.streams[index].type} {index} is empty and left out")
+        copied = [(index, stream) for index, stream in copied if index not in empty]
+    first = min((stream.index for _, stream in extras.copied), default=0)
+    numbered = sorted(copied, key=lambda pair: pair[1].index)
+    return [
+        (original.streams[index], there[first + place])
+        for place, (index, _) in enumerate(numbered)
+        if first + place in there
+    ]
+
+
+def _check_counts(
+    file: InputContainer,
+    pictures: VideoStream,
+    pairs: list[tuple[Stream, Stream]],
+    target: Path,
+    expected: list[int],
+    info: VideoInfo,
+    extras: Extras,
+) -> None:
+    """Raise OutputError unless every packet of the pictures and the sound is there, the pictures in time."""
+    written = {source: extras.written.get(stream.index, 0) for source, stream in extras.copied}
+    sound = {after.index: before.index for before, after in pairs if after.type == "audio"}
+    counts = dict.fromkeys(sound, 0)
+    found: list[int] = []
+    for packet in file.demux([pictures, *file.streams.audio]):
+        if packet.size and packet.stream_index in counts:
+            counts[packet.stream_index] += 1
+        elif packet.size and packet.stream_index == pictures.index and packet.pts is not None:
+            found.append(packet.pts)
+    file.seek(0)
+    found.sort()
     if len(found) != len(expected):
         raise OutputError(
             f"{target}: {len(expected)} frames were to be written, {len(found)} are there. Run again."
         )
-    for index, count in sound.items():
-        written = extras.written.get(index, 0)
-        if count != written:
+    for index, count in counts.items():
+        if count != written[sound[index]]:
             raise OutputError(
-                f"{target}: {written} packets of sound were to be written, {count} are there. Run again."
+                f"{target}: {written[sound[index]]} packets of sound were to be written, "
+                f"{count} are there. Run again."
             )
-    shift = (
-        0 if FORMATS[target.suffix.lower()] != "mpegts" else found[0] * tick - expected[0] * info.time_base
-    )
+    tick = pictures.time_base or info.time_base
+    moves = FORMATS[target.suffix.lower()] == "mpegts"  # its clock starts where it likes
+    shift = found[0] * tick - expected[0] * info.time_base if moves else 0
     for number, (there, wanted) in enumerate(zip(found, expected, strict=True)):
         if abs(there * tick - wanted * info.time_base - shift) > tick:
             raise OutputError(

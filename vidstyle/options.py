@@ -12,6 +12,7 @@ class CodecPreset:
 
     crf: default constant quality, or None where the codec has none. pixel_formats: what the encoder takes.
     container: the format segments are kept in. suffixes: target files that can hold the codec.
+    halves_chroma: whether it codes the half sample of subsampled colour at the border of an odd size.
     """
 
     encoder: str
@@ -24,6 +25,7 @@ class CodecPreset:
     speed: str | None = None
     crf_option: str = "crf"
     highest_crf: int = 51
+    halves_chroma: bool = False
 
 
 _YUV8 = ("yuv420p", "yuv422p", "yuv444p")
@@ -46,10 +48,24 @@ CODECS: dict[str, CodecPreset] = {
         speed="fast",
     ),
     "av1": CodecPreset(
-        "libsvtav1", 26, {}, ("yuv420p", "yuv420p10le"), "mp4", (*_ISO, ".webm"), speed="8", highest_crf=63
+        "libsvtav1",
+        26,
+        {},
+        ("yuv420p", "yuv420p10le"),
+        "mp4",
+        (*_ISO, ".webm"),
+        speed="8",
+        highest_crf=63,
+        halves_chroma=True,
     ),
     "prores": CodecPreset(
-        "prores_ks", None, {"profile": "hq", "vendor": "apl0"}, ("yuv422p10le",), "mov", (".mov", ".mkv")
+        "prores_ks",
+        None,
+        {"profile": "hq", "vendor": "apl0"},
+        ("yuv422p10le",),
+        "mov",
+        (".mov", ".mkv"),
+        halves_chroma=True,
     ),
     "prores4444": CodecPreset(
         "prores_ks",
@@ -84,6 +100,7 @@ CODECS: dict[str, CodecPreset] = {
         ),
         "matroska",
         (".mkv",),
+        halves_chroma=True,
     ),
 }
 

@@ -22,6 +22,7 @@ from vidstyle.options import ApplyOptions
 from vidstyle.prefetch import prefetch
 from vidstyle.segments import Committed, Segment, WorkFolder, check_complete, segment_key
 from vidstyle.smooth import Smoother, SmoothOptions
+from vidstyle.streams import Extras
 from vidstyle.style import Style, cpu_workers
 
 
@@ -150,8 +151,8 @@ def apply(
         fps=made / seconds,
         segments_total=len(segments),
         segments_resumed=resumed,
-        streams_copied=extras,
-        warnings=tuple(dict.fromkeys([*warnings, *segments[-1].warnings])),
+        streams_copied=extras.counts,
+        warnings=tuple(dict.fromkeys([*warnings, *segments[-1].warnings, *extras.warnings])),
     )
 
 
@@ -208,7 +209,7 @@ def _render(
         return restyler.warnings + decoder.warnings
 
 
-def _join(job: Plan, segments: list[Committed], work: WorkFolder, options: ApplyOptions) -> dict[str, int]:
+def _join(job: Plan, segments: list[Committed], work: WorkFolder, options: ApplyOptions) -> Extras:
     part = job.target.with_name(f".{job.target.name}.{os.getpid()}.part")
     try:
         extras = join(
@@ -226,7 +227,7 @@ def _join(job: Plan, segments: list[Committed], work: WorkFolder, options: Apply
             map_write_error(job.target, error)
     finally:
         part.unlink(missing_ok=True)
-    return extras.counts
+    return extras
 
 
 class _SegmentWriter:

@@ -180,7 +180,7 @@ def read_info(source: Path, container: InputContainer, stream: VideoStream, fram
         matrix_code=code,
         range_code=range_code,
         matrix_was_guessed=guessed,
-        rotation=_display_matrix(frame),
+        rotation=display_matrix(frame),
         sample_aspect_ratio=Fraction(stream.sample_aspect_ratio or context.sample_aspect_ratio or 1),
         interlaced=frame.interlaced_frame,
         has_alpha=len(frame.planes) == 4 or "a" in planar[3:4],
@@ -191,7 +191,8 @@ def read_info(source: Path, container: InputContainer, stream: VideoStream, fram
     )
 
 
-def _display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
+def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
+    """The nine integers that turn the stored picture into the one to be shown, where there are any."""
     data = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return None

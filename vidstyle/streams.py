@@ -81,14 +81,25 @@ def utf8(metadata: dict[str, str]) -> dict[str, str]:
 
 def describe(source: Stream, stream: Stream, container: str) -> None:
     """Language, title, role: what a template does not bring along."""
-    kept = {k: v for k, v in utf8(source.metadata).items() if k.lower().partition("-")[0] not in _STREAM_KEYS}
-    kept = {k: v for k, v in kept.items() if not k.startswith("_STATISTICS")}
+    kept = describes(utf8(source.metadata))
     if "name" in kept:  # what mp4 and mov read back as name they write from title
         kept.setdefault("title", kept.pop("name"))
     if container == "mov" and kept.get("language") in _MOV_LANGUAGES:
         kept["language"] = _MOV_LANGUAGES[kept["language"]]
     stream.metadata.update(kept)
     stream.disposition = source.disposition
+
+
+def describes(metadata: dict[str, str]) -> dict[str, str]:
+    """What of a stream's tags is said by its author and not counted by the program that wrote it."""
+    kept = {k: v for k, v in metadata.items() if k.lower().partition("-")[0] not in _STREAM_KEYS}
+    return {k: v for k, v in kept.items() if not k.startswith("_STATISTICS")}
+
+
+def same_language(one: str | None, two: str | None) -> bool:
+    """Whether two codes mean one language; what says nothing and "undetermined" are the same."""
+    one, two = (None if code == "und" else _MOV_LANGUAGES.get(code or "", code) for code in (one, two))
+    return one == two
 
 
 def add_extras(out: OutputContainer, original: InputContainer, source: Path, target: Path) -> Extras:

@@ -57,6 +57,8 @@ def test_the_same_frames_give_the_same_bytes(
         ("chroma_444.mp4", "h264", "yuv444p"),
         ("odd.mkv", "h264", "yuv444p"),
         ("odd.mkv", "ffv1", "yuv420p"),
+        ("odd.mkv", "av1", "yuv420p"),
+        ("odd.mkv", "hevc", "yuv444p"),
         ("rgb.mkv", "h264", "yuv444p"),
         ("grey.mkv", "h264", "yuv420p"),
         ("plain.mp4", "prores", "yuv422p10le"),
@@ -73,7 +75,9 @@ def test_the_nearest_format_that_loses_nothing_is_chosen(
     with Decoder(clip(name)) as decoder:
         found, lost = choose_pixel_format(decoder.info, ApplyOptions(codec=codec))
     assert found == expected
-    assert bool(lost) == ((name == "odd.mkv" and codec == "h264") or (codec == "av1" and "422" in name))
+    assert bool(lost) == (
+        (name == "odd.mkv" and codec in ("h264", "hevc")) or (codec == "av1" and "422" in name)
+    )
 
 
 def test_every_codec_names_known_formats():

@@ -180,7 +180,7 @@ def test_aspect(tmp_path: Path, clip: Callable[..., Path]):
 
 def test_odd_size(tmp_path: Path, clip: Callable[..., Path]):
     """Odd widths and heights come out as they went in."""
-    for codec, suffix in (("h264", ".mp4"), ("hevc", ".mp4"), ("ffv1", ".mkv")):
+    for codec, suffix in (("h264", ".mp4"), ("hevc", ".mp4"), ("av1", ".mp4"), ("ffv1", ".mkv")):
         target = tmp_path / f"{codec}{suffix}"
         apply(clip("odd.mkv"), Identity(), target, replace(QUICK, codec=codec))
         assert luma(target).shape == (30, 47, 63)

@@ -64,7 +64,8 @@ def choose_pixel_format(info: VideoInfo, options: ApplyOptions) -> tuple[str, li
         if best is None or cost < best[0]:
             best = cost, name, lost
     if best is not None:
-        if info.format.chroma_shift != (0, 0) and best[0][4] and (info.width % 2 or info.height % 2):
+        is_odd = info.width % 2 or info.height % 2
+        if is_odd and fmt.chroma_shift != (0, 0) and best[0][4] and not preset.halves_chroma:
             best[2].append(
                 f"{info.width}x{info.height} is an odd size, so {options.codec} keeps colour at full "
                 f"resolution ({best[1]}), which not every player shows; av1 would keep it as it is"

@@ -34,9 +34,7 @@ _YUV12 = ("yuv420p12le", "yuv422p12le", "yuv444p12le")
 _ISO = (".mp4", ".m4v", ".mov", ".mkv")
 
 CODECS: dict[str, CodecPreset] = {
-    "h264": CodecPreset(
-        "libx264", 18, {}, (*_YUV8, "gray"), "mp4", (*_ISO, ".ts", ".m2ts", ".avi", ".flv"), speed="faster"
-    ),
+    "h264": CodecPreset("libx264", 18, {}, (*_YUV8, "gray"), "mp4", (*_ISO, ".ts", ".m2ts"), speed="faster"),
     "hevc": CodecPreset(
         "libx265",
         20,

@@ -19,7 +19,7 @@ HOME = Path(vidstyle.__file__).parent
 # steps and inside a folder from its neighbours, so there are no cycles.
 FLOORS = {
     1: (
-        ("errors",),
+        ("errors", "layers"),
         ("frames", "options", "inputs", "prefetch", "networks", "flow", "cielab", "plot"),
         ("color", "transfer"),
     ),

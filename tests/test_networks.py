@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.looks import tiny_generator
+from vidstyle.layers import place, shrink, small_size
 from vidstyle.networks import (
     Dials,
     Mapping,
@@ -14,9 +15,6 @@ from vidstyle.networks import (
     apply_lut,
     config_from,
     lut_atlas,
-    place,
-    shrink,
-    small_size,
 )
 
 CODE = torch.full((1, 16), 0.3)

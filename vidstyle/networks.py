@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LUMA = (0.299, 0.587, 0.114)
+from vidstyle.layers import Block, Modulated, close, expand, luma_of, place, shrink, strips
+
 LUT_SIZE = 33
-STRIP_ROWS = 32
 # Short side of the picture whose difference to the frame counts as fine detail.
 DETAIL_SIZE = 64
 
@@ -63,43 +63,6 @@ class Controls:
     light: Tensor
 
 
-class Modulated(nn.Module):
-    """A convolution whose channels are scaled and shifted by the style code (adaptive layer).
-
-    x [N, C, H, W], code [N or 1, K] -> [N, C', H, W]. After the conditional normalisation of Dumoulin et
-    al. (ICLR 2017), without the normalisation: statistics of the frame would tie every pixel to whatever
-    enters the picture.
-    """
-
-    def __init__(self, inputs: int, outputs: int, code_size: int, kernel: int = 3, dilation: int = 1) -> None:
-        super().__init__()
-        padding = dilation * (kernel // 2)
-        self.conv = nn.Conv2d(
-            inputs, outputs, kernel, padding=padding, dilation=dilation, padding_mode="replicate"
-        )
-        self.scale_shift = nn.Linear(code_size, 2 * outputs)
-        nn.init.normal_(self.scale_shift.weight, std=0.02)
-        nn.init.zeros_(self.scale_shift.bias)
-
-    def forward(self, x: Tensor, code: Tensor) -> Tensor:
-        scale, shift = self.scale_shift(code)[:, :, None, None].chunk(2, dim=1)
-        return torch.addcmul(shift, self.conv(x), 1 + scale)
-
-
-class Block(nn.Module):
-    """Residual block of two modulated 3x3 convolutions, the second one closed (zero) at the start."""
-
-    def __init__(self, width: int, code_size: int, dilation: int = 1) -> None:
-        super().__init__()
-        self.first = Modulated(width, width, code_size, dilation=dilation)
-        self.second = Modulated(width, width, code_size)
-        nn.init.normal_(self.second.conv.weight, std=0.01)
-
-    def forward(self, x: Tensor, code: Tensor) -> Tensor:
-        y = F.leaky_relu(self.first(x, code), 0.2)
-        return x + self.second(y, code)
-
-
 class Grade(nn.Module):
     """Colour to colour, the same everywhere in the picture; modulated by the style code.
 
@@ -113,7 +76,7 @@ class Grade(nn.Module):
         self.second = nn.Linear(width, width)
         self.last = nn.Linear(width, 3)
         self.scale_shift = nn.Linear(code_size, 4 * width)
-        _close(self.last)
+        close(self.last)
         nn.init.normal_(self.scale_shift.weight, std=0.02)
         nn.init.zeros_(self.scale_shift.bias)
 
@@ -138,7 +101,7 @@ class Trunk(nn.Module):
         dilations = [(1, 2, 4, 8)[i % 4] for i in range(blocks)]
         self.blocks = nn.ModuleList(Block(width, code_size, dilation) for dilation in dilations)
         self.context = nn.Linear(2 * width, width)
-        _close(self.context)
+        close(self.context)
 
     def forward(self, small: Tensor, code: Tensor) -> Tensor:
         x = F.pixel_unshuffle(small * 2 - 1, 4)
@@ -202,7 +165,7 @@ class Generator(nn.Module):
         self.mapping = Mapping(config.noise_size, config.code_size)
         cells = config.light_scale**2
         self.light = nn.Conv2d(config.trunk_width, 7 * cells, 3, padding=1, padding_mode="replicate")
-        _close(self.light)
+        close(self.light)
 
     def forward(self, rgb: Tensor, code: Tensor, dials: Dials | None = None) -> Tensor:
         """RGB [N, 3, H, W] in [0, 1], code [1, K] -> RGB of the same shape in [0, 1]."""
@@ -284,55 +247,9 @@ class Generator(nn.Module):
         return torch.add(graded, change, alpha=amount)
 
 
-def place(x: Tensor) -> Tensor:
-    """Where each cell lies: [N, 3, h, w] with x and y in [-1, 1] and the squared distance from the centre."""
-    count, _, height, width = x.shape
-    across = (torch.arange(width, device=x.device, dtype=x.dtype) * 2 + 1) / width - 1
-    down = (torch.arange(height, device=x.device, dtype=x.dtype) * 2 + 1) / height - 1
-    across, down = across[None, :].expand(height, width), down[:, None].expand(height, width)
-    return torch.stack((across, down, across**2 + down**2 - 0.67)).expand(count, -1, -1, -1)
-
-
-def luma_of(rgb: Tensor) -> Tensor:
-    """[N, 3, H, W] -> [N, 1, H, W]."""
-    return (rgb[:, 0:1] * LUMA[0]).add_(rgb[:, 1:2], alpha=LUMA[1]).add_(rgb[:, 2:3], alpha=LUMA[2])
-
-
-def small_size(
-    height: int, width: int, short_side: int, multiple: int = 1, longest: int = 4
-) -> tuple[int, int]:
-    """The size with the given short side and the same shape, in multiples; never longer than 4 : 1."""
-    short = min(height, width)
-
-    def side(length: int) -> int:
-        wanted = min(length / short, longest) * short_side
-        return max(multiple, round(wanted / multiple) * multiple)
-
-    return side(height), side(width)
-
-
-def shrink(x: Tensor, short_side: int, multiple: int = 1) -> Tensor:
-    """Resize so that the short side has `short_side` pixels, averaging (no aliasing)."""
-    size = small_size(x.shape[-2], x.shape[-1], short_side, multiple)
-    if size == tuple(x.shape[-2:]):
-        return x
-    return F.interpolate(x, size=size, mode="bilinear", antialias=True, align_corners=False)
-
-
-def expand(x: Tensor, size: tuple[int, ...] | torch.Size) -> Tensor:
-    return x if tuple(x.shape[-2:]) == tuple(size) else F.interpolate(x, size=tuple(size), mode="bilinear")
-
-
 def _taller(x: Tensor, height: int) -> Tensor:
     """Expanded down to full height, still narrow: the first half of `expand`, to be finished in strips."""
     return expand(x, (height, x.shape[-1]))
-
-
-def strips(x: Tensor) -> list[tuple[int, int]]:
-    """Rows [top, bottom) of x [N, C, H, W] to work on at a time: few on a CPU, all elsewhere."""
-    height = x.shape[-2]
-    rows = STRIP_ROWS if x.device.type == "cpu" else height
-    return [(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 
 def lut_atlas(lut: Tensor) -> Tensor:
@@ -385,12 +302,6 @@ class PatchDiscriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.body(x))
-
-
-def _close(layer: nn.Conv2d | nn.Linear) -> None:
-    """Start with no effect."""
-    for parameter in layer.parameters():
-        nn.init.zeros_(parameter)
 
 
 def parameter_count(module: nn.Module) -> int:

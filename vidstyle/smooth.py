@@ -28,7 +28,7 @@ from vidstyle.flow import (
     warp,
 )
 from vidstyle.frames import FrameBatch
-from vidstyle.networks import shrink
+from vidstyle.layers import shrink
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidstyle.errors import OutputError, TrainingError
+from vidstyle.layers import place, shrink
 from vidstyle.networks import (
     Generator,
     GeneratorConfig,
     PatchDiscriminator,
     StyleEncoder,
     parameter_count,
-    place,
-    shrink,
 )
 from vidstyle.style import StyleFacts, choose_device, save_style
 from vidstyle.train import losses

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidstyle.networks import expand, luma_of, place, shrink
+from vidstyle.layers import expand, luma_of, place, shrink
 
 
 def relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:

@@ -9,7 +9,8 @@ from torch import Tensor
 from torchvision.io import write_png
 from torchvision.utils import make_grid
 
-from vidstyle.networks import Generator, shrink
+from vidstyle.layers import shrink
+from vidstyle.networks import Generator
 from vidstyle.train.data import PictureSet
 
 

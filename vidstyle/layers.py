@@ -1,0 +1,102 @@
+"""The parts that networks are made of: adaptive layers, and tensors resized, placed and cut into strips.
+
+Knows tensors only.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LUMA = (0.299, 0.587, 0.114)
+STRIP_ROWS = 32
+
+
+class Modulated(nn.Module):
+    """A convolution whose channels are scaled and shifted by the style code (adaptive layer).
+
+    x [N, C, H, W], code [N or 1, K] -> [N, C', H, W]. After the conditional normalisation of Dumoulin et
+    al. (ICLR 2017), without the normalisation: statistics of the frame would tie every pixel to whatever
+    enters the picture.
+    """
+
+    def __init__(self, inputs: int, outputs: int, code_size: int, kernel: int = 3, dilation: int = 1) -> None:
+        super().__init__()
+        padding = dilation * (kernel // 2)
+        self.conv = nn.Conv2d(
+            inputs, outputs, kernel, padding=padding, dilation=dilation, padding_mode="replicate"
+        )
+        self.scale_shift = nn.Linear(code_size, 2 * outputs)
+        nn.init.normal_(self.scale_shift.weight, std=0.02)
+        nn.init.zeros_(self.scale_shift.bias)
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        scale, shift = self.scale_shift(code)[:, :, None, None].chunk(2, dim=1)
+        return torch.addcmul(shift, self.conv(x), 1 + scale)
+
+
+class Block(nn.Module):
+    """Residual block of two modulated 3x3 convolutions, the second one closed (zero) at the start."""
+
+    def __init__(self, width: int, code_size: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.first = Modulated(width, width, code_size, dilation=dilation)
+        self.second = Modulated(width, width, code_size)
+        nn.init.normal_(self.second.conv.weight, std=0.01)
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        y = F.leaky_relu(self.first(x, code), 0.2)
+        return x + self.second(y, code)
+
+
+def place(x: Tensor) -> Tensor:
+    """Where each cell lies: [N, 3, h, w] with x and y in [-1, 1] and the squared distance from the centre."""
+    count, _, height, width = x.shape
+    across = (torch.arange(width, device=x.device, dtype=x.dtype) * 2 + 1) / width - 1
+    down = (torch.arange(height, device=x.device, dtype=x.dtype) * 2 + 1) / height - 1
+    across, down = across[None, :].expand(height, width), down[:, None].expand(height, width)
+    return torch.stack((across, down, across**2 + down**2 - 0.67)).expand(count, -1, -1, -1)
+
+
+def luma_of(rgb: Tensor) -> Tensor:
+    """[N, 3, H, W] -> [N, 1, H, W]."""
+    return (rgb[:, 0:1] * LUMA[0]).add_(rgb[:, 1:2], alpha=LUMA[1]).add_(rgb[:, 2:3], alpha=LUMA[2])
+
+
+def small_size(
+    height: int, width: int, short_side: int, multiple: int = 1, longest: int = 4
+) -> tuple[int, int]:
+    """The size with the given short side and the same shape, in multiples; never longer than 4 : 1."""
+    short = min(height, width)
+
+    def side(length: int) -> int:
+        wanted = min(length / short, longest) * short_side
+        return max(multiple, round(wanted / multiple) * multiple)
+
+    return side(height), side(width)
+
+
+def shrink(x: Tensor, short_side: int, multiple: int = 1) -> Tensor:
+    """Resize so that the short side has `short_side` pixels, averaging (no aliasing)."""
+    size = small_size(x.shape[-2], x.shape[-1], short_side, multiple)
+    if size == tuple(x.shape[-2:]):
+        return x
+    return F.interpolate(x, size=size, mode="bilinear", antialias=True, align_corners=False)
+
+
+def expand(x: Tensor, size: tuple[int, ...] | torch.Size) -> Tensor:
+    return x if tuple(x.shape[-2:]) == tuple(size) else F.interpolate(x, size=tuple(size), mode="bilinear")
+
+
+def strips(x: Tensor) -> list[tuple[int, int]]:
+    """Rows [top, bottom) of x [N, C, H, W] to work on at a time: few on a CPU, all elsewhere."""
+    height = x.shape[-2]
+    rows = STRIP_ROWS if x.device.type == "cpu" else height
+    return [(top, min(top + rows, height)) for top in range(0, height, rows)]
+
+
+def close(layer: nn.Conv2d | nn.Linear) -> None:
+    """Start with no effect."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)

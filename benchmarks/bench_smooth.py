@@ -20,13 +20,13 @@ import torch.nn.functional as F
 from common import report, table
 from looks import LOOKS
 
+from vidstyle.blend import load_style
 from vidstyle.color import from_rgb, to_rgb
 from vidstyle.decode import Decoder
 from vidstyle.evaluate_clip import ClipTally
 from vidstyle.flow import dis_flow, occlusion_mask, photometric_confidence, warp
 from vidstyle.frames import FrameBatch
 from vidstyle.smooth import Smoother, SmoothOptions
-from vidstyle.style import load_style
 
 Frames = list[FrameBatch]
 

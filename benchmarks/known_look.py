@@ -114,7 +114,7 @@ def score(arguments: argparse.Namespace) -> None:
         style_colours = sample_colours(style)
         ways |= {key: fit(content_colours, style_colours) for key, fit in BASELINES.items()}
         for file in arguments.style or []:
-            from vidstyle.style import load_style  # only now: the statistical lines need no style
+            from vidstyle.blend import load_style  # only now: the statistical lines need no style
 
             ways[Path(file).stem] = load_style(file)
         # Half of the drawn pictures at full size are plenty for texture, which changes with size.

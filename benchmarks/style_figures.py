@@ -23,12 +23,13 @@ from common import report, table
 from torch import Tensor
 from torchvision.io import ImageReadMode, decode_image, write_png
 
+from vidstyle.blend import load_style
 from vidstyle.cielab import rgb_to_lab
 from vidstyle.color import to_rgb
 from vidstyle.decode import Decoder
 from vidstyle.evaluate import blur, colour_distance, content_kept, sliced_wasserstein
 from vidstyle.evaluate_clip import ClipTally
-from vidstyle.style import Style, load_style
+from vidstyle.style import Style
 from vidstyle.transfer import histogram_matching, monge_kantorovich, reinhard, sample_colours
 
 SIDE = 192

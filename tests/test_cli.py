@@ -60,9 +60,9 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> StubStyle:
             raise StyleError(f"{name}: there is no such style. Did you mean stub?")
         return style
 
-    module = ModuleType("vidstyle.style")
+    module = ModuleType("vidstyle.blend")
     module.load_style = load_style  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "vidstyle.style", module)
+    monkeypatch.setitem(sys.modules, "vidstyle.blend", module)
     return style
 
 
@@ -193,6 +193,9 @@ def test_a_plan_changes_nothing(clip: Clip, stub: StubStyle, run: Run, tmp_path:
         (["a.mp4", "--codec", "cinepak"], "codec"),
         (["a.mp4", "--strength", "2"], "strength must be between 0 and 1"),
         (["a.mp4", "--nonsense"], "--nonsense"),
+        (["a.mp4", "--style", "a:much,b"], "'much' is no weight"),
+        (["a.mp4", "--style", "a:0,b:0"], "above 0"),
+        (["a.mp4", "--variation", "-1"], "variation"),
         ([], "INPUT"),
     ],
 )
@@ -201,7 +204,7 @@ def test_wrong_usage_is_2_and_opens_nothing(
 ) -> None:
     """Before any style is loaded or folder made."""
     monkeypatch.chdir(tmp_path)
-    code, out, err = run("apply", *arguments, "--style", "stub")
+    code, out, err = run("apply", "--style", "stub", *arguments)
     assert code == 2
     assert words in err
     assert out == ""
@@ -362,11 +365,11 @@ def test_progress(
 def test_options_reach_the_style(clip: Clip, stub: StubStyle, run: Run, tmp_path: Path) -> None:
     """Every dial of the command line is the option of the same name."""
     source = linked(clip("plain.mp4"), tmp_path, "in.mp4")
-    dials = ["--strength", "0.5", "--grade", "0.4", "--light", "0.3"]
+    dials = ["--strength", "0.5", "--grade", "0.4", "--light", "0.3", "--variation", "7"]
     rest = ["--device", "cpu", "--batch-size", "3", "--codec", "ffv1", "-o", tmp_path / "out.mkv"]
     code, _, err = run("apply", source, "-s", "stub", *dials, *rest)
     assert code == 0, err
-    wanted = ApplyOptions(0.5, 0.4, 0.3, device="cpu", batch_size=3, codec="ffv1")
+    wanted = ApplyOptions(0.5, 0.4, 0.3, variation=7, device="cpu", batch_size=3, codec="ffv1")
     assert stub.options == wanted
     with av.open(str(tmp_path / "out.mkv")) as container:
         assert container.streams.video[0].codec_context.name == "ffv1"
@@ -415,6 +418,23 @@ def test_styles_are_listed(style_file: Path, run: Run) -> None:
     assert json.loads(run("styles", "--json")[1])[0]["name"] == "tiny"
     assert json.loads(run("styles", style_file, "--json")[1])["looks"] == ["tiny"]
     assert run("styles", "nothing")[0] == 4
+
+
+def test_looks_and_blends(clip: Clip, style_file: Path, run: Run, tmp_path: Path) -> None:
+    """Files of several looks list them; a blend is called by all of its names."""
+    config = GeneratorConfig(trunk_width=8, trunk_blocks=1, grade_width=8, working_size=32)
+    codes = {look: torch.full((1, config.code_size), value) for look, value in (("dawn", 0.0), ("noon", 1.0))}
+    facts = StyleFacts("day", "photographic", summary="Two.", looks=("dawn", "noon"))
+    save_style(style_file.with_name("day.safetensors"), Generator(config), codes, facts)
+    assert run("styles")[1] == "day   Two.\n      day#dawn\n      day#noon\ntiny  Random.\n"
+    assert "looks: dawn, noon\n" in run("styles", "day")[1]
+    source = linked(clip("plain.mp4"), tmp_path / "a", "in.mp4")
+    code, _, err = run("apply", tmp_path / "a", "-s", "tiny:0.6,day#noon:0.4", "--progress", "none")
+    assert code == 0, err
+    assert names(tmp_path / "a") == ["in.mp4", "in.tiny+day-noon.mp4"]
+    again = run("apply", tmp_path / "a", "-s", "tiny:0.6,day#noon:0.4", "--overwrite", "--json")
+    assert [result["source"] for result in json.loads(again[1])["results"]] == [str(source)]
+    assert run("apply", source, "-s", "day#dusk")[0] == 4
 
 
 def test_styles_that_cannot_be_used(clip: Clip, style_file: Path, run: Run, tmp_path: Path) -> None:

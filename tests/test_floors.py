@@ -26,7 +26,7 @@ FLOORS = {
     2: (
         ("source", "clock"),
         ("decode", "encode", "style", "smooth"),
-        ("segments", "streams"),
+        ("segments", "streams", "blend"),
         ("kept",),
         ("join",),
     ),

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.looks import tiny_generator, tiny_style
+from vidstyle.blend import load_style
 from vidstyle.errors import DeviceError, OutputError, StyleError
 from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.options import ApplyOptions
@@ -20,7 +21,6 @@ from vidstyle.style import (
     StyleFacts,
     choose_device,
     list_styles,
-    load_style,
     read_facts,
     save_style,
 )

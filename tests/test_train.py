@@ -11,8 +11,8 @@ import torch
 from torchvision.io import write_png
 
 from tests.looks import TINY, picture_folder
+from vidstyle.blend import load_style
 from vidstyle.errors import TrainingError
-from vidstyle.style import load_style
 from vidstyle.train import losses
 from vidstyle.train.balance import PATIENCE, Balance
 from vidstyle.train.data import load_pictures, without_bars

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vidstyle.blend import load_style
     from vidstyle.errors import (
         DeviceError,
         InputError,
@@ -20,16 +21,17 @@ if TYPE_CHECKING:
     from vidstyle.options import ApplyOptions
     from vidstyle.pipeline import Progress, Report, apply, plan
     from vidstyle.stills import restyle_still
-    from vidstyle.style import Style, list_styles, load_style
+    from vidstyle.style import Style, list_styles
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "blend": ("load_style",),
     "errors": ("DeviceError", "InputError", "OutputError", "StyleError", "TrainingError", "VidstyleError"),
     "options": ("ApplyOptions",),
     "pipeline": ("Progress", "Report", "apply", "plan"),
     "stills": ("restyle_still",),
-    "style": ("Style", "list_styles", "load_style"),
+    "style": ("Style", "list_styles"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 

@@ -110,6 +110,7 @@ class ApplyOptions:
     strength: float = 1.0
     grade: float = 1.0
     light: float = 1.0
+    variation: int = 0
     device: str = "auto"
     batch_size: int | None = None
     codec: str = "h264"
@@ -127,6 +128,8 @@ class ApplyOptions:
         for name in ("strength", "grade", "light"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
+        if not 0 <= self.variation < 1 << 63:
+            raise ValueError(f"variation must be a whole number of 0 or more, not {self.variation}")
         if self.codec not in CODECS:
             raise ValueError(f"codec must be one of {', '.join(CODECS)}, not {self.codec!r}")
         if self.crf is not None and not 0 <= self.crf <= self.preset.highest_crf:

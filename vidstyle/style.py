@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import hashlib
 import json
@@ -70,7 +71,9 @@ class Style:
         *,
         device: torch.device | None = None,
         dials: Dials | None = None,
+        variation: int = 0,
     ) -> None:
+        """code: style code [1, K]. variation: seed of another take of the look; 0 is the look itself."""
         self.facts = facts
         self.content_hash = content_hash
         self.device = device or torch.device("cpu")
@@ -83,7 +86,9 @@ class Style:
         if self.device.type == "cuda":
             self._generator = self._generator.to(memory_format=torch.channels_last)
             self._stream = torch.cuda.Stream(self.device)
-        self._code = code.to(self.device)
+        self.variation = variation
+        self._plain_code = code
+        self._code = varied(generator, code, variation).to(self.device)
         with torch.inference_mode():
             self._atlas = lut_atlas(self._generator.lut(self._code))
 
@@ -96,7 +101,7 @@ class Style:
         return self.facts.family
 
     def to(self, device: str | torch.device) -> Style:
-        return self._copy(device=torch.device(device))
+        return self._copy(torch.device(device), self.dials, self.variation)
 
     def with_options(self, options: ApplyOptions) -> Style:
         """The same style with the device and dials of options. DeviceError when there is no such device."""
@@ -105,7 +110,7 @@ class Style:
             grade=options.grade,
             light=options.light,
         )
-        return self._copy(device=choose_device(options.device), dials=dials)
+        return self._copy(choose_device(options.device), dials, options.variation)
 
     @torch.inference_mode()
     def __call__(self, rgb: Tensor) -> Tensor:
@@ -168,15 +173,32 @@ class Style:
     def _paint(self, rgb: Tensor, quarter_turns: int = 0) -> Tensor:
         return self.paint(rgb, self.controls(rgb, quarter_turns))
 
-    def _copy(self, device: torch.device | None = None, dials: Dials | None = None) -> Style:
-        device = device or self.device
+    def _copy(self, device: torch.device, dials: Dials, variation: int) -> Style:
         generator = self._generator
         if device != self.device:
             generator = Generator(generator.config)
             generator.load_state_dict(self._generator.state_dict())
         return Style(
-            generator, self._code, self.facts, self.content_hash, device=device, dials=dials or self.dials
+            generator,
+            self._plain_code,
+            self.facts,
+            self.content_hash,
+            device=device,
+            dials=dials,
+            variation=variation,
         )
+
+
+@torch.inference_mode()
+def varied(generator: Generator, code: Tensor, seed: int) -> Tensor:
+    """The code [1, K] of another take of a look: z ~ N(0, 1) from the seed, through M(z, code).
+
+    Drawn and mapped on the CPU, so that a seed is the same take on every device. Seed 0 is the code itself.
+    """
+    if not seed:
+        return code
+    noise = torch.randn(1, generator.config.noise_size, generator=torch.Generator().manual_seed(seed))
+    return copy.deepcopy(generator.mapping).to("cpu")(noise, code.to("cpu"))
 
 
 def cpu_workers() -> int:
@@ -202,15 +224,14 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def load_style(name_or_path: str | os.PathLike[str]) -> Style:
-    """A style by name (see `list_styles`) or from a .safetensors file. StyleError when missing or damaged."""
-    text = os.fspath(name_or_path)
-    path = Path(text)
-    if path.suffix != ".safetensors" and os.sep not in text:
-        path = STYLE_FOLDER / f"{text}.safetensors"
+def style_path(name_or_path: str) -> Path:
+    """Where a style lies that is named, or given by the path of its file. StyleError for an unknown name."""
+    path = Path(name_or_path)
+    if path.suffix != ".safetensors" and os.sep not in name_or_path:
+        path = STYLE_FOLDER / f"{name_or_path}.safetensors"
         if not path.is_file():
-            raise StyleError(_unknown(text))
-    return read_style(path)
+            raise StyleError(_unknown(name_or_path))
+    return path
 
 
 def list_styles() -> list[StyleFacts]:
@@ -224,7 +245,12 @@ def read_facts(path: Path) -> StyleFacts:
         return _facts(path, _document(path, file.metadata()))
 
 
-def read_style(path: Path) -> Style:
+def read_style(path: Path, looks: MappingType[str, float] | None = None) -> Style:
+    """The style in a file. looks: shares of its looks, by default all of the first (which "" stands for).
+
+    Looks of one file are mixed by their codes: in between lie looks that the network paints as a whole.
+    Raises StyleError when the file is missing, damaged or hostile, or has no such look.
+    """
     with _opened(path) as file:
         document = _document(path, file.metadata())
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
@@ -242,10 +268,27 @@ def read_style(path: Path) -> Style:
     size = generator.config.code_size
     if not codes or any(code is None or tuple(code.shape) != (1, size) for code in codes.values()):
         raise _damaged(path, "a style code is missing or has the wrong size")
-    kept = [code.to(torch.float32) for code in codes.values() if code is not None]
-    if not all(torch.isfinite(t).all() for t in (*weights.values(), *kept)):
+    kept = {look: code.to(torch.float32) for look, code in codes.items() if code is not None}
+    if not all(torch.isfinite(t).all() for t in (*weights.values(), *kept.values())):
         raise _damaged(path, "it holds numbers that are not finite")
-    return Style(generator, kept[0], facts, hash_file(path))
+    shares = _shares(path, facts, looks or {"": 1.0})
+    code = torch.stack([kept[look] * share for look, share in shares]).sum(0)
+    content_hash = hash_file(path)
+    if shares != [(facts.looks[0], 1.0)]:
+        content_hash = hash_text(content_hash, *(f"{look}:{share!r}" for look, share in shares))
+    return Style(generator, code, facts, content_hash)
+
+
+def _shares(path: Path, facts: StyleFacts, looks: MappingType[str, float]) -> list[tuple[str, float]]:
+    """(look, share) in the file's order, shares summing to 1."""
+    total = sum(looks.values())
+    shares: dict[str, float] = {}
+    for look, share in looks.items():
+        name = look or facts.looks[0]
+        if name not in facts.looks:
+            raise StyleError(f"{path}: it has no look {look}. Choose one of: {', '.join(facts.looks)}.")
+        shares[name] = shares.get(name, 0.0) + share / total
+    return [(look, shares[look]) for look in facts.looks if shares.get(look)]
 
 
 def save_style(
@@ -277,6 +320,10 @@ def save_style(
 
 def hash_file(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def hash_text(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _upload(plane: Tensor, device: torch.device) -> Tensor:

@@ -13,8 +13,8 @@ import click
 
 from vidstyle.cli.common import PATH, Command, complain, default_of, json_option, progress_option, stopped
 from vidstyle.cli.screen import Screen, State, open_screen
-from vidstyle.errors import OutputError, VidstyleError
-from vidstyle.inputs import check_distinct, expand, is_still, target_of
+from vidstyle.errors import OutputError, StyleError, VidstyleError
+from vidstyle.inputs import check_distinct, expand, is_still, parse_style, style_name, target_of
 from vidstyle.options import CODECS, ApplyOptions
 
 if TYPE_CHECKING:
@@ -35,11 +35,17 @@ def _dial(name: str, words: str) -> Callable[..., Any]:
 @click.command(
     cls=Command,
     epilog="""vidstyle apply in.mp4 --style vlogger
+    vidstyle apply in.mp4 --style vlogger:0.6,mine.safetensors:0.4 --variation 7
     vidstyle apply holiday/ "more/*.mov" --style vlogger --output-dir out""",
 )
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option(
-    "-s", "--style", "style_name", metavar="NAME", required=True, help="A style, or the path of its file."
+    "-s",
+    "--style",
+    "wanted",
+    metavar="NAME",
+    required=True,
+    help="A style, its file, FILE#LOOK, or a blend of them.",
 )
 @click.option("-o", "--output", metavar="FILE", type=PATH, help="The result of a single input.")
 @click.option(
@@ -48,6 +54,13 @@ def _dial(name: str, words: str) -> Callable[..., Any]:
 @_dial("strength", "How far to go from the source to the full look.")
 @_dial("grade", "Share of the look's colour.")
 @_dial("light", "Share of its light: local brightness, glow.")
+@click.option(
+    "--variation",
+    type=int,
+    metavar="SEED",
+    default=_default("variation"),
+    help="Another take of the look, the same over all of a clip.",
+)
 @click.option(
     "--codec",
     type=click.Choice(list(CODECS)),
@@ -84,7 +97,7 @@ def _dial(name: str, words: str) -> Callable[..., Any]:
 @json_option()
 def apply(
     inputs: tuple[str, ...],
-    style_name: str,
+    wanted: str,
     output: Path | None,
     output_dir: Path | None,
     batch_size: str,
@@ -99,11 +112,11 @@ def apply(
     in.<style>.mp4 beside it unless -o or -d says otherwise. A run that was stopped goes on where it was.
     """
     options = _options(batch_size, values)
-    pairs = _pairs(inputs, style_name, output, output_dir, options)
+    pairs = _pairs(inputs, _style_name(wanted), output, output_dir, options)
 
-    from vidstyle.style import load_style
+    from vidstyle.blend import load_style
 
-    style = load_style(style_name).with_options(options)
+    style = load_style(wanted).with_options(options)
     makes_folder = output_dir is not None
 
     def look(source: Path, target: Path) -> dict[str, Any]:
@@ -132,9 +145,17 @@ def _options(batch_size: str, values: dict[str, Any]) -> ApplyOptions:
         raise click.UsageError(f"{error}.") from error
 
 
+def _style_name(wanted: str) -> str:
+    """What results are called by; wrong weights are wrong usage."""
+    try:
+        return style_name(parse_style(wanted))
+    except StyleError as error:
+        raise click.UsageError(str(error)) from error
+
+
 def _pairs(
     inputs: tuple[str, ...],
-    style_name: str,
+    name: str,
     output: Path | None,
     output_dir: Path | None,
     options: ApplyOptions,
@@ -142,7 +163,6 @@ def _pairs(
     """Every source with its target; refuses what cannot be meant before anything is opened."""
     if output is not None and output_dir is not None:
         raise click.UsageError("--output and --output-dir exclude each other.")
-    name = Path(style_name).name.removesuffix(".safetensors")
     sources = expand(inputs, name)
     if output is not None:
         if len(sources) > 1:

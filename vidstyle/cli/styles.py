@@ -18,7 +18,8 @@ from vidstyle.cli.common import Command
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def styles(name: str | None, as_json: bool) -> None:
     """List the styles, or the facts of one, by name or by the path of its file."""
-    from vidstyle.style import list_styles, load_style
+    from vidstyle.blend import load_style
+    from vidstyle.style import list_styles
 
     found = [facts.to_dict() for facts in (list_styles() if name is None else [load_style(name).facts])]
     if as_json:
@@ -32,3 +33,5 @@ def styles(name: str | None, as_json: bool) -> None:
     width = max((len(facts["name"]) for facts in found), default=0)
     for facts in found:
         click.echo(f"{facts['name']:{width}}  {facts['summary'] or facts['family']}")
+        if len(facts["looks"]) > 1:
+            click.echo("\n".join(f"{'':{width}}  {facts['name']}#{look}" for look in facts["looks"]))

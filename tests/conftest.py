@@ -179,6 +179,9 @@ def jittered(frames: int, seed: int = 3) -> tuple[int, ...]:
 
 
 _HEVC = {"preset": "ultrafast", "x265-params": "log-level=none"}
+MASTERED = (
+    "master-display=G(8500,39850)B(6550,2300)R(35400,14600)WP(15635,16450)L(10000000,50):max-cll=900,400"
+)
 _B_FRAMES = {"preset": "medium", "crf": "20"}
 
 SPECS: dict[str, ClipSpec] = {
@@ -218,6 +221,17 @@ SPECS: dict[str, ClipSpec] = {
         pixel_format="yuv420p10le",
         options=_HEVC,
         colour=(9, 1, 9, 16),
+    ),
+    "hdr10.mp4": ClipSpec(
+        codec="libx265",
+        pixel_format="yuv420p10le",
+        options={"preset": "ultrafast", "x265-params": f"log-level=none:crf=4:{MASTERED}"},
+        colour=(9, 1, 9, 16),
+        frames=12,
+        audio=("eng",),
+    ),
+    "hlg.mp4": ClipSpec(
+        codec="libx265", pixel_format="yuv420p10le", options=_HEVC, colour=(9, 1, 9, 18), frames=12
     ),
 }
 

@@ -22,6 +22,7 @@ FLOORS = {
         ("errors", "layers"),
         ("frames", "options", "inputs", "prefetch", "networks", "flow", "cielab", "plot"),
         ("color", "transfer"),
+        ("hdr",),
     ),
     2: (
         ("source", "clock"),

@@ -43,11 +43,9 @@ def choose_pixel_format(info: VideoInfo, options: ApplyOptions) -> tuple[str, li
     """
     preset, fmt = options.preset, info.format
     best: tuple[tuple[int, ...], str, list[str]] | None = None
-    deepest = 8
     for name in preset.pixel_formats:
         layout = planar_format(name)[1]
         assert layout is not None
-        deepest = max(deepest, layout.bit_depth)
         across, down = layout.chroma_shift
         fits = preset.halves_chroma or (info.width % (1 << across) == 0 and info.height % (1 << down) == 0)
         if name.startswith("gray") or layout.bit_depth < fmt.bit_depth or not fits:
@@ -71,9 +69,10 @@ def choose_pixel_format(info: VideoInfo, options: ApplyOptions) -> tuple[str, li
                 f"resolution ({best[1]}), which not every player shows; av1 would keep it as it is"
             )
         return best[1], best[2]
-    if deepest < fmt.bit_depth:
+    if preset.deepest < fmt.bit_depth:
         raise OutputError(
-            f"{options.codec}: the source has {fmt.bit_depth} bit per sample, this codec keeps {deepest}. "
+            f"{options.codec}: the source has {fmt.bit_depth} bit per sample, this codec keeps "
+            f"{preset.deepest}. "
             f"Use --codec {'hevc, av1, prores or ffv1' if fmt.bit_depth <= 10 else 'hevc or ffv1'}."
         )
     raise OutputError(
@@ -101,6 +100,32 @@ def encoder_settings(options: ApplyOptions) -> dict[str, str]:
     if preset.encoder == "libsvtav1":
         settings["svtav1-params"] = f"lp={threads}"
     return settings | options.encoder_options
+
+
+def _with_light(settings: dict[str, str], info: VideoInfo, encoder: str) -> dict[str, str]:
+    """What HDR says of its screen and its brightness, for the encoders that can write it into the stream."""
+    name = {"libx265": "x265-params", "libsvtav1": "svtav1-params"}.get(encoder)
+    if name is None or not info.is_hdr:
+        return settings
+    extra = []
+    if info.mastering is not None:
+        screen = info.mastering
+        places = zip("GBR", (screen.green, screen.blue, screen.red), strict=True)
+        units, nits = (50_000, 10_000) if encoder == "libx265" else (1, 1)
+
+        def number(value: float, scale: int) -> str:
+            return str(round(value * scale)) if scale > 1 else f"{value:.6g}"
+
+        words = "".join(f"{k}({number(x, units)},{number(y, units)})" for k, (x, y) in places)
+        words += f"WP({number(screen.white[0], units)},{number(screen.white[1], units)})"
+        words += f"L({number(screen.peak_nits, nits)},{number(screen.darkest_nits, nits)})"
+        extra.append(f"{'master-display' if encoder == 'libx265' else 'mastering-display'}={words}")
+    if info.content_light is not None:
+        levels = ",".join(str(level) for level in info.content_light)
+        extra.append(f"{'max-cll' if encoder == 'libx265' else 'content-light'}={levels}")
+    if info.format.chroma_location == "topleft" and info.format.chroma_shift == (1, 1):
+        extra.append("chromaloc=2" if encoder == "libx265" else "chroma-sample-position=topleft")
+    return settings | {name: ":".join([settings[name], *extra])}
 
 
 def map_write_error(path: Path, error: BaseException) -> NoReturn:
@@ -170,7 +195,7 @@ class Encoder:
         context.color_trc = info.transfer
         if options.preset.tag is not None:
             context.codec_tag = options.preset.tag
-        context.options = encoder_settings(options)
+        context.options = _with_light(encoder_settings(options), info, options.preset.encoder)
         os.environ.setdefault(
             "SVT_LOG", "1"
         )  # SVT-AV1 tells its settings to stderr unless asked for errors only

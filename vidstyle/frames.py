@@ -138,6 +138,18 @@ class FrameBatch:
 
 
 @dataclass(frozen=True)
+class Mastering:
+    """The screen that HDR was made on (SMPTE ST 2086): CIE xy of red, green, blue and white, and nits."""
+
+    red: tuple[float, float]
+    green: tuple[float, float]
+    blue: tuple[float, float]
+    white: tuple[float, float]
+    darkest_nits: float
+    peak_nits: float
+
+
+@dataclass(frozen=True)
 class VideoInfo:
     """Facts of a source, read once and never guessed twice.
 
@@ -146,6 +158,9 @@ class VideoInfo:
     source as found, while format.matrix is what the pixels are taken for.
     rotation: the nine integers of the display matrix, or None.
     frames_announced: what the container claims, for progress only; the decoder has the last word.
+    mastering, content_light: of HDR, where the source has them; content_light is the nits of the brightest
+    pixel and of the brightest frame on average (MaxCLL, MaxFALL).
+    dynamic_light: whether frames carry HDR10+ or Dolby Vision data of their own.
     """
 
     width: int
@@ -168,6 +183,9 @@ class VideoInfo:
     audio_streams: int = 0
     subtitle_streams: int = 0
     other_streams: int = 0
+    mastering: Mastering | None = None
+    content_light: tuple[int, int] | None = None
+    dynamic_light: bool = False
 
     @property
     def quarter_turns(self) -> int:

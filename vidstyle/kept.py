@@ -14,7 +14,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from vidstyle.frames import VideoInfo
-from vidstyle.source import display_matrix
+from vidstyle.source import content_light, display_matrix, mastering
 from vidstyle.streams import FILE_KEYS, describes, same_language, utf8
 
 # FFmpeg sets these by itself or writes them under another name; no user would miss them.
@@ -90,6 +90,10 @@ def _of_picture(written: InputContainer, picture: VideoStream, info: VideoInfo) 
     ):
         if wanted not in (0, 2) and wanted not in {int(tag) for tag in there} and not converted:
             lost.append(f"colour {name} number {wanted}")
+    if info.mastering is not None and mastering(frame) is None:
+        lost.append("data of the mastering screen")
+    if info.content_light is not None and content_light(frame) != info.content_light:
+        lost.append("content light levels")
     return lost
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -27,6 +28,11 @@ class CodecPreset:
     highest_crf: int = 51
     halves_chroma: bool = False
 
+    @property
+    def deepest(self) -> int:
+        """Most bits per sample that the encoder takes."""
+        return max(int((re.findall(r"(\d+)le$", name) or ["8"])[0]) for name in self.pixel_formats)
+
 
 _YUV8 = ("yuv420p", "yuv422p", "yuv444p")
 _YUV10 = ("yuv420p10le", "yuv422p10le", "yuv444p10le")
@@ -35,6 +41,7 @@ _ISO = (".mp4", ".m4v", ".mov", ".mkv")
 
 CODECS: dict[str, CodecPreset] = {
     "h264": CodecPreset("libx264", 18, {}, (*_YUV8, "gray"), "mp4", (*_ISO, ".ts", ".m2ts"), speed="faster"),
+    "h264-high10": CodecPreset("libx264", 18, {}, _YUV10, "mp4", (*_ISO, ".ts", ".m2ts"), speed="faster"),
     "hevc": CodecPreset(
         "libx265",
         20,
@@ -102,6 +109,9 @@ CODECS: dict[str, CodecPreset] = {
     ),
 }
 
+# What to do with PQ and HLG: stop; make SDR of it; or keep it, with less of the look.
+HDR_WAYS = ("refuse", "tonemap", "keep")
+
 
 @dataclass(frozen=True)
 class ApplyOptions:
@@ -120,6 +130,7 @@ class ApplyOptions:
     encoder_threads: int = 4
     smooth: str | float = "auto"
     deinterlace: bool = False
+    hdr: str = "refuse"
     overwrite: bool = False
     work_dir: Path | None = None
     encoder_options: dict[str, str] = field(default_factory=dict)
@@ -136,6 +147,8 @@ class ApplyOptions:
             raise ValueError(f"crf must be between 0 and {self.preset.highest_crf}, not {self.crf}")
         if self.crf is not None and self.preset.crf is None:
             raise ValueError(f"{self.codec} has no crf: leave it out")
+        if self.hdr not in HDR_WAYS:
+            raise ValueError(f"hdr must be one of {', '.join(HDR_WAYS)}, not {self.hdr!r}")
         for name in ("segment_frames", "encoder_threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")

@@ -17,6 +17,7 @@ from vidstyle.decode import Anchor, Decoder
 from vidstyle.encode import Encoder, choose_pixel_format, map_write_error
 from vidstyle.errors import DeviceError, InputError, OutputError
 from vidstyle.frames import FrameBatch, VideoInfo
+from vidstyle.hdr import Changes, HdrLight, KeptHdr, sdr_info, to_sdr
 from vidstyle.join import check_target, join
 from vidstyle.options import ApplyOptions
 from vidstyle.prefetch import prefetch
@@ -47,7 +48,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Plan:
-    """What apply would do."""
+    """What apply would do. info is of the pictures to be written; hdr is the light of a source in HDR."""
 
     source: Path
     target: Path
@@ -58,6 +59,7 @@ class Plan:
     frames_announced: int
     segments_announced: int
     warnings: tuple[str, ...]
+    hdr: HdrLight | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return _plain(asdict(self))
@@ -90,6 +92,9 @@ def plan(source: Path | str, style: Restyler, target: Path | str, options: Apply
     with Decoder(source) as decoder:
         info = decoder.info
     warnings = _check_source(source, info, options)
+    light = HdrLight.of(info) if info.is_hdr else None
+    if light is not None and options.hdr == "tonemap":
+        info = sdr_info(info, options.preset.deepest)
     pixel_format, lost = choose_pixel_format(info, options)
     warnings += lost + check_target(source, target, options.preset, options.codec)
     made_with = {
@@ -107,6 +112,7 @@ def plan(source: Path | str, style: Restyler, target: Path | str, options: Apply
         frames_announced=info.frames_announced,
         segments_announced=-(-info.frames_announced // options.segment_frames),
         warnings=tuple(warnings),
+        hdr=light,
     )
 
 
@@ -169,7 +175,7 @@ def _render(
     skip = frozenset(finished)
     smoother = Smoother(_smooth_options(options))
     margin = 0 if smoother.options.is_off else smoother.options.radius
-    restyler = _Batches(style, job.batch_size)
+    restyler = _Batches(*_for_light(job, style, options), job.batch_size)
 
     def restyled_frames(batches: Iterable[FrameBatch]) -> Iterable[FrameBatch]:
         pairs = restyler.restyle(batches)
@@ -258,11 +264,25 @@ class _SegmentWriter:
         )
 
 
+def _for_light(
+    job: Plan, style: Restyler, options: ApplyOptions
+) -> tuple[Changes, Callable[[FrameBatch], FrameBatch]]:
+    """The style for frames of this light, and what is done to frames before it."""
+    light = job.hdr
+    device = torch.device(getattr(style, "device", "cpu"))
+    if light is None:
+        return style, lambda batch: batch
+    if options.hdr == "keep":
+        return KeptHdr(style, light, device), lambda batch: batch
+    return style, lambda batch: to_sdr(batch, light, device, options.preset.deepest)
+
+
 class _Batches:
     """Runs a style over batches of one constant size; halves it when the device's memory is too small."""
 
-    def __init__(self, style: Restyler, batch_size: int) -> None:
+    def __init__(self, style: Changes, prepare: Callable[[FrameBatch], FrameBatch], batch_size: int) -> None:
         self._style = style
+        self._prepare = prepare
         self._size = batch_size
         self.warnings: list[str] = []
 
@@ -273,11 +293,12 @@ class _Batches:
             while start < len(batch):
                 part = batch.part(start, min(start + self._size, len(batch)))
                 try:
-                    restyled = self._style.restyle(part.padded(self._size))
+                    ready = self._prepare(part.padded(self._size))
+                    restyled = self._style.restyle(ready)
                 except (torch.OutOfMemoryError, MemoryError) as error:
                     self._halve(error)
                     continue
-                yield part, restyled.part(0, len(part))
+                yield ready.part(0, len(part)), restyled.part(0, len(part))
                 start += len(part)
 
     def _halve(self, error: BaseException) -> None:
@@ -371,15 +392,30 @@ def _check_source(source: Path, info: VideoInfo, options: ApplyOptions) -> list[
             f"{source}: it is interlaced, and a style would smear its fields. Add --deinterlace."
         )
     if info.is_hdr:
-        raise InputError(
-            f"{source}: it is HDR ({'PQ' if info.transfer == 16 else 'HLG'}) and styles are made for SDR."
-            " Convert it to SDR (BT.709) first."
-        )
+        return _about_hdr(source, info, options)
     if info.matrix_was_guessed:
         return [
             f"the source names no colour matrix: taken as {info.format.matrix} for its {info.height} lines"
         ]
     return []
+
+
+def _about_hdr(source: Path, info: VideoInfo, options: ApplyOptions) -> list[str]:
+    kind = "PQ" if info.transfer == 16 else "HLG"
+    if options.hdr == "refuse":
+        raise InputError(
+            f"{source}: it is HDR ({kind}) and styles are made for SDR. Use --hdr tonemap to make it SDR, "
+            "or --hdr keep to keep it HDR with half of the look."
+        )
+    if options.hdr == "keep":
+        words = [f"it stays HDR ({kind}): half of the look is put on it"]
+        if info.dynamic_light:
+            words.append("its HDR10+ or Dolby Vision data speak of other pictures and are left out")
+        return words
+    words = [f"tone mapped from {kind} to SDR in BT.709"]
+    if info.format.bit_depth > options.preset.deepest:
+        words.append(f"SDR in {options.codec} has {options.preset.deepest} bit, hevc or av1 would keep more")
+    return words
 
 
 def _plain(value: Any) -> Any:

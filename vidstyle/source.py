@@ -23,7 +23,7 @@ from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 
 from vidstyle.errors import InputError
-from vidstyle.frames import PlaneFormat, VideoInfo
+from vidstyle.frames import Mastering, PlaneFormat, VideoInfo
 
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,flv,live_flv,asf,ogg,nut,mxf,dv,"
@@ -49,6 +49,7 @@ _MATRIX_OF_CODE = {
     9: "bt2020",
     10: "bt2020",
 }
+_DYNAMIC = ("DYNAMIC_HDR_PLUS", "DOVI_RPU_BUFFER", "DOVI_METADATA", "DYNAMIC_HDR_VIVID")
 _SHIFT_OF_NAME = {"420": (1, 1), "422": (1, 0), "444": (0, 0), None: (0, 0)}
 
 
@@ -188,6 +189,9 @@ def read_info(source: Path, container: InputContainer, stream: VideoStream, fram
         audio_streams=kinds.count("audio"),
         subtitle_streams=kinds.count("subtitle"),
         other_streams=len(kinds) - kinds.count("audio") - kinds.count("subtitle") - 1,
+        mastering=mastering(frame),
+        content_light=content_light(frame),
+        dynamic_light=any(frame.side_data.get(name) is not None for name in _DYNAMIC),
     )
 
 
@@ -197,3 +201,21 @@ def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
     if data is None:
         return None
     return struct.unpack("<9i", bytes(cast(Buffer, data))[:36])
+
+
+def mastering(frame: VideoFrame) -> Mastering | None:
+    """SMPTE ST 2086 data of a frame: libavutil's struct of ten rationals and two flags."""
+    data = frame.side_data.get("MASTERING_DISPLAY_METADATA")
+    if data is None:
+        return None
+    *numbers, has_primaries, has_nits = struct.unpack("<22i", bytes(cast(Buffer, data))[:88])
+    x = [above / below if below else 0.0 for above, below in zip(numbers[::2], numbers[1::2], strict=True)]
+    if not has_primaries or not has_nits:
+        return None
+    return Mastering((x[0], x[1]), (x[2], x[3]), (x[4], x[5]), (x[6], x[7]), x[8], x[9])
+
+
+def content_light(frame: VideoFrame) -> tuple[int, int] | None:
+    """(MaxCLL, MaxFALL) of a frame, in nits."""
+    data = frame.side_data.get("CONTENT_LIGHT_LEVEL")
+    return None if data is None else struct.unpack("<2I", bytes(cast(Buffer, data))[:8])

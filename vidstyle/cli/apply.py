@@ -15,7 +15,7 @@ from vidstyle.cli.common import PATH, Command, complain, default_of, json_option
 from vidstyle.cli.screen import Screen, State, open_screen
 from vidstyle.errors import OutputError, StyleError, VidstyleError
 from vidstyle.inputs import check_distinct, expand, is_still, parse_style, style_name, target_of
-from vidstyle.options import CODECS, ApplyOptions
+from vidstyle.options import CODECS, HDR_WAYS, ApplyOptions
 
 if TYPE_CHECKING:
     from vidstyle.pipeline import Progress
@@ -83,6 +83,14 @@ def _dial(name: str, words: str) -> Callable[..., Any]:
     help="Average over time along the motion: auto, off or 0..1.",
 )
 @click.option("--deinterlace", is_flag=True, default=_default("deinterlace"), help="Deinterlace the source.")
+@click.option(
+    "--hdr",
+    type=click.Choice(HDR_WAYS),
+    metavar="HOW",
+    default=_default("hdr"),
+    show_default=True,
+    help="HDR (PQ, HLG): refuse, tonemap to SDR, or keep with half of the look.",
+)
 @click.option("--overwrite", is_flag=True, default=_default("overwrite"), help="Replace results that exist.")
 @click.option(
     "--device",

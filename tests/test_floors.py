@@ -20,6 +20,7 @@ HOME = Path(vidstyle.__file__).parent
 FLOORS = {
     1: (
         ("errors", "layers"),
+        ("drawing",),
         ("frames", "options", "inputs", "prefetch", "networks", "flow", "cielab", "plot"),
         ("color", "transfer"),
         ("hdr",),

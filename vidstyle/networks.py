@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vidstyle.drawing import Texture, join, sheet, slope_of
 from vidstyle.layers import Block, Modulated, close, expand, luma_of, place, shrink, strips
 
 LUT_SIZE = 33
@@ -25,7 +26,10 @@ class GeneratorConfig:
     """The shape of a generator; stored in every style file.
 
     working_size: short side in pixels at which the trunk looks at a frame; its cost depends on nothing else.
-    light_scale: cells of the light maps per trunk cell and side; a trunk cell is 4 working pixels.
+    light_scale: cells of the light maps per trunk cell and side; a trunk cell is 4 working pixels. 0: none.
+    texture_width: channels of the texture head of drawn looks, 0: none; texture_blocks: its residual blocks.
+    drawing_size: short side in pixels at which it draws. sheet_waves: how many waves of the paper it may
+    hatch along, see `drawing.sheet`.
     """
 
     code_size: int = 16
@@ -35,6 +39,10 @@ class GeneratorConfig:
     trunk_width: int = 40
     trunk_blocks: int = 4
     light_scale: int = 1
+    texture_width: int = 0
+    texture_blocks: int = 4
+    drawing_size: int = 320
+    sheet_waves: int = 2
 
     def to_dict(self) -> dict[str, int]:
         return asdict(self)
@@ -47,20 +55,33 @@ class Dials:
     strength: float = 1.0
     grade: float = 1.0
     light: float = 1.0
+    texture: float = 1.0
 
     @property
     def is_identity(self) -> bool:
-        return self.strength == 0 or (self.grade == 0 and self.light == 0)
+        return self.strength == 0 or (self.grade == 0 and self.light == 0 and self.texture == 0)
 
 
 @dataclass(frozen=True)
 class Controls:
-    """What the trunk decides about frames: all that varies from frame to frame, at low resolution.
+    """What the networks decide about frames: all that varies from frame to frame, at low resolution.
 
-    light: [N, 7, h, w]; gain and offset for R, G and B and a gain for fine detail.
+    light: [N, 7, h, w]; gain and offset for R, G and B and a gain for fine detail. drawing: [N, 5, h, w]; ink
+    for R, G and B, its slope and the luma it was drawn from. None where a generator has no such head.
     """
 
-    light: Tensor
+    light: Tensor | None = None
+    drawing: Tensor | None = None
+
+    def turned(self, quarter_turns: int) -> Controls:
+        """Turned by so many times 90 degrees counter-clockwise."""
+        maps = (
+            None if x is None else torch.rot90(x, quarter_turns, (2, 3)) for x in (self.light, self.drawing)
+        )
+        return Controls(*maps)
+
+    def to(self, dtype: torch.dtype) -> Controls:
+        return Controls(*(None if x is None else x.to(dtype) for x in (self.light, self.drawing)))
 
 
 class Grade(nn.Module):
@@ -161,24 +182,53 @@ class Generator(nn.Module):
         super().__init__()
         self.config = config
         self.grade = Grade(config.grade_width, config.code_size)
-        self.trunk = Trunk(config.trunk_width, config.trunk_blocks, config.code_size)
         self.mapping = Mapping(config.noise_size, config.code_size)
-        cells = config.light_scale**2
-        self.light = nn.Conv2d(config.trunk_width, 7 * cells, 3, padding=1, padding_mode="replicate")
-        close(self.light)
+        self.trunk: Trunk | None = None
+        self.light: nn.Conv2d | None = None
+        self.texture: Texture | None = None
+        if config.light_scale:
+            self.trunk = Trunk(config.trunk_width, config.trunk_blocks, config.code_size)
+            cells = config.light_scale**2
+            self.light = nn.Conv2d(config.trunk_width, 7 * cells, 3, padding=1, padding_mode="replicate")
+            close(self.light)
+        if config.texture_width:
+            self.texture = Texture(
+                config.texture_width, config.texture_blocks, config.sheet_waves, config.code_size
+            )
+            self.waves: Tensor
+            self.register_buffer("waves", torch.zeros(config.sheet_waves, 2))
 
     def forward(self, rgb: Tensor, code: Tensor, dials: Dials | None = None) -> Tensor:
         """RGB [N, 3, H, W] in [0, 1], code [1, K] -> RGB of the same shape in [0, 1]."""
         return self.paint(rgb, self.think(rgb, code), code, dials)
 
     def think(self, rgb: Tensor, code: Tensor) -> Controls:
-        """Decide the light maps of whole frames [N, 3, H, W], or of what `look` made of them."""
-        maps = self.light(self.trunk(self.look(rgb), code))
-        return Controls(light=torch.tanh(F.pixel_shuffle(maps, self.config.light_scale)))
+        """Decide about whole frames [N, 3, H, W], or about what `look` made of them."""
+        light = drawing = None
+        if self.trunk is not None and self.light is not None:
+            small = shrink(rgb, self.config.working_size, multiple=4)
+            maps = self.light(self.trunk(small, code))
+            light = torch.tanh(F.pixel_shuffle(maps, self.config.light_scale))
+        if self.texture is not None:
+            drawing = self.draw(self.look(rgb), code)
+        return Controls(light, drawing)
 
     def look(self, rgb: Tensor) -> Tensor:
-        """Frames at the working resolution, where the trunk sees them."""
-        return shrink(rgb, self.config.working_size, multiple=4)
+        """Frames at the resolution at which the networks see them."""
+        if self.texture is None:
+            return shrink(rgb, self.config.working_size, multiple=4)
+        height, width = rgb.shape[-2:]
+        if min(height, width) == self.config.drawing_size and max(height, width) <= 4 * min(height, width):
+            return F.pad(rgb, (0, width % 2, 0, height % 2), mode="replicate")
+        return shrink(rgb, self.config.drawing_size, multiple=2)
+
+    def draw(self, rgb: Tensor, code: Tensor) -> Tensor:
+        """Ink, slope and luma [N, 5, h, w] of frames at the drawing resolution."""
+        assert self.texture is not None
+        height, width = rgb.shape[-2:]
+        waves = sheet(self.waves, height, width, self.config.drawing_size).to(rgb.dtype)
+        ink, luma = self.texture(rgb, waves, code).to(rgb.dtype), luma_of(rgb)
+        return torch.cat((ink, slope_of(luma_of(ink), luma), luma), dim=1)
 
     def paint(
         self,
@@ -196,8 +246,10 @@ class Generator(nn.Module):
         out = self.graded(rgb, code)
         if dials.grade != 1:
             out = torch.lerp(rgb, out, dials.grade)
-        if dials.light:
+        if dials.light and controls.light is not None:
             out = self.lit(out, controls, dials.light)
+        if dials.texture and controls.drawing is not None:
+            out = join(out, rgb, controls.drawing, dials.texture)
         if dials.strength != 1:
             out = torch.lerp(rgb, out, dials.strength)
         return out.clamp(0, 1) if clamp else out
@@ -211,7 +263,7 @@ class Generator(nn.Module):
         out = apply_atlas(rgb, atlas)
         if dials.grade != 1:
             out = torch.lerp(rgb, out, dials.grade)
-        if dials.light:
+        if dials.light and controls.light is not None:
             luma = luma_of(out)
             base = _taller(shrink(luma, DETAIL_SIZE), height)
             maps = _taller(controls.light, height)
@@ -221,6 +273,8 @@ class Generator(nn.Module):
                 strip = out[:, :, top:bottom]
                 fine = luma[:, :, top:bottom] - expand(base[:, :, top:bottom], size)
                 strip.add_(offset.addcmul_(strip, gain).addcmul_(fine, detail), alpha=dials.light)
+        if dials.texture and controls.drawing is not None:
+            out = join(out, rgb, controls.drawing, dials.texture)
         if dials.strength != 1:
             out = torch.lerp(rgb, out, dials.strength)
         return out.clamp_(0, 1)
@@ -239,6 +293,7 @@ class Generator(nn.Module):
 
     def lit(self, graded: Tensor, controls: Controls, amount: float = 1.0) -> Tensor:
         """The light maps on graded frames [N, 3, H, W]: local gain, offset and strength of fine detail."""
+        assert controls.light is not None
         full = expand(controls.light, graded.shape[-2:])
         gain, offset, detail = full[:, 0:3], full[:, 3:6], full[:, 6:7]
         luma = luma_of(graded)

@@ -120,6 +120,7 @@ class ApplyOptions:
     strength: float = 1.0
     grade: float = 1.0
     light: float = 1.0
+    texture: float = 1.0
     variation: int = 0
     device: str = "auto"
     batch_size: int | None = None
@@ -136,7 +137,7 @@ class ApplyOptions:
     encoder_options: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("strength", "grade", "light"):
+        for name in ("strength", "grade", "light", "texture"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
         if not 0 <= self.variation < 1 << 63:

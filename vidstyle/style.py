@@ -28,7 +28,7 @@ from vidstyle.options import ApplyOptions
 
 STYLE_FOLDER = Path(__file__).parent / "styles"
 FORMAT = "vidstyle-style-1"
-FAMILIES = ("photographic",)
+FAMILIES = ("photographic", "drawn")
 # A style file holds weights of a small network. What is far larger is something else, or an attack.
 MOST_BYTES = 64 << 20
 
@@ -109,6 +109,7 @@ class Style:
             strength=options.strength * self.facts.recommended_strength,
             grade=options.grade,
             light=options.light,
+            texture=options.texture,
         )
         return self._copy(choose_device(options.device), dials, options.variation)
 
@@ -125,15 +126,15 @@ class Style:
         return self._paint(rgb)
 
     def controls(self, rgb: Tensor, quarter_turns: int = 0) -> Controls:
-        """What the trunk decides about frames [N, 3, H, W]; to be smoothed over time and given to `paint`.
+        """What the networks decide about frames [N, 3, H, W]; to be smoothed over time and given to `paint`.
 
         It looks at them upright, that is after `quarter_turns` of 90 degrees counter-clockwise: phones store
         portrait clips lying on their side.
         """
         with torch.inference_mode(), torch.autocast(self.device.type, self._dtype, enabled=self._half):
             small = self._generator.look(rgb.to(self.device))
-            light = self._generator.think(torch.rot90(small, quarter_turns, (2, 3)), self._code).light
-        return Controls(torch.rot90(light, -quarter_turns, (2, 3)).to(torch.float32))
+            controls = self._generator.think(torch.rot90(small, quarter_turns, (2, 3)), self._code)
+        return controls.turned(-quarter_turns).to(torch.float32)
 
     def paint(self, rgb: Tensor, controls: Controls) -> Tensor:
         with torch.inference_mode():
@@ -296,7 +297,11 @@ def save_style(
 ) -> Path:
     """Write a style file (atomically). codes: look -> [1, K]. Weights are stored as float16 if `half`."""
     dtype = torch.float16 if half else torch.float32
-    tensors = {name: t.detach().cpu().to(dtype).contiguous() for name, t in generator.state_dict().items()}
+    exact = {name for name, _ in generator.named_buffers()}  # frequencies, which halves would bend
+    tensors = {
+        name: t.detach().cpu().to(torch.float32 if name in exact else dtype).contiguous()
+        for name, t in generator.state_dict().items()
+    }
     tensors |= {f"code.{look}": code.detach().cpu().to(torch.float32) for look, code in codes.items()}
     document = {"format": FORMAT, "generator": generator.config.to_dict(), "facts": facts.to_dict()}
     # One entry only: safetensors writes several in no particular order, and equal styles are equal files.

@@ -54,6 +54,7 @@ def _dial(name: str, words: str) -> Callable[..., Any]:
 @_dial("strength", "How far to go from the source to the full look.")
 @_dial("grade", "Share of the look's colour.")
 @_dial("light", "Share of its light: local brightness, glow.")
+@_dial("texture", "Share of what drawn looks draw.")
 @click.option(
     "--variation",
     type=int,

@@ -191,6 +191,7 @@ class Run:
         code = self.generator.mapping(noise * varied, style_code)
 
         controls = self.generator.think(x, code)
+        assert controls.light is not None and self.generator.light is not None
         graded = self.generator.graded(x, code)
         fake = self.generator.lit(graded, controls)
         figures = self._judge(look, y, fake.detach())

@@ -1,0 +1,115 @@
+"""The texture head: what a drawn look draws, at a resolution of its own, joined to a picture of any size.
+
+Knows tensors only.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vidstyle.layers import Block, Modulated, close, expand, luma_of, strips
+
+# Sigmas in pixels of the drawing at which a pixel is compared with its surroundings.
+SURROUNDINGS = (2.0, 4.0, 8.0)
+
+
+class Texture(nn.Module):
+    """Draws: a picture at the drawing resolution [N, 3, h, w] -> ink [N, 3, h, w] to add to the graded one.
+
+    Works on cells of 2 x 2 pixels. Beside the colours it sees how bright each pixel is for its surroundings,
+    which is where a pencil draws a line, and the waves of the sheet (see `sheet`), which is how it hatches.
+    It sees some twenty pixels around each; nothing far away can make a line flicker.
+    """
+
+    def __init__(self, width: int, blocks: int, waves: int, code_size: int) -> None:
+        super().__init__()
+        channels = 3 + len(SURROUNDINGS) + 2 * waves
+        self.enter = Modulated(4 * channels, width, code_size)
+        dilations = [(1, 2, 1, 4)[i % 4] for i in range(blocks)]
+        self.blocks = nn.ModuleList(Block(width, code_size, dilation) for dilation in dilations)
+        self.ink = nn.Conv2d(width, 12, 3, padding=1, padding_mode="replicate")
+        close(self.ink)
+
+    def forward(self, rgb: Tensor, waves: Tensor, code: Tensor) -> Tensor:
+        """rgb [N, 3, h, w] in [0, 1] with even h and w, waves [N or 1, 2 K, h, w] as `sheet` gives them."""
+        seen = torch.cat((rgb * 2 - 1, contrast(luma_of(rgb)), waves.expand(len(rgb), -1, -1, -1)), dim=1)
+        x = F.leaky_relu(self.enter(F.pixel_unshuffle(seen, 2), code), 0.2)
+        for block in self.blocks:
+            x = block(x, code)
+        return F.pixel_shuffle(self.ink(x), 2)
+
+
+def contrast(luma: Tensor) -> Tensor:
+    """How bright pixels are for their surroundings [N, 1, h, w] -> [N, 3, h, w], 0 where they are alike.
+
+    Quotients, as in the "colour dodge" of layer blending: a shadow's edge counts as much as a highlight's.
+    """
+    parts = [(luma / (soften(luma, sigma) + 0.03)).clamp(0, 2) - 1 for sigma in SURROUNDINGS]
+    return torch.cat(parts, dim=1)
+
+
+def soften(x: Tensor, sigma: float) -> Tensor:
+    """Gaussian of `sigma` pixels over [N, C, h, w], the border repeated."""
+    radius = math.ceil(2.5 * sigma)
+    weights = torch.exp(-0.5 * (torch.arange(-radius, radius + 1.0, device=x.device) / sigma) ** 2)
+    weights = (weights / weights.sum()).to(x.dtype)
+    channels = x.shape[1]
+    x = F.pad(x, (radius,) * 4, mode="replicate")
+    x = F.conv2d(x, weights.view(1, 1, -1, 1).expand(channels, 1, -1, 1), groups=channels)
+    return F.conv2d(x, weights.view(1, 1, 1, -1).expand(channels, 1, 1, -1), groups=channels)
+
+
+def sheet(waves: Tensor, height: int, width: int, side: int, top: int = 0, left: int = 0) -> Tensor:
+    """Sines and cosines [1, 2 K, height, width] that lie still on the sheet of paper.
+
+    waves [K, 2]: cycles per short side of the picture, down and across. side: the short side in pixels, of
+    which this is the part from (top, left) on. A wave of no cycles is absent: zeros.
+    """
+    down = (torch.arange(height, device=waves.device) + 0.5 + top)[:, None] / side
+    across = (torch.arange(width, device=waves.device) + 0.5 + left)[None, :] / side
+    parts = []
+    for wave in waves:
+        phase = 2 * math.pi * (wave[0] * down + wave[1] * across)
+        there = (wave != 0).any().to(phase.dtype)
+        parts += [phase.sin() * there, phase.cos() * there]
+    if not parts:
+        return torch.zeros(1, 0, height, width, device=waves.device)
+    return torch.stack(parts)[None]
+
+
+def slope_of(ink: Tensor, luma: Tensor) -> Tensor:
+    """How much the ink follows the brightness around each pixel [N, 1, h, w]: for still finer detail.
+
+    The local linear model of the guided filter (He, Sun and Tang, ECCV 2010) in windows of 5 x 5 pixels.
+    """
+    both = torch.cat((luma, ink, luma * luma, luma * ink), dim=1)
+    both = F.avg_pool2d(F.pad(both, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
+    mean, inked, square, product = both.split(1, dim=1)
+    return ((product - mean * inked) / (square - mean * mean + 1e-3)).clamp(-2, 2)
+
+
+def join(out: Tensor, rgb: Tensor, drawing: Tensor, amount: float) -> Tensor:
+    """A drawing [N, 5, h, w] (ink, slope, luma) put onto the graded picture, at any size.
+
+    out, rgb: [N, 3, H, W], the picture so far and the source. The ink is resized; where the source shows
+    finer detail than the drawing, the ink follows it: lines stay as sharp as the edges they stand for.
+    """
+    height, width = out.shape[-2:]
+    if min(drawing.shape[-2:]) == min(
+        height, width
+    ):  # drawn at its own size; even sides may be one pixel longer
+        return torch.add(out, drawing[:, 0:3, :height, :width], alpha=amount)
+    if drawing.shape[-2] > height:
+        ink = F.interpolate(drawing[:, 0:3], size=(height, width), mode="bilinear", antialias=True)
+        return torch.add(out, ink, alpha=amount)
+    tall = expand(drawing, (height, drawing.shape[-1]))
+    parts = []
+    for top, bottom in strips(out):
+        ink, slope, coarse = expand(tall[:, :, top:bottom], (bottom - top, width)).split((3, 1, 1), dim=1)
+        fine = (luma_of(rgb[:, :, top:bottom]) - coarse) * slope
+        parts.append(torch.add(out[:, :, top:bottom], ink + fine, alpha=amount))
+    return torch.cat(parts, dim=2)

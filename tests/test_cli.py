@@ -25,6 +25,7 @@ from vidstyle.frames import FrameBatch
 from vidstyle.networks import Generator, GeneratorConfig
 from vidstyle.options import ApplyOptions
 from vidstyle.style import StyleFacts, save_style
+from vidstyle.tone import Tone
 
 
 class StubStyle:
@@ -196,6 +197,10 @@ def test_a_plan_changes_nothing(clip: Clip, stub: StubStyle, run: Run, tmp_path:
         (["a.mp4", "--style", "a:much,b"], "'much' is no weight"),
         (["a.mp4", "--style", "a:0,b:0"], "above 0"),
         (["a.mp4", "--variation", "-1"], "variation"),
+        (["a.mp4", "--sharpen", "1.5"], "sharpen must be between 0 and 1"),
+        (["a.mp4", "--tone", "gamma=2"], "exposure, contrast, warmth, saturation"),
+        (["a.mp4", "--tone", "exposure=much"], "exposure must be a number"),
+        (["a.mp4", "--tone", "exposure=9"], "exposure must be between -5 and 5"),
         ([], "INPUT"),
     ],
 )
@@ -366,10 +371,12 @@ def test_options_reach_the_style(clip: Clip, stub: StubStyle, run: Run, tmp_path
     """Every dial of the command line is the option of the same name."""
     source = linked(clip("plain.mp4"), tmp_path, "in.mp4")
     dials = ["--strength", "0.5", "--grade", "0.4", "--light", "0.3", "--variation", "7"]
+    dials += ["--sharpen", "0.2", "--deblur", "0.1", "--tone", "exposure=0.3,warmth=-0.1"]
     rest = ["--device", "cpu", "--batch-size", "3", "--codec", "ffv1", "-o", tmp_path / "out.mkv"]
     code, _, err = run("apply", source, "-s", "stub", *dials, *rest)
     assert code == 0, err
-    wanted = ApplyOptions(0.5, 0.4, 0.3, variation=7, device="cpu", batch_size=3, codec="ffv1")
+    touch = {"variation": 7, "sharpen": 0.2, "deblur": 0.1, "tone": Tone(exposure=0.3, warmth=-0.1)}
+    wanted = ApplyOptions(0.5, 0.4, 0.3, **touch, device="cpu", batch_size=3, codec="ffv1")
     assert stub.options == wanted
     with av.open(str(tmp_path / "out.mkv")) as container:
         assert container.streams.video[0].codec_context.name == "ffv1"
@@ -407,6 +414,22 @@ def test_strength_zero_is_the_source(clip: Clip, style_file: Path, run: Run, tmp
     before, after = frames_of(source), frames_of(tmp_path / "b" / "in.mkv")
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
     assert np.array_equal(cv2.imread(str(picture)), cv2.imread(str(tmp_path / "b" / "p.png")))
+
+
+def test_the_finish_is_put_on_clips_and_pictures(
+    clip: Clip, style_file: Path, run: Run, tmp_path: Path
+) -> None:
+    """Also where the strength is 0: a stop more light, in every frame and in the picture."""
+    source = linked(clip("odd.mkv"), tmp_path / "a", "in.mkv")
+    picture = save_picture(tmp_path / "a" / "p.png")
+    look = ["-s", "tiny", "--strength", "0", "--codec", "ffv1"]
+    code, _, err = run("apply", source, picture, *look, "--tone", "exposure=1", "-d", tmp_path / "b")
+    assert code == 0, err
+    for before, after in zip(frames_of(source), frames_of(tmp_path / "b" / "in.mkv"), strict=True):
+        assert np.mean(after.astype(int) - before) > 30
+    before, after = (cv2.imread(str(p)).astype(int) for p in (picture, tmp_path / "b" / "p.png"))
+    dark = before < 100
+    assert (after - before)[dark].min() >= 0 and np.mean((after - before)[dark]) > 10
 
 
 def test_styles_are_listed(style_file: Path, run: Run) -> None:

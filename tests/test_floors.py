@@ -19,10 +19,10 @@ HOME = Path(vidstyle.__file__).parent
 # steps and inside a folder from its neighbours, so there are no cycles.
 FLOORS = {
     1: (
-        ("errors", "layers"),
+        ("errors", "layers", "tone"),
         ("drawing",),
         ("frames", "options", "inputs", "prefetch", "networks", "flow", "cielab", "plot"),
-        ("color", "transfer"),
+        ("color", "transfer", "finish"),
         ("hdr",),
     ),
     2: (

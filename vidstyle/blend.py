@@ -29,7 +29,8 @@ class Blend(Style):
         self._parts = sorted(parts, key=lambda part: part[0].content_hash)
         self.facts = facts
         self.content_hash = hash_text(*(f"{style.content_hash}:{share!r}" for style, share in self._parts))
-        self.device, self._stream = self._parts[0][0].device, self._parts[0][0]._stream
+        first = self._parts[0][0]
+        self.device, self.finish, self._stream = first.device, first.finish, first._stream
         painting = [style.dials for style, _ in parts if not style.dials.is_identity]
         self.dials = painting[0] if painting else Dials(strength=0)
 

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from vidstyle.tone import NEUTRAL, Tone
+
 
 @dataclass(frozen=True)
 class CodecPreset:
@@ -122,6 +124,9 @@ class ApplyOptions:
     light: float = 1.0
     texture: float = 1.0
     variation: int = 0
+    sharpen: float = 0.0
+    deblur: float = 0.0
+    tone: Tone = NEUTRAL
     device: str = "auto"
     batch_size: int | None = None
     codec: str = "h264"
@@ -137,7 +142,7 @@ class ApplyOptions:
     encoder_options: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("strength", "grade", "light", "texture"):
+        for name in ("strength", "grade", "light", "texture", "sharpen", "deblur"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
         if not 0 <= self.variation < 1 << 63:

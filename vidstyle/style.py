@@ -22,6 +22,7 @@ from torch import Tensor
 
 from vidstyle.color import from_rgb, to_rgb
 from vidstyle.errors import DeviceError, OutputError, StyleError
+from vidstyle.finish import Finish, finished
 from vidstyle.frames import FrameBatch
 from vidstyle.networks import Controls, Dials, Generator, config_from, lut_atlas
 from vidstyle.options import ApplyOptions
@@ -72,8 +73,12 @@ class Style:
         device: torch.device | None = None,
         dials: Dials | None = None,
         variation: int = 0,
+        finish: Finish | None = None,
     ) -> None:
-        """code: style code [1, K]. variation: seed of another take of the look; 0 is the look itself."""
+        """code: style code [1, K]. variation: seed of another take of the look; 0 is the look itself.
+
+        finish: what is done to the picture after the look.
+        """
         self.facts = facts
         self.content_hash = content_hash
         self.device = device or torch.device("cpu")
@@ -86,6 +91,7 @@ class Style:
         if self.device.type == "cuda":
             self._generator = self._generator.to(memory_format=torch.channels_last)
             self._stream = torch.cuda.Stream(self.device)
+        self.finish = finish or Finish()
         self.variation = variation
         self._plain_code = code
         self._code = varied(generator, code, variation).to(self.device)
@@ -101,7 +107,7 @@ class Style:
         return self.facts.family
 
     def to(self, device: str | torch.device) -> Style:
-        return self._copy(torch.device(device), self.dials, self.variation)
+        return self._copy(torch.device(device), self.dials, self.variation, self.finish)
 
     def with_options(self, options: ApplyOptions) -> Style:
         """The same style with the device and dials of options. DeviceError when there is no such device."""
@@ -111,7 +117,8 @@ class Style:
             light=options.light,
             texture=options.texture,
         )
-        return self._copy(choose_device(options.device), dials, options.variation)
+        finish = Finish(options.sharpen, options.deblur, options.tone)
+        return self._copy(choose_device(options.device), dials, options.variation, finish)
 
     @torch.inference_mode()
     def __call__(self, rgb: Tensor) -> Tensor:
@@ -119,11 +126,11 @@ class Style:
         if rgb.ndim != 4 or rgb.shape[1] != 3:
             raise ValueError(f"RGB must be [N, 3, H, W], not {tuple(rgb.shape)}")
         rgb = rgb.to(self.device, torch.float32)
-        if self.dials.is_identity:
+        if self.changes_nothing:
             return rgb
         if self.device.type == "cpu":
-            return torch.cat([self._paint(frame[None]) for frame in rgb])
-        return self._paint(rgb)
+            return torch.cat([self._painted(frame[None]) for frame in rgb])
+        return self._painted(rgb)
 
     def controls(self, rgb: Tensor, quarter_turns: int = 0) -> Controls:
         """What the networks decide about frames [N, 3, H, W]; to be smoothed over time and given to `paint`.
@@ -142,8 +149,8 @@ class Style:
 
     @torch.inference_mode()
     def restyle(self, batch: FrameBatch) -> FrameBatch:
-        """A batch of planes, restyled, back on the CPU. At strength 0 they are the source's own."""
-        if self.dials.is_identity:
+        """A batch of planes, restyled, back on the CPU. With nothing to do they are the source's own."""
+        if self.changes_nothing:
             return batch
         if self.device.type != "cpu":
             with torch.cuda.stream(self._stream):
@@ -164,8 +171,18 @@ class Style:
     @torch.inference_mode()
     def _restyled(self, batch: FrameBatch) -> FrameBatch:
         planes = [_upload(plane, self.device) for plane in batch.planes]
-        painted = self._paint(to_rgb(planes, batch.format), batch.quarter_turns)
+        painted = self._painted(to_rgb(planes, batch.format), batch.quarter_turns)
         return replace(batch, planes=tuple(plane.cpu() for plane in from_rgb(painted, batch.format)))
+
+    def _painted(self, rgb: Tensor, quarter_turns: int = 0) -> Tensor:
+        """The look, then the finish; each only where there is something to do."""
+        if not self.dials.is_identity:
+            rgb = self._paint(rgb, quarter_turns)
+        return finished(rgb, self.finish)
+
+    @property
+    def changes_nothing(self) -> bool:
+        return self.dials.is_identity and self.finish.is_nothing
 
     @property
     def _half(self) -> bool:
@@ -174,7 +191,7 @@ class Style:
     def _paint(self, rgb: Tensor, quarter_turns: int = 0) -> Tensor:
         return self.paint(rgb, self.controls(rgb, quarter_turns))
 
-    def _copy(self, device: torch.device, dials: Dials, variation: int) -> Style:
+    def _copy(self, device: torch.device, dials: Dials, variation: int, finish: Finish) -> Style:
         generator = self._generator
         if device != self.device:
             generator = Generator(generator.config)
@@ -187,6 +204,7 @@ class Style:
             device=device,
             dials=dials,
             variation=variation,
+            finish=finish,
         )
 
 

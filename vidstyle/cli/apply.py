@@ -16,6 +16,7 @@ from vidstyle.cli.screen import Screen, State, open_screen
 from vidstyle.errors import OutputError, StyleError, VidstyleError
 from vidstyle.inputs import check_distinct, expand, is_still, parse_style, style_name, target_of
 from vidstyle.options import CODECS, HDR_WAYS, ApplyOptions
+from vidstyle.tone import Tone
 
 if TYPE_CHECKING:
     from vidstyle.pipeline import Progress
@@ -61,6 +62,14 @@ def _dial(name: str, words: str) -> Callable[..., Any]:
     metavar="SEED",
     default=_default("variation"),
     help="Another take of the look, the same over all of a clip.",
+)
+@_dial("sharpen", "Sharpen the result, without halos.")
+@_dial("deblur", "Take back a little blur.")
+@click.option(
+    "--tone",
+    metavar="TEXT",
+    default=str(_default("tone")),
+    help="exposure=0.3,contrast=1.1,warmth=0.2,saturation=1.1",
 )
 @click.option(
     "--codec",
@@ -149,6 +158,7 @@ def _options(batch_size: str, values: dict[str, Any]) -> ApplyOptions:
     with suppress(ValueError):  # a word; ApplyOptions knows which
         values["smooth"] = float(values["smooth"])
     try:
+        values["tone"] = Tone.from_text(values["tone"])
         return ApplyOptions(batch_size=None if batch_size == "auto" else int(batch_size), **values)
     except ValueError as error:
         raise click.UsageError(f"{error}.") from error

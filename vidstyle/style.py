@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vidstyle.color import from_rgb, to_rgb
+from vidstyle.colourist import generator_for
 from vidstyle.errors import DeviceError, OutputError, StyleError
 from vidstyle.finish import Finish, finished
 from vidstyle.frames import FrameBatch
@@ -29,7 +30,7 @@ from vidstyle.options import ApplyOptions
 
 STYLE_FOLDER = Path(__file__).parent / "styles"
 FORMAT = "vidstyle-style-1"
-FAMILIES = ("photographic", "drawn")
+FAMILIES = ("photographic", "drawn", "colour")
 # A style file holds weights of a small network. What is far larger is something else, or an attack.
 MOST_BYTES = 64 << 20
 
@@ -194,7 +195,7 @@ class Style:
     def _copy(self, device: torch.device, dials: Dials, variation: int, finish: Finish) -> Style:
         generator = self._generator
         if device != self.device:
-            generator = Generator(generator.config)
+            generator = generator_for(generator.config)
             generator.load_state_dict(self._generator.state_dict())
         return Style(
             generator,
@@ -275,7 +276,7 @@ def read_style(path: Path, looks: MappingType[str, float] | None = None) -> Styl
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
     facts = _facts(path, document)
     try:
-        generator = Generator(config_from(document["generator"]))
+        generator = generator_for(config_from(document["generator"]))
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path, f"its network is described wrongly: {error}") from error
     codes = {look: tensors.pop(f"code.{look}", None) for look in facts.looks}

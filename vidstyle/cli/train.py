@@ -12,7 +12,7 @@ import click
 from vidstyle.cli.common import PATH, Command, default_of, json_option, progress_option, stopped
 from vidstyle.cli.screen import State, open_screen
 from vidstyle.errors import OutputError
-from vidstyle.train.options import TrainOptions
+from vidstyle.train.options import FAMILIES, TrainOptions
 
 if TYPE_CHECKING:
     from vidstyle.train.loop import Tick
@@ -40,6 +40,13 @@ def _number(name: str, words: str) -> Callable[..., Any]:
     help="What is to be restyled.",
 )
 @click.option("--style", "looks", metavar="NAME=DIR", multiple=True, required=True, help="A look.")
+@click.option(
+    "--family",
+    type=click.Choice(FAMILIES),
+    default=default_of(TrainOptions, "family"),
+    show_default=True,
+    help="colour: black-and-white gets the look's colours.",
+)
 @click.option("-o", "--output", metavar="FILE", type=PATH, required=True, help="The style file.")
 @click.option(
     "--run-folder", metavar="DIR", type=PATH, help="Checkpoint, curves, samples.  [default: FILE.run]"

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vidstyle.colourist import generator_for
 from vidstyle.errors import OutputError, TrainingError
 from vidstyle.layers import place, shrink
 from vidstyle.networks import (
@@ -57,7 +58,7 @@ def train(options: TrainOptions, on_tick: Callable[[Tick], None] | None = None) 
     Ctrl-C leaves a checkpoint in the run folder with which `resume` goes on. TrainingError when the pictures
     are too few, a loss is not finite or one network beats the other for good.
     """
-    run = Run(options)
+    run = run_of(options)
     if options.resume:
         run.load()
     else:
@@ -76,6 +77,15 @@ def train(options: TrainOptions, on_tick: Callable[[Tick], None] | None = None) 
     return run.write_style()
 
 
+def run_of(options: TrainOptions) -> Run:
+    """The run that trains options.family, not begun."""
+    if options.family == "colour":
+        from vidstyle.train.colouring import ColourRun
+
+        return ColourRun(options)
+    return Run(options)
+
+
 class Run:
     """All that changes during a run. One call of `advance` is one step of each network."""
 
@@ -91,7 +101,7 @@ class Run:
         # Draws are made on the CPU so that they are the same on every device.
         self.random = torch.Generator().manual_seed(options.seed)
         torch.manual_seed(options.seed)
-        self.generator = Generator(GeneratorConfig(**options.generator)).to(self.device)
+        self.generator = generator_for(GeneratorConfig(**self._config())).to(self.device)
         self.encoder = StyleEncoder(self.generator.config.code_size).to(self.device)
         self.ours = nn.ModuleDict({"generator": self.generator, "encoder": self.encoder})
         self.theirs = nn.ModuleDict({look: PatchDiscriminator(6, 24) for look in self.looks}).to(self.device)
@@ -110,11 +120,24 @@ class Run:
         )
         self.balances = {look: Balance(options.weights.adversarial) for look in self.looks}
         self.memory: dict[str, Memory] = {}
-        self.palettes = {look: palette(self.styles[look], self.random) for look in self.looks}
+        self._survey()
         self.step = 0
         self.seconds = 0.0
         self._sums: dict[str, float] = {}
         self._since = 0
+
+    @property
+    def warmup_steps(self) -> int:
+        """Steps that fit the grade alone."""
+        return self.options.warmup_steps
+
+    def _config(self) -> dict[str, int]:
+        """The shape of the generator."""
+        return self.options.generator
+
+    def _survey(self) -> None:
+        """What is to be known of the whole sets before the first step."""
+        self.palettes = {look: palette(self.styles[look], self.random) for look in self.looks}
 
     @property
     def finished(self) -> bool:
@@ -131,7 +154,7 @@ class Run:
         began = time.perf_counter()
         look = self.looks[self.step % len(self.looks)]
         self._set_rates()
-        figures = self._warm_up(look) if self.step < self.options.warmup_steps else self._play(look)
+        figures = self._warm_up(look) if self.step < self.warmup_steps else self._play(look)
         if not all(value == value and abs(value) != float("inf") for value in figures.values()):
             raise TrainingError(
                 f"step {self.step}: a loss is not finite ({figures}). Lower the learning rate or look for "
@@ -145,7 +168,7 @@ class Run:
         self.seconds += time.perf_counter() - began
 
     def _set_rates(self) -> None:
-        warm = self.options.warmup_steps
+        warm = self.warmup_steps
         if self.step < warm:
             factor = 3 * min(1.0, (warm - self.step) / (0.5 * warm) + 0.33)
         else:
@@ -253,7 +276,7 @@ class Run:
         with torch.no_grad():
             graded = self.generator.graded(neighbour, code)
         again = self.generator.lit(graded, self.generator.think(neighbour, code))
-        ramp = min(1.0, (self.step - self.options.warmup_steps) / 400)
+        ramp = min(1.0, (self.step - self.warmup_steps) / 400)
         return ramp * losses.temporal(losses.moved(lit[:half], grid), again)
 
     def _judge(self, look: str, real: Tensor, fake: Tensor) -> dict[str, float]:
@@ -370,7 +393,7 @@ class Run:
     def averaged(self) -> tuple[Generator, dict[str, Tensor]]:
         """The generator as it is shipped (EMA of its weights) and a code for each look."""
         config = self.generator.config
-        both = nn.ModuleDict({"generator": Generator(config), "encoder": StyleEncoder(config.code_size)})
+        both = nn.ModuleDict({"generator": generator_for(config), "encoder": StyleEncoder(config.code_size)})
         both.load_state_dict({name: t.cpu() for name, t in self.average.items()})
         encoder, generator = both["encoder"], both["generator"]
         assert isinstance(generator, Generator)
@@ -390,7 +413,7 @@ class Run:
         generator, codes = self.averaged()
         facts = StyleFacts(
             name=self.options.output.stem,
-            family="photographic",
+            family=self.options.family,
             summary=self.options.summary,
             licence=self.options.licence,
             provenance=self.options.provenance,

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+FAMILIES = ("photographic", "colour")
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -20,6 +22,7 @@ class Weights:
     transport: float = 0.02
     calm: float = 1.0
     variation: float = 0.2
+    guess: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,13 @@ class TrainOptions:
     output: the style file. run_folder: checkpoint, options.json, stats.jsonl and sheets; beside the output by
     default. A run stops after `minutes` of work or `steps`, whichever comes first.
     paint_size: short side in pixels at which pictures are learned from.
+    family: photographic, or colour (black-and-white gets the colours of the styles' own pictures).
     """
 
     content: tuple[Path, ...]
     styles: dict[str, tuple[Path, ...]]
     output: Path
+    family: str = "photographic"
     run_folder: Path | None = None
     minutes: float | None = None
     steps: int = 3000

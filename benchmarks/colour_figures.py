@@ -31,7 +31,7 @@ from vidstyle.decode import Decoder
 from vidstyle.evaluate import colour_distance
 from vidstyle.evaluate_clip import ClipTally
 from vidstyle.frames import FrameBatch, PlaneFormat
-from vidstyle.networks import luma_of
+from vidstyle.layers import luma_of
 from vidstyle.style import Style, load_style
 
 SEPIA = (6.0, 18.0)  # a* and b*

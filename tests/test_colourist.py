@@ -23,7 +23,8 @@ from vidstyle.colourist import (
     with_chroma,
 )
 from vidstyle.errors import StyleError
-from vidstyle.networks import Dials, GeneratorConfig, luma_of, lut_atlas
+from vidstyle.layers import luma_of
+from vidstyle.networks import Dials, GeneratorConfig, lut_atlas
 from vidstyle.style import load_style
 
 CODE = torch.full((1, 16), 0.3)

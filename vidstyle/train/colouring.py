@@ -23,7 +23,7 @@ from vidstyle.colourist import (
     with_chroma,
 )
 from vidstyle.errors import TrainingError
-from vidstyle.networks import luma_of, place, shrink
+from vidstyle.layers import luma_of, place, shrink
 from vidstyle.train import losses
 from vidstyle.train.loop import Run
 from vidstyle.train.options import TrainOptions

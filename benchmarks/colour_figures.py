@@ -25,6 +25,7 @@ from common import best_seconds, report, table
 from style_figures import CLIP_FRAMES, pictures, sheet
 from torch import Tensor
 
+from vidstyle.blend import load_style
 from vidstyle.cielab import lab_to_rgb, rgb_to_lab
 from vidstyle.color import to_rgb
 from vidstyle.decode import Decoder
@@ -32,7 +33,7 @@ from vidstyle.evaluate import colour_distance
 from vidstyle.evaluate_clip import ClipTally
 from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.layers import luma_of
-from vidstyle.style import Style, load_style
+from vidstyle.style import Style
 
 SEPIA = (6.0, 18.0)  # a* and b*
 

@@ -11,10 +11,10 @@ import torch
 from torch.nn.functional import batch_norm, conv2d
 
 from tests.looks import COLOURIST, picture_folder
+from vidstyle.blend import load_style
 from vidstyle.colourist import NODES, Backbone, chosen, chroma_of, with_chroma
 from vidstyle.errors import TrainingError
 from vidstyle.layers import luma_of
-from vidstyle.style import load_style
 from vidstyle.train.colouring import (
     BATCH_NORM_EPSILON,
     ColourRun,

@@ -11,6 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from tests.looks import COLOURIST, tiny_generator, tiny_style
+from vidstyle.blend import load_style
 from vidstyle.colourist import (
     NODES,
     Backbone,
@@ -25,7 +26,6 @@ from vidstyle.colourist import (
 from vidstyle.errors import StyleError
 from vidstyle.layers import luma_of
 from vidstyle.networks import Dials, GeneratorConfig, lut_atlas
-from vidstyle.style import load_style
 
 CODE = torch.full((1, 16), 0.3)
 

@@ -145,7 +145,7 @@ class Colourist(Generator):
     def think(self, rgb: Tensor, code: Tensor) -> Controls:
         luma = self.look(rgb)
         chroma = chosen(self.guess(luma, code))
-        size = [length * self.config.light_scale for length in chroma.shape[-2:]]
+        size = tuple(length * self.config.light_scale for length in chroma.shape[-2:])
         guide = F.interpolate(luma, size=size, mode="bilinear", antialias=True, align_corners=False)
         return Controls(light=guided(expand(chroma.to(guide.dtype), size), guide))
 

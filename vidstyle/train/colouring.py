@@ -18,6 +18,7 @@ from vidstyle.colourist import (
     NODES,
     Backbone,
     Colourist,
+    Inverted,
     chosen,
     chroma_of,
     with_chroma,
@@ -69,7 +70,7 @@ class ColourRun(Run):
         options, weights = self.options, self.options.weights
         standing = float(torch.rand(1, generator=self.random)) < self.styles[look].share_standing()
         y = self.styles[look].batch(options.batch_size, standing, self.random).to(self.device)
-        y = losses.moved(y, cuts(*y.shape[::2], y.shape[3], self.random).to(self.device)).clamp(0, 1)
+        y = losses.moved(y, cuts(len(y), y.shape[2], y.shape[3], self.random).to(self.device)).clamp(0, 1)
         x = self.content.batch(max(1, options.batch_size // 4), standing, self.random).to(self.device)
         grey = aged(torch.cat((y, x)), self.random)
         code = self._code(look)
@@ -118,7 +119,7 @@ class ColourRun(Run):
     def _moved_along(self, seen: Tensor, painted: Tensor, code: Tensor) -> Tensor:
         """Compound regularisation: the moved, noisy grey picture gets the moved colours."""
         half = max(1, len(seen) // 2)
-        grid = losses.motion(half, *seen.shape[-2:], self.random).to(self.device)
+        grid = losses.motion(half, seen.shape[2], seen.shape[3], self.random).to(self.device)
         grain = torch.randn(seen[:half].shape, generator=self.random).to(self.device) * 0.02
         neighbour = (losses.moved(seen[:half], grid) + grain).clamp(0, 1)
         again = chosen(self.generator.guess(neighbour, code))
@@ -158,8 +159,9 @@ def teach(backbone: Backbone) -> None:
     stem["weight"] = stem["weight"].sum(dim=1, keepdim=True)  # a grey picture is three times the same
     backbone.stem.load_state_dict(stem)
     for number, block in enumerate(backbone.blocks):
+        assert isinstance(block, Inverted)
         before = f"_blocks.{number}."
-        if f"{before}_expand_conv.weight" in taught:
+        if block.expand is not None:
             block.expand.load_state_dict(folded(taught, f"{before}_expand_conv", f"{before}_bn0"))
         block.depth.load_state_dict(folded(taught, f"{before}_depthwise_conv", f"{before}_bn1"))
         block.project.load_state_dict(folded(taught, f"{before}_project_conv", f"{before}_bn2"))

@@ -136,6 +136,7 @@ class Colourist(Generator):
         self.decoder = Decoder(self.backbone.widths, config.trunk_width, len(NODES) ** 2, config.code_size)
         self.mapping = Mapping(config.noise_size, config.code_size)
         self.grade = Grey()  # type: ignore[assignment]
+        self.trunk = self.light = self.texture = None
 
     def look(self, rgb: Tensor) -> Tensor:
         """Luma [N, 1, h, w] at the working resolution."""
@@ -157,10 +158,12 @@ class Colourist(Generator):
         return luma_of(rgb).expand_as(rgb)
 
     def lit(self, graded: Tensor, controls: Controls, amount: float = 1.0) -> Tensor:
+        assert controls.light is not None
         maps = expand(controls.light, graded.shape[-2:])
         return tinted(graded, luma_of(graded), maps, amount)
 
     def paint_baked(self, rgb: Tensor, controls: Controls, atlas: Tensor, dials: Dials) -> Tensor:
+        assert controls.light is not None
         height, width = rgb.shape[-2:]
         maps = expand(controls.light, (height, controls.light.shape[-1]))
         out = torch.empty_like(rgb)

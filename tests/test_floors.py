@@ -29,10 +29,10 @@ FLOORS = {
         ("source", "clock"),
         ("decode", "encode", "style", "smooth"),
         ("segments", "streams", "blend"),
-        ("kept",),
+        ("kept", "scan"),
         ("join",),
     ),
-    3: (("pipeline", "stills"), ("evaluate",), ("train", "farm", "evaluate_clip")),
+    3: (("planning",), ("pipeline", "stills"), ("evaluate",), ("train", "farm", "evaluate_clip")),
     4: (("cli",), ("__main__", "__init__")),
 }
 STEPS = [step for steps in FLOORS.values() for step in steps]
@@ -47,8 +47,8 @@ DOORS = {
         "encode",
         "segments",
         "join",
-        "pipeline",
-    },  # pipeline asks for its version only
+        "planning",
+    },  # planning asks for its version only
     "cv2": {
         "flow",
         "stills",

@@ -12,7 +12,7 @@ import pytest
 import torch
 from conftest import Brighter, Identity, frame_times, left_over, luma
 
-from vidstyle import pipeline
+from vidstyle import pipeline, planning
 from vidstyle.errors import DeviceError, OutputError
 from vidstyle.frames import FrameBatch
 from vidstyle.options import ApplyOptions
@@ -91,7 +91,7 @@ def test_not_one_frame_in_memory_is_a_device_error(tmp_path: Path, clip: Callabl
 
 
 def test_batches_are_smaller_on_a_cpu(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(pipeline, "cpu_workers", lambda: 3)
+    monkeypatch.setattr(planning, "cpu_workers", lambda: 3)
     from vidstyle.frames import PlaneFormat, VideoInfo
 
     def info(width: int, height: int) -> VideoInfo:
@@ -102,9 +102,9 @@ def test_batches_are_smaller_on_a_cpu(monkeypatch: pytest.MonkeyPatch):
     class OnGpu(Identity):
         device = "cuda:0"
 
-    sizes = [pipeline._auto_batch_size(info(*s), Identity()) for s in ((320, 180), (1280, 720), (3840, 2160))]
+    sizes = [planning._auto_batch_size(info(*s), Identity()) for s in ((320, 180), (1280, 720), (3840, 2160))]
     assert sizes == [3, 3, 1]
-    sizes = [pipeline._auto_batch_size(info(*s), OnGpu()) for s in ((320, 180), (1280, 720), (3840, 2160))]
+    sizes = [planning._auto_batch_size(info(*s), OnGpu()) for s in ((320, 180), (1280, 720), (3840, 2160))]
     assert sizes == [16, 16, 1]
 
 

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from vidstyle.errors import (
         DeviceError,
         InputError,
+        OutOfMemoryError,
         OutputError,
         StyleError,
         TrainingError,
         VidstyleError,
     )
     from vidstyle.options import ApplyOptions
-    from vidstyle.pipeline import Progress, Report, apply, plan
+    from vidstyle.pipeline import Progress, Report, apply
+    from vidstyle.planning import plan
     from vidstyle.stills import restyle_still
     from vidstyle.style import Style, list_styles
 
@@ -27,9 +29,13 @@ __version__ = "0.1.0"
 
 _HOME = {
     "blend": ("load_style",),
-    "errors": ("DeviceError", "InputError", "OutputError", "StyleError", "TrainingError", "VidstyleError"),
+    "errors": (
+        *("DeviceError", "InputError", "OutOfMemoryError", "OutputError"),
+        *("StyleError", "TrainingError", "VidstyleError"),
+    ),
     "options": ("ApplyOptions",),
-    "pipeline": ("Progress", "Report", "apply", "plan"),
+    "pipeline": ("Progress", "Report", "apply"),
+    "planning": ("plan",),
     "stills": ("restyle_still",),
     "style": ("Style", "list_styles"),
 }
@@ -39,6 +45,7 @@ __all__ = [
     "ApplyOptions",
     "DeviceError",
     "InputError",
+    "OutOfMemoryError",
     "OutputError",
     "Progress",
     "Report",

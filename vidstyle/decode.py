@@ -22,7 +22,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from vidstyle.clock import Clock
-from vidstyle.errors import DeviceError, InputError
+from vidstyle.errors import InputError, OutOfMemoryError
 from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
 from vidstyle.source import ACCURATE, open_source, picture_stream, planar_format, read_info
 
@@ -206,6 +206,11 @@ class Decoder:
         if waiting:
             yield self._batch(first, waiting)
 
+    def walk(self, marked: Callable[[int], bool]) -> Iterator[tuple[int, int, str]]:
+        """(index, pts, digest) of every frame; the digest, of its luma, only where marked, "" elsewhere."""
+        for index, (pts, frame) in enumerate(self._pictures(), self._first):
+            yield index, pts, _digest(frame) if marked(index) else ""
+
     def _pictures(self) -> Iterator[tuple[int, VideoFrame]]:
         """(pts, frame) in order of presentation, damaged frames replaced by the last good one."""
         frame, self._ahead = self._ahead, None
@@ -273,7 +278,7 @@ class Decoder:
 
     def _damaged(self, packet: av.Packet[VideoStream] | None, error: BaseException) -> None:
         if getattr(error, "errno", None) == errno.ENOMEM:
-            raise DeviceError(
+            raise OutOfMemoryError(
                 f"{self.source}: its pictures do not fit into memory. Close other programs, or scale it down."
             ) from error
         pts = None if packet is None else packet.pts if packet.pts is not None else packet.dts
@@ -290,7 +295,7 @@ class Decoder:
         ) from error
 
     def _finish(self) -> None:
-        if self.damage.exceeds_bound():
+        if self._first == 0 and self.damage.exceeds_bound():  # the bound is for a whole clip
             self._too_much_damage()
         if self.damage.count:
             self.warnings.append(self.damage.describe())

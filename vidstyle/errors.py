@@ -25,9 +25,18 @@ class StyleError(VidstyleError):
 
 
 class DeviceError(VidstyleError):
-    """There is no such device, or its memory does not hold a single frame."""
+    """There is no such device, or it is not the one that was planned for."""
 
     exit_code = 5
+
+
+class OutOfMemoryError(DeviceError):
+    """The device's memory does not hold a single frame, or the machine's is full.
+
+    OpenCue runs a task that ends with this code again, with more memory.
+    """
+
+    exit_code = 33
 
 
 class OutputError(VidstyleError):

@@ -4,36 +4,29 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterable
+import uuid
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import av
 import torch
 
 from vidstyle.decode import Anchor, Decoder
-from vidstyle.encode import Encoder, choose_pixel_format, map_write_error
-from vidstyle.errors import DeviceError, InputError, OutputError
-from vidstyle.frames import FrameBatch, VideoInfo
-from vidstyle.hdr import Changes, HdrLight, KeptHdr, sdr_info, to_sdr
-from vidstyle.join import check_target, join
+from vidstyle.encode import Encoder, map_write_error
+from vidstyle.errors import OutOfMemoryError, OutputError
+from vidstyle.frames import FrameBatch
+from vidstyle.hdr import Changes, KeptHdr, to_sdr
+from vidstyle.join import join
 from vidstyle.options import ApplyOptions
+from vidstyle.planning import Plan, Restyler, plain, plan
 from vidstyle.prefetch import prefetch
-from vidstyle.segments import Committed, Segment, WorkFolder, check_complete, segment_key
+from vidstyle.scan import Task
+from vidstyle.segments import Committed, Segment, WorkFolder, check_complete
 from vidstyle.smooth import Smoother, SmoothOptions
 from vidstyle.streams import Extras
-from vidstyle.style import Style, cpu_workers
-
-
-class Restyler(Protocol):
-    """What apply needs of a Style."""
-
-    @property
-    def content_hash(self) -> str: ...
-
-    def restyle(self, batch: FrameBatch) -> FrameBatch: ...
+from vidstyle.style import Style
 
 
 @dataclass(frozen=True)
@@ -47,22 +40,32 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What apply would do. info is of the pictures to be written; hdr is the light of a source in HDR."""
+class Passage:
+    """What one pass over the source makes: the segments that are not in skip, up to the frame stop.
 
-    source: Path
-    target: Path
-    info: VideoInfo
-    key: str
-    batch_size: int
-    pixel_format: str
-    frames_announced: int
-    segments_announced: int
-    warnings: tuple[str, ...]
-    hdr: HdrLight | None = None
+    stop: None is the end of the clip. anchor: where decoding may begin. tasks: what the segments must be, if
+    an earlier pass has found out.
+    """
 
-    def to_dict(self) -> dict[str, Any]:
-        return _plain(asdict(self))
+    skip: frozenset[int]
+    stop: int | None = None
+    anchor: Anchor | None = None
+    tasks: Mapping[int, Task] = field(default_factory=dict)
+
+
+class Engine(Protocol):
+    """Makes segments somewhere, in any order."""
+
+    def render(
+        self,
+        job: Plan,
+        style: Restyler,
+        options: ApplyOptions,
+        work: WorkFolder,
+        finished: dict[int, Committed],
+        on_frames: Callable[[int], None],
+    ) -> list[str]:
+        """Make and commit what is missing in `finished`, add it there, tell frames; return warnings."""
 
 
 @dataclass(frozen=True)
@@ -80,40 +83,7 @@ class Report:
     warnings: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        return _plain(asdict(self))
-
-
-def plan(source: Path | str, style: Restyler, target: Path | str, options: ApplyOptions) -> Plan:
-    """Look at all that can be refused before any work and raise what apply would raise. Writes nothing."""
-    source, target = Path(source), Path(target)
-    if isinstance(style, Style):
-        style = style.with_options(options)
-    _check_paths(source, target, options)
-    with Decoder(source) as decoder:
-        info = decoder.info
-    warnings = _check_source(source, info, options)
-    light = HdrLight.of(info) if info.is_hdr else None
-    if light is not None and options.hdr == "tonemap":
-        info = sdr_info(info, options.preset.deepest)
-    pixel_format, lost = choose_pixel_format(info, options)
-    warnings += lost + check_target(source, target, options.preset, options.codec)
-    made_with = {
-        "av": av.__version__,
-        "torch": torch.__version__.partition("+")[0],
-        "device": str(getattr(style, "device", "cpu")).partition(":")[0],
-    }
-    return Plan(
-        source=source,
-        target=target,
-        info=info,
-        key=segment_key(source, style.content_hash, options, made_with),
-        batch_size=options.batch_size or _auto_batch_size(info, style),
-        pixel_format=pixel_format,
-        frames_announced=info.frames_announced,
-        segments_announced=-(-info.frames_announced // options.segment_frames),
-        warnings=tuple(warnings),
-        hdr=light,
-    )
+        return plain(asdict(self))
 
 
 def apply(
@@ -122,10 +92,12 @@ def apply(
     target: Path | str,
     options: ApplyOptions | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    engine: Engine | None = None,
 ) -> Report:
     """Restyle the whole clip `source` into `target`; everything but the look stays as it was.
 
     The dials and the device of a Style are those of the options, whatever was set on it before.
+    engine: who makes the segments; None is this process. The result is the same.
     A run that was stopped goes on where it left off when it is started again, and gives the same bytes.
     Raises InputError, DeviceError or OutputError; then there is no target, or still the one there was.
     """
@@ -140,11 +112,11 @@ def apply(
         ticker = _Ticker(job, finished, options, on_progress)
         warnings = list(job.warnings)
         if not _is_complete(finished):
-            warnings += _render(job, style, options, work, finished, ticker)
+            warnings += (engine or Here()).render(job, style, options, work, finished, ticker.add)
         segments = [finished[number] for number in sorted(finished)]
         check_complete(segments, job.target)
         ticker.stage("join")
-        extras = _join(job, segments, work, options)
+        extras = join_segments(job, segments, work, options)
         work.remove()
     seconds = time.perf_counter() - began
     frames = segments[-1].stop
@@ -162,35 +134,61 @@ def apply(
     )
 
 
-def _render(
+class Here:
+    """The engine of one process: what is missing in one pass, as far as possible."""
+
+    def render(
+        self,
+        job: Plan,
+        style: Restyler,
+        options: ApplyOptions,
+        work: WorkFolder,
+        finished: dict[int, Committed],
+        on_frames: Callable[[int], None],
+    ) -> list[str]:
+        size = options.segment_frames
+        passage = Passage(
+            frozenset(finished),
+            stop=_needed_until(finished, size),
+            anchor=_anchor(finished, smooth_margin(options), size),
+        )
+
+        def on_commit(segment: Committed) -> None:
+            finished[segment.number] = segment
+
+        return render(job, style, options, work, passage, on_commit, on_frames)
+
+
+def render(
     job: Plan,
     style: Restyler,
     options: ApplyOptions,
     work: WorkFolder,
-    finished: dict[int, Committed],
-    ticker: _Ticker,
+    passage: Passage,
+    on_commit: Callable[[Committed], None],
+    on_frames: Callable[[int], None],
 ) -> list[str]:
-    """Make the missing segments: the source is decoded once, in order, on one thread, restyled on another."""
-    stop = _needed_until(finished, options.segment_frames)
-    skip = frozenset(finished)
+    """Make segments: the source is decoded once, in order, on one thread, restyled on another."""
     smoother = Smoother(_smooth_options(options))
-    margin = 0 if smoother.options.is_off else smoother.options.radius
+    margin = smooth_margin(options)
     restyler = _Batches(*_for_light(job, style, options), job.batch_size)
 
     def restyled_frames(batches: Iterable[FrameBatch]) -> Iterable[FrameBatch]:
         pairs = restyler.restyle(batches)
         if smoother.options.is_off:
             return (styled for _, styled in pairs)
-        return smoother.smooth(pairs, wanted=lambda index: index // options.segment_frames not in skip)
+        return smoother.smooth(
+            pairs, wanted=lambda index: index // options.segment_frames not in passage.skip
+        )
 
     with (
         Decoder(
             job.source,
-            stop=None if stop is None else stop + margin,
+            stop=None if passage.stop is None else passage.stop + margin,
             deinterlace=options.deinterlace,
-            anchor=_anchor(finished, margin, options.segment_frames),
+            anchor=passage.anchor,
         ) as decoder,
-        closing(decoder.batches(job.batch_size, options.segment_frames, skip, margin)) as frames,
+        closing(decoder.batches(job.batch_size, options.segment_frames, passage.skip, margin)) as frames,
         closing(prefetch(frames, depth=2, name="decode")) as batches,
         closing(prefetch(restyled_frames(batches), depth=2, name="restyle")) as restyled,
     ):
@@ -199,15 +197,14 @@ def _render(
             for batch in restyled:
                 number = batch.index // options.segment_frames
                 if writer is not None and writer.number != number:
-                    finished[writer.number] = writer.commit(last=False, decoder=decoder)
+                    on_commit(writer.commit(False, decoder, passage))
                     writer = None
                 if writer is None:
-                    writer = _SegmentWriter(work, number, job.info, options)
+                    writer = _SegmentWriter(work, number, job, options)
                 writer.write(batch)
-                ticker.add(len(batch))
+                on_frames(len(batch))
             if writer is not None:
-                ended = stop is None
-                finished[writer.number] = writer.commit(last=ended, decoder=decoder)
+                on_commit(writer.commit(passage.stop is None, decoder, passage))
                 writer = None
         finally:
             if writer is not None:
@@ -215,8 +212,11 @@ def _render(
         return restyler.warnings + decoder.warnings
 
 
-def _join(job: Plan, segments: list[Committed], work: WorkFolder, options: ApplyOptions) -> Extras:
-    part = job.target.with_name(f".{job.target.name}.{os.getpid()}.part")
+def join_segments(
+    job: Plan, segments: list[Committed], work: WorkFolder, options: ApplyOptions
+) -> Extras:
+    """Join whole segments, and what else the source has, into the target of the job."""
+    part = job.target.with_name(f".{job.target.name}.{uuid.uuid4().hex}.part")
     try:
         extras = join(
             job.source, job.target, part, segments, work.path, job.info, options.preset, options.codec
@@ -239,28 +239,35 @@ def _join(job: Plan, segments: list[Committed], work: WorkFolder, options: Apply
 class _SegmentWriter:
     """One segment on its way: its encoder, and the commit."""
 
-    def __init__(self, work: WorkFolder, number: int, info: VideoInfo, options: ApplyOptions) -> None:
+    def __init__(self, work: WorkFolder, number: int, job: Plan, options: ApplyOptions) -> None:
         self.number = number
         self._work = work
+        self._source = job.source
         self._start = number * options.segment_frames
-        self.encoder = Encoder(work.part(number), info, options, target=work.target)
+        self.encoder = Encoder(work.part(number), job.info, options, target=work.target)
 
     def write(self, batch: FrameBatch) -> None:
         if batch.index != self._start + self.encoder.frames:
             raise OutputError(f"frame {batch.index}: it came out of order. This is a bug, please report it.")
         self.encoder.write(batch)
 
-    def commit(self, last: bool, decoder: Decoder) -> Committed:
+    def commit(self, last: bool, decoder: Decoder, passage: Passage) -> Committed:
         self.encoder.close()
         segment = Segment(self.number, self._start, self._start + self.encoder.frames)
+        border = decoder.border_digests.pop(segment.stop, "")
+        warnings = tuple(decoder.warnings) if last else ()
+        task = passage.tasks.get(self.number)
+        if task is not None:
+            task.check(self._source, segment, self.encoder.packet_pts, border)
+            last, warnings = task.last, task.warnings
         return self._work.commit(
             self.encoder.path,
             segment,
             packet_pts=tuple(self.encoder.packet_pts),
             last=last,
             last_duration=decoder.frame_duration if last else 0,
-            source_digest=decoder.border_digests.pop(segment.stop, ""),
-            warnings=tuple(decoder.warnings) if last else (),
+            source_digest=border,
+            warnings=warnings,
         )
 
 
@@ -269,7 +276,7 @@ def _for_light(
 ) -> tuple[Changes, Callable[[FrameBatch], FrameBatch]]:
     """The style for frames of this light, and what is done to frames before it."""
     light = job.hdr
-    device = torch.device(getattr(style, "device", "cpu"))
+    device = torch.device(device_of(style))
     if light is None:
         return style, lambda batch: batch
     if options.hdr == "keep":
@@ -295,7 +302,9 @@ class _Batches:
                 try:
                     ready = self._prepare(part.padded(self._size))
                     restyled = self._style.restyle(ready)
-                except (torch.OutOfMemoryError, MemoryError) as error:
+                except (MemoryError, RuntimeError) as error:
+                    if not is_out_of_memory(error):
+                        raise
                     self._halve(error)
                     continue
                 yield ready.part(0, len(part)), restyled.part(0, len(part))
@@ -303,7 +312,7 @@ class _Batches:
 
     def _halve(self, error: BaseException) -> None:
         if self._size == 1:
-            raise DeviceError(
+            raise OutOfMemoryError(
                 "device memory: a single frame does not fit. Close other programs, use --device cpu, "
                 "or scale the clip down."
             ) from error
@@ -337,6 +346,20 @@ class _Ticker:
             self._watch(Progress(self._frames, max(self._total, self._frames), self.resumed, name))
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, of a GPU or of the machine; torch has more than one way to say so."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
+
+
+def smooth_margin(options: ApplyOptions) -> int:
+    """Frames that a segment needs on each side of it."""
+    smooth = _smooth_options(options)
+    return 0 if smooth.is_off else smooth.radius
+
+
 def _is_complete(finished: dict[int, Committed]) -> bool:
     """Every segment from the first to the one marked as the clip's last is there."""
     ends = [number for number, segment in finished.items() if segment.last]
@@ -366,62 +389,3 @@ def _anchor(finished: dict[int, Committed], margin: int, segment_frames: int) ->
         return None
     before = finished[number]
     return Anchor(before.start, tuple(sorted(before.packet_pts)), before.source_digest)
-
-
-def _auto_batch_size(info: VideoInfo, style: Restyler) -> int:
-    """Frames per batch: enough to keep a GPU busy; on a CPU one for each core that works on them."""
-    device = str(getattr(style, "device", "cpu"))
-    most = 16 if device.startswith("cuda") else cpu_workers()
-    return max(1, min(most, 16_000_000 // (info.width * info.height)))
-
-
-def _check_paths(source: Path, target: Path, options: ApplyOptions) -> None:
-    if target.exists() and source.exists() and os.path.samefile(source, target):
-        raise OutputError(f"{target}: source and target are the same file. Choose another target.")
-    if target.is_dir():
-        raise OutputError(f"{target}: this is a folder. Name a file in it.")
-    if target.exists() and not options.overwrite:
-        raise OutputError(f"{target}: it exists already. Choose another target or use --overwrite.")
-    if not target.parent.is_dir():
-        raise OutputError(f"{target}: there is no folder {target.parent}. Create it first.")
-
-
-def _check_source(source: Path, info: VideoInfo, options: ApplyOptions) -> list[str]:
-    if info.interlaced and not options.deinterlace:
-        raise InputError(
-            f"{source}: it is interlaced, and a style would smear its fields. Add --deinterlace."
-        )
-    if info.is_hdr:
-        return _about_hdr(source, info, options)
-    if info.matrix_was_guessed:
-        return [
-            f"the source names no colour matrix: taken as {info.format.matrix} for its {info.height} lines"
-        ]
-    return []
-
-
-def _about_hdr(source: Path, info: VideoInfo, options: ApplyOptions) -> list[str]:
-    kind = "PQ" if info.transfer == 16 else "HLG"
-    if options.hdr == "refuse":
-        raise InputError(
-            f"{source}: it is HDR ({kind}) and styles are made for SDR. Use --hdr tonemap to make it SDR, "
-            "or --hdr keep to keep it HDR with half of the look."
-        )
-    if options.hdr == "keep":
-        words = [f"it stays HDR ({kind}): half of the look is put on it"]
-        if info.dynamic_light:
-            words.append("its HDR10+ or Dolby Vision data speak of other pictures and are left out")
-        return words
-    words = [f"tone mapped from {kind} to SDR in BT.709"]
-    if info.format.bit_depth > options.preset.deepest:
-        words.append(f"SDR in {options.codec} has {options.preset.deepest} bit, hevc or av1 would keep more")
-    return words
-
-
-def _plain(value: Any) -> Any:
-    """Only what JSON knows."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

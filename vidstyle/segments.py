@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -79,8 +80,10 @@ def fingerprint(source: Path) -> str:
     return digest.hexdigest()
 
 
-def segment_key(source: Path, style_hash: str, options: ApplyOptions, made_with: dict[str, str]) -> str:
-    """The name of one way to make this clip: everything that changes a byte of its segments."""
+def key_facts(
+    source: Path, style_hash: str, options: ApplyOptions, made_with: dict[str, str]
+) -> dict[str, Any]:
+    """Everything that changes a byte of the segments, as JSON knows it."""
     facts = {
         "source": fingerprint(source),
         "style": style_hash,
@@ -89,7 +92,12 @@ def segment_key(source: Path, style_hash: str, options: ApplyOptions, made_with:
         "pixel_path": PIXEL_PATH_VERSION,
         "made_with": made_with,
     }
-    text = json.dumps(facts, sort_keys=True, default=str)
+    return json.loads(json.dumps(facts, default=str))
+
+
+def segment_key(source: Path, style_hash: str, options: ApplyOptions, made_with: dict[str, str]) -> str:
+    """The name of one way to make this clip: a hash of its key_facts."""
+    text = json.dumps(key_facts(source, style_hash, options, made_with), sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
@@ -102,10 +110,13 @@ def file_digest(path: Path) -> str:
 
 
 class WorkFolder:
-    """Where the finished segments of one target wait for the join: `.<target>.vidstyle` beside it."""
+    """Where the finished segments of one target wait for the join: `.<target>.vidstyle` beside it.
 
-    def __init__(self, target: Path, key: str, options: ApplyOptions) -> None:
-        self.root = (options.work_dir or target.parent) / f".{target.name}.vidstyle"
+    Or a folder of its own, root, that many machines may write to at once; then target is only a name.
+    """
+
+    def __init__(self, target: Path, key: str, options: ApplyOptions, root: Path | None = None) -> None:
+        self.root = root or (options.work_dir or target.parent) / f".{target.name}.vidstyle"
         self.path = self.root / key
         self.key = key
         self.container = options.preset.container
@@ -137,8 +148,11 @@ class WorkFolder:
             lock.close()
 
     def part(self, number: int) -> Path:
-        """Where to write a segment before it is committed."""
-        return self.path / f"{number:06d}.{os.getpid()}.part"
+        """Where to write a segment before it is committed: another place every time, on every machine."""
+        return self.path / f"{number:06d}.{uuid.uuid4().hex}.part"
+
+    def sidecar(self, number: int) -> Path:
+        return self.path / f"{number:06d}.json"
 
     def data_path(self, segment: Committed) -> Path:
         return self.path / segment.data
@@ -151,9 +165,7 @@ class WorkFolder:
             size = part.stat().st_size
             os.replace(part, self.path / data)
             done = Committed(segment.number, segment.start, segment.stop, data, size, digest, **facts)
-            _write_durably(
-                self.path / f"{segment.number:06d}.json", json.dumps({"key": self.key, **asdict(done)})
-            )
+            write_durably(self.sidecar(segment.number), json.dumps({"key": self.key, **asdict(done)}))
         except OSError as error:
             map_write_error(self.target, error)
         return done
@@ -162,12 +174,13 @@ class WorkFolder:
         """The segments that are whole, by number; a damaged one does not count and is made again."""
         found: dict[int, Committed] = {}
         for sidecar in sorted(self.path.glob("*.json")):
-            segment = self._read(sidecar)
+            segment = self.read(sidecar)
             if segment is not None:
                 found[segment.number] = segment
         return found
 
-    def _read(self, sidecar: Path) -> Committed | None:
+    def read(self, sidecar: Path, verify: bool = True) -> Committed | None:
+        """A finished segment, or None if it is not there or not whole; verify reads all of its data."""
         try:
             facts = json.loads(sidecar.read_text())
             if facts.pop("key") != self.key:
@@ -179,7 +192,7 @@ class WorkFolder:
             whole = (
                 len(segment.packet_pts) == segment.stop - segment.start
                 and data.stat().st_size == segment.size_bytes
-                and file_digest(data) == segment.digest
+                and (not verify or file_digest(data) == segment.digest)
             )
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -206,14 +219,17 @@ def check_complete(segments: list[Committed], target: Path) -> None:
         raise OutputError(f"{target}: the frames from {expected} on are missing. Run the same command again.")
 
 
-def _write_durably(path: Path, text: str) -> None:
+def write_durably(path: Path, text: str) -> None:
     """Whole or not at all, also when the power fails."""
-    temporary = path.with_suffix(f".{os.getpid()}.part")
-    with temporary.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    temporary = path.with_suffix(f".{uuid.uuid4().hex}.part")
+    try:
+        with temporary.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
     if os.name == "posix":
         folder = os.open(path.parent, os.O_RDONLY)
         try:

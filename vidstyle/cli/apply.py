@@ -273,7 +273,7 @@ def _plan(
 ) -> dict[str, Any]:
     if is_still(source):
         return {"source": str(source), "target": str(target), "kind": "still", "warnings": ()}
-    from vidstyle.pipeline import plan
+    from vidstyle.planning import plan
 
     if target.parent.exists() or not makes_folder:
         return plan(source, style, target, options).to_dict() | {"kind": "clip"}

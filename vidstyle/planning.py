@@ -1,0 +1,149 @@
+"""What a run would do, and all that can be refused before any work. Writes nothing."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import av
+import torch
+
+from vidstyle.decode import Decoder
+from vidstyle.encode import choose_pixel_format
+from vidstyle.errors import InputError, OutputError
+from vidstyle.frames import FrameBatch, VideoInfo
+from vidstyle.hdr import HdrLight, sdr_info
+from vidstyle.join import check_target
+from vidstyle.options import ApplyOptions
+from vidstyle.segments import segment_key
+from vidstyle.style import Style, cpu_workers
+
+
+class Restyler(Protocol):
+    """What apply needs of a Style."""
+
+    @property
+    def content_hash(self) -> str: ...
+
+    def restyle(self, batch: FrameBatch) -> FrameBatch: ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What apply would do. info is of the pictures to be written; hdr is the light of a source in HDR."""
+
+    source: Path
+    target: Path
+    info: VideoInfo
+    key: str
+    batch_size: int
+    pixel_format: str
+    frames_announced: int
+    segments_announced: int
+    warnings: tuple[str, ...]
+    made_with: dict[str, str]
+    hdr: HdrLight | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return plain(asdict(self))
+
+
+def plan(source: Path | str, style: Restyler, target: Path | str, options: ApplyOptions) -> Plan:
+    """Look at all that can be refused before any work and raise what apply would raise. Writes nothing."""
+    source, target = Path(source), Path(target)
+    if isinstance(style, Style):
+        style = style.with_options(options)
+    _check_paths(source, target, options)
+    made = look(source, style, target, options)
+    said = check_target(source, target, options.preset, options.codec)
+    return replace(made, warnings=(*made.warnings, *said))
+
+
+def look(source: Path, style: Restyler, target: Path, options: ApplyOptions) -> Plan:
+    """A plan as far as the pictures go; nothing is known of the target but a name for messages."""
+    with Decoder(source) as decoder:
+        info = decoder.info
+    warnings = _check_source(source, info, options)
+    light = HdrLight.of(info) if info.is_hdr else None
+    if light is not None and options.hdr == "tonemap":
+        info = sdr_info(info, options.preset.deepest)
+    pixel_format, lost = choose_pixel_format(info, options)
+    made_with = {
+        "av": av.__version__,
+        "torch": torch.__version__.partition("+")[0],
+        "device": str(getattr(style, "device", "cpu")).partition(":")[0],
+    }
+    return Plan(
+        source=source,
+        target=target,
+        info=info,
+        key=segment_key(source, style.content_hash, options, made_with),
+        batch_size=options.batch_size or _auto_batch_size(info, style),
+        pixel_format=pixel_format,
+        frames_announced=info.frames_announced,
+        segments_announced=-(-info.frames_announced // options.segment_frames),
+        warnings=(*warnings, *lost),
+        made_with=made_with,
+        hdr=light,
+    )
+
+
+def _auto_batch_size(info: VideoInfo, style: Restyler) -> int:
+    """Frames per batch: enough to keep a GPU busy; on a CPU one for each core that works on them."""
+    device = str(getattr(style, "device", "cpu"))
+    most = 16 if device.startswith("cuda") else cpu_workers()
+    return max(1, min(most, 16_000_000 // (info.width * info.height)))
+
+
+def _check_paths(source: Path, target: Path, options: ApplyOptions) -> None:
+    if target.exists() and source.exists() and os.path.samefile(source, target):
+        raise OutputError(f"{target}: source and target are the same file. Choose another target.")
+    if target.is_dir():
+        raise OutputError(f"{target}: this is a folder. Name a file in it.")
+    if target.exists() and not options.overwrite:
+        raise OutputError(f"{target}: it exists already. Choose another target or use --overwrite.")
+    if not target.parent.is_dir():
+        raise OutputError(f"{target}: there is no folder {target.parent}. Create it first.")
+
+
+def _check_source(source: Path, info: VideoInfo, options: ApplyOptions) -> list[str]:
+    if info.interlaced and not options.deinterlace:
+        raise InputError(
+            f"{source}: it is interlaced, and a style would smear its fields. Add --deinterlace."
+        )
+    if info.is_hdr:
+        return _about_hdr(source, info, options)
+    if info.matrix_was_guessed:
+        return [
+            f"the source names no colour matrix: taken as {info.format.matrix} for its {info.height} lines"
+        ]
+    return []
+
+
+def _about_hdr(source: Path, info: VideoInfo, options: ApplyOptions) -> list[str]:
+    kind = "PQ" if info.transfer == 16 else "HLG"
+    if options.hdr == "refuse":
+        raise InputError(
+            f"{source}: it is HDR ({kind}) and styles are made for SDR. Use --hdr tonemap to make it SDR, "
+            "or --hdr keep to keep it HDR with half of the look."
+        )
+    if options.hdr == "keep":
+        words = [f"it stays HDR ({kind}): half of the look is put on it"]
+        if info.dynamic_light:
+            words.append("its HDR10+ or Dolby Vision data speak of other pictures and are left out")
+        return words
+    words = [f"tone mapped from {kind} to SDR in BT.709"]
+    if info.format.bit_depth > options.preset.deepest:
+        words.append(f"SDR in {options.codec} has {options.preset.deepest} bit, hevc or av1 would keep more")
+    return words
+
+
+def plain(value: Any) -> Any:
+    """Only what JSON knows."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

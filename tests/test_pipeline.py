@@ -99,12 +99,9 @@ def test_batches_are_smaller_on_a_cpu(monkeypatch: pytest.MonkeyPatch):
 
         return VideoInfo(width, height, Fraction(25), Fraction(1, 25), 1.0, "yuv420p", PlaneFormat())
 
-    class OnGpu(Identity):
-        device = "cuda:0"
-
-    sizes = [planning._auto_batch_size(info(*s), Identity()) for s in ((320, 180), (1280, 720), (3840, 2160))]
+    sizes = [planning._auto_batch_size(info(*s), "cpu") for s in ((320, 180), (1280, 720), (3840, 2160))]
     assert sizes == [3, 3, 1]
-    sizes = [planning._auto_batch_size(info(*s), OnGpu()) for s in ((320, 180), (1280, 720), (3840, 2160))]
+    sizes = [planning._auto_batch_size(info(*s), "cuda:0") for s in ((320, 180), (1280, 720), (3840, 2160))]
     assert sizes == [16, 16, 1]
 
 

@@ -17,7 +17,8 @@ from vidstyle.segments import (
     WorkFolder,
     check_complete,
     fingerprint,
-    segment_key,
+    hash_facts,
+    key_facts,
 )
 
 OPTIONS = ApplyOptions()
@@ -104,7 +105,7 @@ def test_the_key_changes_with_all_that_changes_pixels(tmp_path: Path):
     software = {"av": "18"}
 
     def key(options: ApplyOptions = OPTIONS, style: str = "s", software: dict[str, str] = software) -> str:
-        return segment_key(source, style, options, software)
+        return hash_facts(key_facts(source, style, options, software))
 
     first = key()
     changes = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from vidstyle.frames import FrameBatch
 from vidstyle.hdr import Changes, KeptHdr, to_sdr
 from vidstyle.join import join
 from vidstyle.options import ApplyOptions
-from vidstyle.planning import Plan, Restyler, plain, plan
+from vidstyle.planning import Plan, Restyler, device_of, plain, plan
 from vidstyle.prefetch import prefetch
 from vidstyle.scan import Task
 from vidstyle.segments import Committed, Segment, WorkFolder, check_complete
@@ -51,6 +51,18 @@ class Passage:
     stop: int | None = None
     anchor: Anchor | None = None
     tasks: Mapping[int, Task] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, tasks: Sequence[Task], options: ApplyOptions) -> Passage:
+        """A pass that makes tasks that follow each other, and no more."""
+        first, last = tasks[0], tasks[-1]
+        beyond = last.number + 2 + 2 * smooth_margin(options) // options.segment_frames
+        return cls(
+            skip=frozenset((*range(first.number), *range(last.number + 1, beyond + 1))),
+            stop=None if last.last else last.stop,
+            anchor=first.anchor,
+            tasks={task.number: task for task in tasks},
+        )
 
 
 class Engine(Protocol):
@@ -172,6 +184,7 @@ def render(
     smoother = Smoother(_smooth_options(options))
     margin = smooth_margin(options)
     restyler = _Batches(*_for_light(job, style, options), job.batch_size)
+    made_on = hardware(style)
 
     def restyled_frames(batches: Iterable[FrameBatch]) -> Iterable[FrameBatch]:
         pairs = restyler.restyle(batches)
@@ -200,7 +213,7 @@ def render(
                     on_commit(writer.commit(False, decoder, passage))
                     writer = None
                 if writer is None:
-                    writer = _SegmentWriter(work, number, job, options)
+                    writer = _SegmentWriter(work, number, job, options, made_on)
                 writer.write(batch)
                 on_frames(len(batch))
             if writer is not None:
@@ -212,9 +225,7 @@ def render(
         return restyler.warnings + decoder.warnings
 
 
-def join_segments(
-    job: Plan, segments: list[Committed], work: WorkFolder, options: ApplyOptions
-) -> Extras:
+def join_segments(job: Plan, segments: list[Committed], work: WorkFolder, options: ApplyOptions) -> Extras:
     """Join whole segments, and what else the source has, into the target of the job."""
     part = job.target.with_name(f".{job.target.name}.{uuid.uuid4().hex}.part")
     try:
@@ -239,9 +250,10 @@ def join_segments(
 class _SegmentWriter:
     """One segment on its way: its encoder, and the commit."""
 
-    def __init__(self, work: WorkFolder, number: int, job: Plan, options: ApplyOptions) -> None:
+    def __init__(self, work: WorkFolder, number: int, job: Plan, options: ApplyOptions, made_on: str) -> None:
         self.number = number
         self._work = work
+        self._made_on = made_on
         self._source = job.source
         self._start = number * options.segment_frames
         self.encoder = Encoder(work.part(number), job.info, options, target=work.target)
@@ -268,6 +280,7 @@ class _SegmentWriter:
             last_duration=decoder.frame_duration if last else 0,
             source_digest=border,
             warnings=warnings,
+            made_on=self._made_on,
         )
 
 
@@ -352,6 +365,14 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     words = ("out of memory", "can't allocate memory", "not enough memory")
     return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
+
+
+def hardware(style: Restyler) -> str:
+    """In words; equal hardware gives equal frames."""
+    device = device_of(style)
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    return f"CPU with {torch.backends.cpu.get_cpu_capability()}"
 
 
 def smooth_margin(options: ApplyOptions) -> int:

@@ -17,7 +17,7 @@ from vidstyle.frames import FrameBatch, VideoInfo
 from vidstyle.hdr import HdrLight, sdr_info
 from vidstyle.join import check_target
 from vidstyle.options import ApplyOptions
-from vidstyle.segments import segment_key
+from vidstyle.segments import hash_facts, key_facts
 from vidstyle.style import Style, cpu_workers
 
 
@@ -32,18 +32,22 @@ class Restyler(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """What apply would do. info is of the pictures to be written; hdr is the light of a source in HDR."""
+    """What apply would do.
+
+    info: of the pictures to be written. hdr: the light of a source in HDR. facts: all that makes the bytes of
+    the segments, hashed to key.
+    """
 
     source: Path
     target: Path
     info: VideoInfo
     key: str
+    facts: dict[str, Any]
     batch_size: int
     pixel_format: str
     frames_announced: int
     segments_announced: int
     warnings: tuple[str, ...]
-    made_with: dict[str, str]
     hdr: HdrLight | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -52,17 +56,21 @@ class Plan:
 
 def plan(source: Path | str, style: Restyler, target: Path | str, options: ApplyOptions) -> Plan:
     """Look at all that can be refused before any work and raise what apply would raise. Writes nothing."""
-    source, target = Path(source), Path(target)
     if isinstance(style, Style):
         style = style.with_options(options)
+    return plan_with(Path(source), style.content_hash, device_of(style), Path(target), options)
+
+
+def plan_with(source: Path, style_hash: str, device: str, target: Path, options: ApplyOptions) -> Plan:
+    """plan, for a style of which only the hash and the device are known."""
     _check_paths(source, target, options)
-    made = look(source, style, target, options)
+    made = look(source, style_hash, device, target, options)
     said = check_target(source, target, options.preset, options.codec)
     return replace(made, warnings=(*made.warnings, *said))
 
 
-def look(source: Path, style: Restyler, target: Path, options: ApplyOptions) -> Plan:
-    """A plan as far as the pictures go; nothing is known of the target but a name for messages."""
+def look(source: Path, style_hash: str, device: str, target: Path, options: ApplyOptions) -> Plan:
+    """A plan as far as the pictures go; of the target only the name counts, for messages."""
     with Decoder(source) as decoder:
         info = decoder.info
     warnings = _check_source(source, info, options)
@@ -73,26 +81,30 @@ def look(source: Path, style: Restyler, target: Path, options: ApplyOptions) -> 
     made_with = {
         "av": av.__version__,
         "torch": torch.__version__.partition("+")[0],
-        "device": str(getattr(style, "device", "cpu")).partition(":")[0],
+        "device": device.partition(":")[0],
     }
+    facts = key_facts(source, style_hash, options, made_with)
     return Plan(
         source=source,
         target=target,
         info=info,
-        key=segment_key(source, style.content_hash, options, made_with),
-        batch_size=options.batch_size or _auto_batch_size(info, style),
+        key=hash_facts(facts),
+        facts=facts,
+        batch_size=options.batch_size or _auto_batch_size(info, device),
         pixel_format=pixel_format,
         frames_announced=info.frames_announced,
         segments_announced=-(-info.frames_announced // options.segment_frames),
         warnings=(*warnings, *lost),
-        made_with=made_with,
         hdr=light,
     )
 
 
-def _auto_batch_size(info: VideoInfo, style: Restyler) -> int:
+def device_of(style: Restyler) -> str:
+    return str(getattr(style, "device", "cpu"))
+
+
+def _auto_batch_size(info: VideoInfo, device: str) -> int:
     """Frames per batch: enough to keep a GPU busy; on a CPU one for each core that works on them."""
-    device = str(getattr(style, "device", "cpu"))
     most = 16 if device.startswith("cuda") else cpu_workers()
     return max(1, min(most, 16_000_000 // (info.width * info.height)))
 

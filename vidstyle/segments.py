@@ -21,6 +21,7 @@ from typing import IO, Any
 from vidstyle.encode import encoder_settings, map_write_error
 from vidstyle.errors import OutputError
 from vidstyle.options import ApplyOptions
+from vidstyle.tone import Tone
 
 try:
     import fcntl
@@ -48,7 +49,7 @@ class Segment:
 class Committed:
     """A finished segment. packet_pts: timestamps in the order of its packets. last: the clip ends here.
 
-    source_digest: of the source's frame before stop, to find the place again.
+    source_digest: of the source's frame before stop, to find the place again. made_on: the hardware.
     """
 
     number: int
@@ -62,6 +63,7 @@ class Committed:
     last_duration: int
     source_digest: str = ""
     warnings: tuple[str, ...] = ()
+    made_on: str = ""
 
 
 def fingerprint(source: Path) -> str:
@@ -92,13 +94,16 @@ def key_facts(
         "pixel_path": PIXEL_PATH_VERSION,
         "made_with": made_with,
     }
-    return json.loads(json.dumps(facts, default=str))
+    return json.loads(json.dumps(facts, default=_as_json))
 
 
-def segment_key(source: Path, style_hash: str, options: ApplyOptions, made_with: dict[str, str]) -> str:
-    """The name of one way to make this clip: a hash of its key_facts."""
-    text = json.dumps(key_facts(source, style_hash, options, made_with), sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+def _as_json(value: object) -> object:
+    return asdict(value) if isinstance(value, Tone) else str(value)
+
+
+def hash_facts(facts: dict[str, Any]) -> str:
+    """The name of one way to make a clip."""
+    return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=12).hexdigest()
 
 
 def file_digest(path: Path) -> str:

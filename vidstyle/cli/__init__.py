@@ -13,9 +13,10 @@ import click
 from vidstyle import __version__
 from vidstyle.cli.apply import apply
 from vidstyle.cli.common import INTERRUPTED, TERMINATED, Terminated, complain
+from vidstyle.cli.farm import farm
 from vidstyle.cli.styles import styles
 from vidstyle.cli.train import train
-from vidstyle.errors import VidstyleError
+from vidstyle.errors import OutOfMemoryError, VidstyleError
 
 
 @click.group(context_settings={"max_content_width": 90, "help_option_names": ["-h", "--help"]})
@@ -24,7 +25,7 @@ def cli() -> None:
     """Give whole videos and pictures the look of other pictures."""
 
 
-for _command in (apply, styles, train):
+for _command in (apply, styles, train, farm):
     cli.add_command(_command)
 
 
@@ -39,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except VidstyleError as error:
         complain(str(error))
         code = error.exit_code
+    except MemoryError:
+        complain("memory: the machine has not enough. Close other programs, or scale the clip down.")
+        code = OutOfMemoryError.exit_code
     except (click.Abort, KeyboardInterrupt) as stop:
         code = TERMINATED if Terminated in (type(stop), type(stop.__cause__)) else INTERRUPTED
     finally:
@@ -47,4 +51,5 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _on_terminate(number: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough; cleaning up goes undisturbed
     raise Terminated

@@ -129,7 +129,7 @@ def apply(
     Frames, timestamps, sound, subtitles and metadata stay as they are. The result of in.mp4 is
     in.<style>.mp4 beside it unless -o or -d says otherwise. A run that was stopped goes on where it was.
     """
-    options = _options(batch_size, values)
+    options = apply_options(batch_size, values)
     pairs = _pairs(inputs, _style_name(wanted), output, output_dir, options)
 
     from vidstyle.blend import load_style
@@ -152,7 +152,7 @@ def apply(
     return _each(pairs, restyle, _print_report, as_json, screen)
 
 
-def _options(batch_size: str, values: dict[str, Any]) -> ApplyOptions:
+def apply_options(batch_size: str, values: dict[str, Any]) -> ApplyOptions:
     if batch_size != "auto" and not batch_size.isdecimal():
         raise click.UsageError(f"--batch-size must be a number or auto, not {batch_size!r}.")
     with suppress(ValueError):  # a word; ApplyOptions knows which

@@ -35,9 +35,10 @@ def default_of(options: type[Any], name: str) -> Any:
     return value
 
 
-def progress_option() -> Callable[..., Any]:
-    words = f"{', '.join(SCREENS)}.  [default: bar on a terminal, else plain]"
-    return click.option("--progress", type=click.Choice(list(SCREENS)), metavar="KIND", help=words)
+def progress_option(default: str | None = None) -> Callable[..., Any]:
+    words = f"{', '.join(SCREENS)}.  [default: {default or 'bar on a terminal, else plain'}]"
+    kinds = click.Choice(list(SCREENS))
+    return click.option("--progress", type=kinds, metavar="KIND", default=default, help=words)
 
 
 def json_option() -> Callable[..., Any]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from typing import Any
 
 _SECONDS_BETWEEN_LINES = 5.0
+_LEAST_SECONDS_APART, _MOST_SECONDS_APART = 1.0, 60.0  # of what a farm reads
 
 
 @dataclass(frozen=True)
@@ -100,26 +102,69 @@ class Bar(Screen):
 
 
 class OpenJD(Screen):
-    """The messages of Open Job Description (2023-09), each a line of its own on stdout."""
+    """The messages of Open Job Description (2023-09), each a line of its own on stdout.
 
-    said: float = -1.0
+    Progress comes at most once a second and at least once a minute: farms give up tasks that are silent.
+    """
+
+    percent = said = -1.0
+    said_at = 0.0
+    note = ""
+    _heart: threading.Thread | None = None
 
     def start(self, name: str) -> None:
         super().start(name)
         print(f"openjd_status: {name} ({self.number} of {self.inputs})", flush=True)
+        self._ended = threading.Event()
+        self._heart = threading.Thread(target=self._beat, name="vidstyle-heartbeat", daemon=True)
+        self._heart.start()
 
     def update(self, state: State) -> None:
         part = min(state.done / state.total, 1.0) if state.total else 0.0
-        percent = round(100 * (self.number - 1 + part) / self.inputs, 1)
-        if percent != self.said:
-            self.said = percent
-            print(f"openjd_progress: {percent}", flush=True)
+        self.percent = round(100 * (self.number - 1 + part) / self.inputs, 1)
+        if state.note != self.note:
+            self.note = state.note
+            print(f"openjd_status: {self.name} {self.note}".rstrip(), flush=True)
+        if self.percent != self.said and time.monotonic() - self.said_at >= _LEAST_SECONDS_APART:
+            self.say()
 
     def fail(self, message: str) -> None:
         print(f"openjd_fail: {message}", flush=True)
 
+    def stop(self) -> None:
+        if self._heart is not None:
+            self._ended.set()
+            self._heart.join()
+            self._heart = None
+        if self.percent != self.said:
+            self.say()
 
-SCREENS: dict[str, type[Screen]] = {"bar": Bar, "plain": Plain, "openjd": OpenJD, "none": Screen}
+    def say(self) -> None:
+        self.said, self.said_at = self.percent, time.monotonic()
+        print(f"openjd_progress: {self.percent}", flush=True)
+
+    def _beat(self) -> None:
+        while not self._ended.wait(_MOST_SECONDS_APART / 4):
+            if time.monotonic() - self.said_at >= _MOST_SECONDS_APART * 3 / 4:
+                self.percent = max(self.percent, 0.0)
+                self.say()
+
+
+class Farm(OpenJD):
+    """Those of Open Job Description, and the line in whole percents that Deadline 10 and others look for."""
+
+    def say(self) -> None:
+        super().say()
+        print(f"Progress: {int(self.percent)}%", flush=True)
+
+
+SCREENS: dict[str, type[Screen]] = {
+    "bar": Bar,
+    "plain": Plain,
+    "openjd": OpenJD,
+    "farm": Farm,
+    "none": Screen,
+}
 
 
 def open_screen(name: str | None, inputs: int = 1, unit: str = "frames") -> Screen:

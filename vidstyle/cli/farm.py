@@ -1,0 +1,254 @@
+"""`vidstyle farm`: a clip as tasks that any machine can do."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from vidstyle.cli.apply import apply, apply_options
+from vidstyle.cli.common import Command, default_of, json_option, progress_option, stopped
+from vidstyle.cli.screen import Screen, State, open_screen
+from vidstyle.errors import VidstyleError
+from vidstyle.farm.environment import take_gpus
+from vidstyle.options import ApplyOptions
+
+if TYPE_CHECKING:
+    from vidstyle.pipeline import Progress
+
+T = TypeVar("T")
+ABSOLUTE = click.Path(path_type=Path, resolve_path=True)
+# What changes pixels is asked for as in `apply`, by the very same options.
+PIXELS = {f.name for f in fields(ApplyOptions)} - {"overwrite", "work_dir"}
+
+
+@click.group()
+def farm() -> None:
+    """Cut a clip into tasks for a render farm; any machine can do any of them.
+
+    plan, render (as often and in as many places as you like), join. Nothing is asked, nothing is read from
+    stdin. Each verb may be repeated: what is done is found, and what was cut short does not count.
+    """
+    take_gpus(os.environ)
+
+
+def _like_apply(command: click.Command) -> click.Command:
+    """The options of `apply` that say what the pictures shall be, in front of the command's own."""
+    own = {parameter.name for parameter in command.params}
+    shared = {*PIXELS, "wanted"} - own
+    command.params[1:1] = [p for p in apply.params if p.name in shared]
+    return command
+
+
+def _work_option() -> Callable[..., Any]:
+    return click.option(
+        "--work", metavar="DIR", type=ABSOLUTE, required=True, help="The folder that all machines share."
+    )
+
+
+def _source_option() -> Callable[..., Any]:
+    return click.option(
+        "--source", metavar="FILE", type=ABSOLUTE, help="The clip, if it lies elsewhere here."
+    )
+
+
+@farm.command(
+    cls=Command, epilog="vidstyle farm plan /show/in.mp4 --style vlogger --work /show/work --device cuda"
+)
+@click.argument("source", type=ABSOLUTE)
+@_work_option()
+@click.option(
+    "--segment-frames",
+    type=int,
+    metavar="N",
+    default=default_of(ApplyOptions, "segment_frames"),
+    show_default=True,
+    help="Frames in a task.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace the plan of something else.")
+@progress_option("farm")
+@json_option()
+def plan(
+    source: Path,
+    wanted: str,
+    work: Path,
+    device: str,
+    batch_size: str,
+    overwrite: bool,
+    progress: str,
+    as_json: bool,
+    **values: Any,
+) -> None:
+    """Look at a clip and write down its segments.
+
+    Prints how many there are. --device says what the tasks are for; a machine that plans needs no GPU.
+    """
+    options = apply_options(batch_size, {**values, "device": "cpu" if device.startswith("cuda") else device})
+    screen = open_screen(progress)
+
+    def work_on() -> dict[str, Any]:
+        from vidstyle.blend import load_style
+        from vidstyle.farm.work import plan_work, whole_style_name
+
+        style = load_style(wanted).with_options(options)
+        kind = "cuda" if device.startswith("cuda") else None
+        made = plan_work(
+            source,
+            style,
+            whole_style_name(wanted),
+            work,
+            options,
+            _show(screen, "planning"),
+            device=kind,
+            overwrite=overwrite,
+        )
+        return {
+            "work": str(work),
+            "source": str(source),
+            "segments": len(made.tasks),
+            "frames": made.frames,
+            "device": made.device,
+            "key": made.key,
+            "warnings": made.warnings,
+        }
+
+    report = _watched(screen, source.name, "The same command plans again.", work_on)
+    count = report["segments"]
+    _tell(report, as_json, f"{work}: {count} segments (0-{count - 1}), {report['frames']} frames")
+
+
+_like_apply(plan)
+
+
+@farm.command(cls=Command, epilog="vidstyle farm render --work /show/work --segments 0-11")
+@_work_option()
+@click.option("--segments", "text", metavar="A-B", required=True, help="Both ends included; also 7 or 3,7-9.")
+@_source_option()
+@click.option("-s", "--style", "style_name", metavar="NAME", help="The style, if it lies elsewhere here.")
+@click.option("--device", metavar="NAME", help="cpu, cuda or cuda:1.  [default: as planned]")
+@progress_option("farm")
+@json_option()
+def render(
+    work: Path,
+    text: str,
+    source: Path | None,
+    style_name: str | None,
+    device: str | None,
+    progress: str,
+    as_json: bool,
+) -> None:
+    """Make segments of a planned clip.
+
+    What is finished already is found and left alone. The same segments at the same time elsewhere do no
+    harm. SIGTERM ends it with 143; finished segments stay. Exit code 33 means that memory ran out.
+    """
+    screen = open_screen(progress)
+
+    def work_on() -> dict[str, Any]:
+        from vidstyle.farm.folder import read_plan
+        from vidstyle.farm.work import Renderer, style_for
+
+        made = read_plan(work)
+        options = made.options(device=device or made.device)
+        style = style_for(made, style_name, options)
+        report = Renderer(work, made, style, options, source).render(numbers, _show(screen))
+        return report.to_dict()
+
+    numbers = _numbers(text)
+    report = _watched(screen, f"segments {text}", "Finished segments are kept.", work_on)
+    line = f"{work}: {len(report['segments'])} segments made, {len(report['found'])} found finished"
+    if report["beyond"]:
+        line += f", {len(report['beyond'])} are beyond the end of the clip"
+    _tell(report, as_json, f"{line}, {report['frames']} frames in {report['seconds']:.1f} s")
+
+
+@farm.command(cls=Command, epilog="vidstyle farm status --work /show/work --json")
+@_work_option()
+@click.option("--verify", is_flag=True, help="Read all data instead of comparing sizes.")
+@json_option()
+def status(work: Path, verify: bool, as_json: bool) -> None:
+    """Say which segments are finished, missing or damaged."""
+    from vidstyle.farm.folder import look_at, read_plan
+    from vidstyle.farm.ranges import name_segments
+
+    found, _ = look_at(work, read_plan(work), verify)
+    line = f"{work}: {len(found.done)} of {found.segments} segments finished"
+    for numbers, word in ((found.missing, "missing"), (found.damaged, "damaged")):
+        line += f", {word}: {name_segments(numbers)}" if numbers else ""
+    _tell(found.to_dict() | {"warnings": ()}, as_json, line)
+
+
+@farm.command(cls=Command, epilog="vidstyle farm join --work /show/work --output /show/out.mp4")
+@_work_option()
+@click.option("-o", "--output", metavar="FILE", type=ABSOLUTE, required=True, help="The result.")
+@_source_option()
+@click.option("--overwrite", is_flag=True, help="Replace a result that exists.")
+@progress_option("farm")
+@json_option()
+def join(
+    work: Path, output: Path, source: Path | None, overwrite: bool, progress: str, as_json: bool
+) -> None:
+    """Verify every segment and join them, with all else that the source holds.
+
+    What is missing or damaged is named; then the exit code is 6 and there is no result.
+    """
+    screen = open_screen(progress)
+
+    def work_on() -> dict[str, Any]:
+        from vidstyle.farm.work import join_work
+
+        return join_work(work, output, overwrite, source).to_dict()
+
+    report = _watched(screen, f"joining {output.name}", "The same command joins again.", work_on)
+    kept = [f"{count} {kind}" for kind, count in report["streams_copied"].items() if count]
+    line = f"{output}: {report['frames']} frames of {report['segments_total']} segments"
+    _tell(report, as_json, line + (f", kept: {', '.join(kept)}" if kept else ""))
+
+
+@farm.command(cls=Command, epilog="vidstyle farm clean --work /show/work")
+@_work_option()
+def clean(work: Path) -> None:
+    """Remove the plan and all segments from a work folder."""
+    from vidstyle.farm.folder import clean as remove
+
+    remove(work)
+    click.echo(f"{work}: cleaned")
+
+
+def _numbers(text: str) -> list[int]:
+    from vidstyle.farm.ranges import parse_segments
+
+    try:
+        return parse_segments(text)
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from error
+
+
+def _show(screen: Screen, note: str = "") -> Callable[[Progress], None]:
+    return lambda progress: screen.update(State(progress.frames, progress.total, progress.resumed, note=note))
+
+
+def _watched(screen: Screen, name: str, kept: str, work: Callable[[], T]) -> T:
+    """Do the work while the screen shows it; say what stopped it."""
+    screen.start(name)
+    try:
+        return work()
+    except VidstyleError as error:
+        screen.fail(str(error))
+        raise
+    except KeyboardInterrupt as stop:
+        screen.stop()
+        raise stopped(stop, kept) from None
+    finally:
+        screen.stop()
+
+
+def _tell(report: dict[str, Any], as_json: bool, line: str) -> None:
+    for warning in report["warnings"]:
+        click.echo(f"Warning: {warning}", err=True)
+    click.echo(json.dumps(report, default=str) if as_json else line)

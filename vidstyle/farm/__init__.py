@@ -1,0 +1,1 @@
+"""Segments made elsewhere: by several processes, a farm or a cluster. Schedules nothing itself."""

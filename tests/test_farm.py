@@ -269,7 +269,6 @@ def slow(self, batch):
     time.sleep(0.05)
     return restyle(self, batch)
 Style.restyle = slow
-from vidstyle.blend import load_style
 from vidstyle.cli import main
 main(sys.argv[1:])
 """
@@ -393,7 +392,6 @@ class Spy:
             print("visible", os.environ.get("CUDA_VISIBLE_DEVICES"))
             sys.exit(0)
 sys.meta_path.insert(0, Spy())
-from vidstyle.blend import load_style
 from vidstyle.cli import main
 main(["farm", "render", "--work", "none", "--segments", "0"])
 """

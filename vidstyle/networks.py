@@ -361,6 +361,30 @@ class PatchDiscriminator(nn.Module):
         return self.head(self.body(x))
 
 
+class MarkDiscriminator(nn.Module):
+    """D for drawings: [N, C, h, w] -> logits [N, 1, h/4, w/4] of patches of 40 pixels; looks closely."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        wide = 2 * width
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, width, 3, 1, 1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(width, width, 4, 2, 1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(width, wide, 4, 2, 1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(wide, wide, 3, 1, 1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(wide, wide, 3, 1, 2, dilation=2),
+            nn.LeakyReLU(0.2),
+        )
+        self.head = nn.Conv2d(wide, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x))
+
+
 def parameter_count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 

@@ -14,6 +14,7 @@ from torchvision.io import ImageReadMode, decode_image
 from vidstyle.color import to_rgb
 from vidstyle.decode import Decoder
 from vidstyle.errors import InputError, TrainingError
+from vidstyle.layers import small_size
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
 CLIPS = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".ts"}
@@ -61,8 +62,11 @@ class PictureSet:
         return self.draw(count, standing, generator)[0]
 
 
-def load_pictures(paths: Sequence[Path], paint_size: int, name: str) -> PictureSet:
-    """Read all pictures and clips below `paths`. TrainingError when too few are left."""
+def load_pictures(paths: Sequence[Path], paint_size: int, name: str, square: bool = False) -> PictureSet:
+    """Read all pictures and clips below `paths`. TrainingError when too few are left.
+
+    square: the upper left square of each, of paint_size pixels, all as `lying`. Nothing is squeezed then.
+    """
     lying: list[Tensor] = []
     standing: list[Tensor] = []
     result = PictureSet(torch.empty(0), torch.empty(0))
@@ -76,6 +80,9 @@ def load_pictures(paths: Sequence[Path], paint_size: int, name: str) -> PictureS
                     result.duplicates += 1
                     continue
                 seen.add(print_)
+                if square:
+                    lying.append(_square(picture, paint_size))
+                    continue
                 upright = picture.shape[1] > picture.shape[2]
                 (standing if upright else lying).append(_squeezed(picture, paint_size, upright))
         except (RuntimeError, ValueError, InputError) as error:
@@ -144,6 +151,15 @@ def _squeezed(picture: Tensor, size: int, upright: bool) -> Tensor:
     shape = (long, size) if upright else (size, long)
     small = F.interpolate(picture[None].float(), size=shape, mode="bilinear", antialias=True)
     return small[0].round().clamp(0, 255).to(torch.uint8)
+
+
+def _square(picture: Tensor, size: int) -> Tensor:
+    """The upper left square of a picture whose short side was made `size` pixels."""
+    if min(picture.shape[1:]) != size:
+        shape = small_size(picture.shape[1], picture.shape[2], size)
+        small = F.interpolate(picture[None].float(), size=shape, mode="bilinear", antialias=True)
+        picture = small[0].round().clamp(0, 255).to(torch.uint8)
+    return picture[:, :size, :size]
 
 
 def _fingerprint(picture: Tensor) -> bytes:

@@ -83,35 +83,53 @@ def run_of(options: TrainOptions) -> Run:
         from vidstyle.train.colouring import ColourRun
 
         return ColourRun(options)
+    if options.family == "drawn":
+        from vidstyle.train.drawn import DrawnRun
+
+        return DrawnRun(options)
     return Run(options)
 
 
 class Run:
-    """All that changes during a run. One call of `advance` is one step of each network."""
+    """All that changes during a run. One call of `advance` is one step of each network.
+
+    As it stands it trains photographic styles; other families override what they do otherwise. square: see
+    `load_pictures`. shares: of the learning rate, after the warm-up, for the grade and for the rest of ours.
+    penalty: weight of R1 and R2.
+    """
+
+    square = False
+    shares = (GRADE_SHARE, LIGHT_SHARE)
+    penalty = 2.0
 
     def __init__(self, options: TrainOptions) -> None:
         self.options = options
         self.device = choose_device(options.device)
         self.folder = options.folder
-        self.content = load_pictures(options.content, options.paint_size, "content")
+        self.shape = GeneratorConfig(**self._config())
+        size = self._picture_size()
+        self.content = load_pictures(options.content, size, "content", self.square)
         self.styles = {
-            look: load_pictures(paths, options.paint_size, look) for look, paths in options.styles.items()
+            look: load_pictures(paths, size, look, self.square) for look, paths in options.styles.items()
         }
         self.looks = list(self.styles)
         # Draws are made on the CPU so that they are the same on every device.
         self.random = torch.Generator().manual_seed(options.seed)
         torch.manual_seed(options.seed)
-        self.generator = generator_for(GeneratorConfig(**self._config())).to(self.device)
+        self.generator = generator_for(self.shape).to(self.device)
         self.encoder = StyleEncoder(self.generator.config.code_size).to(self.device)
         self.ours = nn.ModuleDict({"generator": self.generator, "encoder": self.encoder})
-        self.theirs = nn.ModuleDict({look: PatchDiscriminator(6, 24) for look in self.looks}).to(self.device)
+        self.theirs = nn.ModuleDict({look: self._discriminator() for look in self.looks}).to(self.device)
         self.average = {name: t.detach().clone() for name, t in self.ours.state_dict().items()}
         rate = options.learning_rate
         grade = list(self.generator.grade.parameters())
         inside = {id(p) for p in grade}
         rest = [p for p in self.ours.parameters() if id(p) not in inside]
         self.optimise_ours = torch.optim.Adam(
-            [{"params": grade, "share": GRADE_SHARE}, {"params": rest, "share": LIGHT_SHARE}],
+            [
+                {"params": part, "share": share}
+                for part, share in zip((grade, rest), self.shares, strict=True)
+            ],
             rate,
             betas=(0.5, 0.99),
         )
@@ -134,6 +152,13 @@ class Run:
     def _config(self) -> dict[str, int]:
         """The shape of the generator."""
         return self.options.generator
+
+    def _picture_size(self) -> int:
+        """Short side in pixels at which pictures are learned from."""
+        return self.options.paint_size
+
+    def _discriminator(self) -> nn.Module:
+        return PatchDiscriminator(6, 24)
 
     def _survey(self) -> None:
         """What is to be known of the whole sets before the first step."""
@@ -294,7 +319,7 @@ class Run:
             penalty = losses.gradient_penalty(on_real, seen_real) + losses.gradient_penalty(
                 on_fake, seen_fake
             )
-            loss = loss + 2.0 * penalty
+            loss = loss + self.penalty * penalty
         self._update(self.optimise_theirs, loss, discriminator)
         self.balances[look].follow_discriminator(on_real.detach(), on_fake.detach(), len(real))
         return figures | {

@@ -38,6 +38,24 @@ def colour_features(rgb: Tensor, places: Tensor) -> Tensor:
     return torch.cat([p.flatten(2)[:, :, places] for p in parts], dim=1).transpose(1, 2).flatten(0, 1)
 
 
+def mark_features(rgb: Tensor) -> Tensor:
+    """Joint features of the pixels of drawings: [N, 3, H, W] -> [N * (H - 10) * (W - 10), 9].
+
+    Luma and two differences to it, of the pixel and of its surroundings of 11 pixels; the contrast of those,
+    and of 5 pixels; and the pixel less the mean of 5: how dark lines are, how dense, and on which ground.
+    """
+    luma = luma_of(rgb)
+    both = torch.cat((rgb, luma * luma), dim=1)
+    wide, near = _valid_mean(both, 11), _valid_mean(both, 5)[:, :, 3:-3, 3:-3]
+    rgb, luma = rgb[:, :, 5:-5, 5:-5], luma[:, :, 5:-5, 5:-5]
+    parts = [_opponent(rgb), _opponent(wide[:, :3])]
+    for mean, gain in ((wide, 2), (near, 2)):
+        variance = mean[:, 3:] - luma_of(mean[:, :3]).square()
+        parts.append(variance.clamp(min=1e-5).sqrt() * gain)
+    parts.append(luma - luma_of(near[:, :3]))
+    return torch.cat(parts, dim=1).permute(0, 2, 3, 1).reshape(-1, 9)
+
+
 def sliced_wasserstein(ours: Tensor, theirs: Tensor, directions: Tensor) -> Tensor:
     """Mean distance of two sets of features [n, F] along directions [F, K] (Rabin et al., SSVM 2011)."""
     return ((ours @ directions).sort(dim=0)[0] - (theirs @ directions).sort(dim=0)[0]).abs().mean()
@@ -115,6 +133,16 @@ def temporal(first_moved: Tensor, second: Tensor, seen: Tensor | None = None) ->
     """A frame and its moved neighbour get the same look: mean absolute difference where both are seen."""
     gap = (first_moved - second).abs()
     return gap.mean() if seen is None else (gap * seen).sum() / (seen.sum() * gap.shape[1]).clamp(min=1)
+
+
+def _opponent(rgb: Tensor) -> Tensor:
+    """Luma, red less luma, blue less luma."""
+    luma = luma_of(rgb)
+    return torch.cat((luma, rgb[:, 0:1] - luma, rgb[:, 2:3] - luma), dim=1)
+
+
+def _valid_mean(x: Tensor, size: int) -> Tensor:
+    return F.avg_pool2d(F.avg_pool2d(x, (size, 1), stride=1), (1, size), stride=1)
 
 
 def _mean(x: Tensor, size: int) -> Tensor:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from vidstyle.cli.common import PATH, Command, default_of, json_option, progress_option, stopped
 from vidstyle.cli.screen import State, open_screen
 from vidstyle.errors import OutputError
-from vidstyle.train.options import FAMILIES, TrainOptions
-
-if TYPE_CHECKING:
-    from vidstyle.train.loop import Tick
+from vidstyle.train.options import FAMILIES, Tick, TrainOptions
 
 _LEAST = {"steps": 1, "seed": 0, "batch_size": 1, "paint_size": 32}
 

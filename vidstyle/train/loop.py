@@ -6,7 +6,6 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from vidstyle.train import losses
 from vidstyle.train.balance import Balance
 from vidstyle.train.data import load_pictures
 from vidstyle.train.memory import FEATURES, Memory, palette, recalled
-from vidstyle.train.options import TrainOptions
+from vidstyle.train.options import Tick, TrainOptions
 from vidstyle.train.sheets import write_sheet
 
 POINTS = 384  # pixels per picture and step that the distribution loss looks at
@@ -39,17 +38,6 @@ EMA_DECAY = 0.995
 GRADE_SHARE = 0.2
 LIGHT_SHARE = 0.3
 JUDGED_SIZE = 80  # short side at which D sees whole pictures
-
-
-@dataclass(frozen=True)
-class Tick:
-    """What a run says of itself from time to time; also a line of stats.jsonl."""
-
-    step: int
-    steps: int
-    seconds: float
-    remaining_seconds: float
-    figures: dict[str, float]
 
 
 def train(options: TrainOptions, on_tick: Callable[[Tick], None] | None = None) -> Path:

@@ -1,4 +1,4 @@
-"""The options of `train` with their defaults, which live only here. Needs no torch."""
+"""The options of `train` with their defaults, which live only here, and what it reports. Needs no torch."""
 
 from __future__ import annotations
 
@@ -78,3 +78,14 @@ class TrainOptions:
         facts["content"] = [p.name for p in self.content]
         facts["styles"] = {look: [p.name for p in paths] for look, paths in self.styles.items()}
         return facts
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What a run says of itself from time to time; also a line of stats.jsonl."""
+
+    step: int
+    steps: int
+    seconds: float
+    remaining_seconds: float
+    figures: dict[str, float]

@@ -13,8 +13,8 @@ import av
 import pytest
 
 from vidstyle.decode import Decoder
-from vidstyle.encode import Encoder, choose_pixel_format, encoder_settings, layout_name
-from vidstyle.errors import OutputError
+from vidstyle.encode import Encoder, check_encoder, choose_pixel_format, encoder_settings, layout_name
+from vidstyle.errors import DeviceError, OutputError
 from vidstyle.frames import PlaneFormat
 from vidstyle.options import CODECS, ApplyOptions
 
@@ -161,3 +161,62 @@ def test_a_full_disk_is_told_in_words(
 def test_a_folder_that_cannot_be_written(tmp_path: Path, clip: Callable[..., Path]):
     with pytest.raises(OutputError, match="cannot be written"):
         encode(clip("plain.mp4"), tmp_path / "none" / "a.mp4")
+
+
+def test_quality_is_a_step_around_the_codecs_own():
+    """draft, good and high move crf, and the profile of ProRes; a number instead of it wins."""
+    crf = [encoder_settings(ApplyOptions(quality=name))["crf"] for name in ("draft", "good", "high")]
+    assert crf == ["26", "18", "14"]
+    assert encoder_settings(ApplyOptions(codec="prores", quality="draft"))["profile"] == "lt"
+    with pytest.raises(ValueError, match="leave one of them out"):
+        ApplyOptions(quality="high", crf=20)
+    with pytest.raises(ValueError, match="draft, good, high"):
+        ApplyOptions(quality="superb")
+
+
+def test_parameters_of_the_encoder_are_added_to(tmp_path: Path, clip: Callable[..., Path]):
+    """What keeps the bytes repeatable stays beside what the user asks for."""
+    options = ApplyOptions(codec="hevc", encoder_options={"x265-params": "aq-mode=1"})
+    assert encoder_settings(options)["x265-params"].startswith("open-gop=0")
+    assert encoder_settings(options)["x265-params"].endswith(":aq-mode=1")
+    with Decoder(clip("plain.mp4")) as decoder:
+        check_encoder(decoder.info, ApplyOptions(encoder_options={"tune": "film"}))
+        with pytest.raises(OutputError, match="tunee"):
+            check_encoder(decoder.info, ApplyOptions(encoder_options={"tunee": "film"}))
+
+
+def test_a_hardware_encoder_that_is_not_there_is_refused_before_any_work(
+    tmp_path: Path, clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+):
+    """The error is the device's, and no other encoder takes its place."""
+
+    def opens_no_device(*arguments: object) -> None:
+        raise av.error.ExternalError(542398533, "Generic error in an external library")
+
+    monkeypatch.setattr(Encoder, "_configure", opens_no_device)
+    with (
+        Decoder(clip("plain.mp4")) as decoder,
+        pytest.raises(DeviceError, match="h264_nvenc: this encoder cannot be used here"),
+    ):
+        check_encoder(decoder.info, ApplyOptions(encoder="h264_nvenc"))
+
+
+@pytest.mark.parametrize(
+    ("codec", "encoder"), [("h264", "hevc_nvenc"), ("ffv1", "ffv1_nvenc"), ("h264", "libx265")]
+)
+def test_an_encoder_of_another_codec_is_wrong_usage(codec: str, encoder: str):
+    with pytest.raises(ValueError, match=f"encoder for {codec} must be"):
+        ApplyOptions(codec=codec, encoder=encoder)
+    assert ApplyOptions(encoder="libx264").preset == CODECS["h264"]
+
+
+def test_hardware_takes_the_formats_it_has(clip: Callable[..., Path]):
+    """10 bit goes in as P010; 4:2:2 is told to lose colour resolution."""
+    for name, encoder, wanted in (
+        ("ten_bit.mp4", "hevc_nvenc", "p010le"),
+        ("plain.mp4", "hevc_qsv", "nv12"),
+        ("plain.mp4", "h264_nvenc", "yuv420p"),
+    ):
+        with Decoder(clip(name)) as decoder:
+            options = ApplyOptions(codec=encoder.partition("_")[0], encoder=encoder)
+            assert choose_pixel_format(decoder.info, options) == (wanted, [])

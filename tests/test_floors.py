@@ -20,16 +20,16 @@ HOME = Path(vidstyle.__file__).parent
 FLOORS = {
     1: (
         ("errors", "layers", "tone"),
-        ("drawing",),
+        ("drawing", "numbered"),
         ("frames", "options", "inputs", "prefetch", "networks", "flow", "cielab", "plot"),
         ("color", "transfer", "finish", "colourist"),
         ("hdr",),
     ),
     2: (
-        ("source", "clock"),
+        ("source", "clock", "pictures"),
         ("decode", "encode", "style", "smooth"),
         ("segments", "streams", "blend"),
-        ("kept", "scan"),
+        ("kept", "scan", "sequence"),
         ("join",),
     ),
     3: (("planning",), ("pipeline", "stills"), ("evaluate",), ("train", "farm", "evaluate_clip")),
@@ -43,6 +43,8 @@ DOORS = {
         "clock",
         "streams",
         "kept",
+        "sequence",
+        "pictures",
         "decode",
         "encode",
         "segments",

@@ -8,6 +8,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Container, Generator, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
@@ -24,7 +25,8 @@ from av.video.stream import VideoStream
 from vidstyle.clock import Clock
 from vidstyle.errors import InputError, OutOfMemoryError
 from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
-from vidstyle.source import ACCURATE, open_source, picture_stream, planar_format, read_info
+from vidstyle.numbered import is_sequence
+from vidstyle.source import ACCURATE, frame_rate, open_source, picture_stream, planar_format, read_info
 
 
 @dataclass
@@ -65,7 +67,7 @@ class Decoder:
 
     Frames are numbered in the order of presentation. Read `info` before decoding and `warnings` after it.
     With an anchor that ends at or before start, it tries to start there instead of at the beginning.
-    Use as a context manager; one thread at a time.
+    fps: the rate of numbered pictures. Use as a context manager; one thread at a time.
     """
 
     def __init__(
@@ -75,8 +77,10 @@ class Decoder:
         stop: int | None = None,
         deinterlace: bool = False,
         anchor: Anchor | None = None,
+        fps: Fraction | None = None,
     ) -> None:
         self.source = Path(source)
+        self._fps = fps
         self._deinterlace = deinterlace
         self.start, self.stop = start, stop
         self.border_digests: dict[int, str] = {}
@@ -96,7 +100,8 @@ class Decoder:
         self.damage = Damage()
         self.warnings: list[str] = []
         self._last_good: VideoFrame | None = None
-        self._container = open_source(self.source)
+        rate = frame_rate(self.source, self._fps) if is_sequence(self.source) else None
+        self._container = open_source(self.source, rate)
         try:
             self._stream = picture_stream(self._container, self.source)
             self._stream.thread_type = "AUTO"
@@ -309,6 +314,8 @@ class Decoder:
 
     def _check_length(self) -> None:
         """A container with an index that points beyond the end of the file says that the file was cut off."""
+        if is_sequence(self.source):
+            return
         entries = self._stream.index_entries
         size = os.path.getsize(self.source)
         beyond = 0

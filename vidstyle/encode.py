@@ -6,6 +6,7 @@ import errno
 import os
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, NoReturn, cast
 
@@ -17,9 +18,10 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from vidstyle.errors import OutputError
+from vidstyle.errors import DeviceError, OutputError
 from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
 from vidstyle.options import ApplyOptions
+from vidstyle.pictures import picture_format, picture_frame
 from vidstyle.source import ACCURATE, planar_format
 
 _NAME_OF_SHIFT = {(1, 1): "420", (1, 0): "422", (0, 0): "444"}
@@ -42,15 +44,20 @@ def choose_pixel_format(info: VideoInfo, options: ApplyOptions) -> tuple[str, li
     Depth is never lowered: an encoder that cannot hold it is refused with the ones that can.
     """
     preset, fmt = options.preset, info.format
+    if preset.pictures:
+        return picture_format(info, preset, options.codec)
+    needed = fmt.bit_depth if fmt.bit_depth <= 12 else 10  # 16 bit are what files of 10 to 14 come in
     best: tuple[tuple[int, ...], str, list[str]] | None = None
     for name in preset.pixel_formats:
         layout = planar_format(name)[1]
         assert layout is not None
         across, down = layout.chroma_shift
         fits = preset.halves_chroma or (info.width % (1 << across) == 0 and info.height % (1 << down) == 0)
-        if name.startswith("gray") or layout.bit_depth < fmt.bit_depth or not fits:
+        if name.startswith("gray") or layout.bit_depth < needed or not fits:
             continue
         lost = []
+        if layout.bit_depth < fmt.bit_depth:
+            lost.append(f"{options.codec} keeps {layout.bit_depth} of {fmt.bit_depth} bit per sample")
         if info.has_alpha and "a" not in name[3:4]:
             lost.append(f"{options.codec} keeps no transparency; use --codec prores4444 or ffv1 to keep it")
         if across > fmt.chroma_shift[0] or down > fmt.chroma_shift[1]:
@@ -58,7 +65,13 @@ def choose_pixel_format(info: VideoInfo, options: ApplyOptions) -> tuple[str, li
         other_model = (layout.matrix == "rgb") != (fmt.matrix == "rgb")
         excess_chroma = fmt.chroma_shift[0] - across + fmt.chroma_shift[1] - down
         extra_alpha = "a" in name[3:4] and not info.has_alpha
-        cost = (len(lost), other_model, layout.bit_depth - fmt.bit_depth, extra_alpha, abs(excess_chroma))
+        cost = (
+            len(lost),
+            other_model,
+            abs(layout.bit_depth - fmt.bit_depth),
+            extra_alpha,
+            abs(excess_chroma),
+        )
         if best is None or cost < best[0]:
             best = cost, name, lost
     if best is not None:
@@ -69,11 +82,11 @@ def choose_pixel_format(info: VideoInfo, options: ApplyOptions) -> tuple[str, li
                 f"resolution ({best[1]}), which not every player shows; av1 would keep it as it is"
             )
         return best[1], best[2]
-    if preset.deepest < fmt.bit_depth:
+    if preset.deepest < needed:
         raise OutputError(
             f"{options.codec}: the source has {fmt.bit_depth} bit per sample, this codec keeps "
             f"{preset.deepest}. "
-            f"Use --codec {'hevc, av1, prores or ffv1' if fmt.bit_depth <= 10 else 'hevc or ffv1'}."
+            f"Use --codec {'hevc, av1, prores or ffv1' if needed <= 10 else 'hevc or ffv1'}."
         )
     raise OutputError(
         f"{options.codec}: it cannot hold {info.width}x{info.height} in {info.pixel_format}. "
@@ -99,7 +112,18 @@ def encoder_settings(options: ApplyOptions) -> dict[str, str]:
         settings["x265-params"] += f":pools={threads}:frame-threads={min(threads, 2)}"
     if preset.encoder == "libsvtav1":
         settings["svtav1-params"] = f"lp={threads}"
-    return settings | options.encoder_options
+    for name, value in options.encoder_options.items():
+        # Lists of the encoder's own parameters are added to, or what makes its bits repeatable would go.
+        joins = name.endswith("-params") and name in settings
+        settings[name] = f"{settings[name]}:{value}" if joins else value
+    return settings
+
+
+def check_encoder(info: VideoInfo, options: ApplyOptions) -> None:
+    """Find out before any work whether the encoder is there and takes the options that were asked for."""
+    if options.encoder is not None or options.encoder_options:
+        with TemporaryDirectory() as folder:
+            Encoder(Path(folder) / "try", info, options).abort()
 
 
 def _with_light(settings: dict[str, str], info: VideoInfo, encoder: str) -> dict[str, str]:
@@ -154,6 +178,7 @@ class Encoder:
         self.packet_pts: list[int] = []
         self._info = info
         self._pixel_format, _ = choose_pixel_format(info, options)
+        self._pictures = options.preset.pictures
         self._reformatter = VideoReformatter()
         self._closed = False
         preset = options.preset
@@ -172,8 +197,13 @@ class Encoder:
         except BaseException as error:
             self._file.close()
             path.unlink(missing_ok=True)
-            if isinstance(error, (av.error.FFmpegError, ValueError)):
+            if isinstance(error, (av.error.FFmpegError, ValueError, OSError)):
                 reason = getattr(error, "strerror", None) or error
+                if options.encoder is not None:
+                    raise DeviceError(
+                        f"{options.encoder}: this encoder cannot be used here ({reason}). "
+                        "Leave --encoder out, or look whether its hardware and driver are there."
+                    ) from error
                 raise OutputError(
                     f"{options.codec}: the encoder refuses these settings ({reason}). Check its options."
                 ) from error
@@ -193,6 +223,8 @@ class Encoder:
         context.color_range = 1 if converted else info.range_code
         context.color_primaries = info.primaries
         context.color_trc = info.transfer
+        if self._pictures:  # RGB
+            context.colorspace, context.color_range = 0, 2
         if options.preset.tag is not None:
             context.codec_tag = options.preset.tag
         context.options = _with_light(encoder_settings(options), info, options.preset.encoder)
@@ -259,6 +291,8 @@ class Encoder:
             map_write_error(self._target, error)
 
     def _frame(self, batch: FrameBatch, number: int) -> VideoFrame:
+        if self._pictures:
+            return picture_frame(batch, number, self._pixel_format, self._info)
         planes = [plane[number] for plane in batch.planes]
         keeps_alpha = batch.alpha is not None and "a" in self._pixel_format[3:4]
         if keeps_alpha and batch.alpha is not None:

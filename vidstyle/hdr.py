@@ -1,18 +1,22 @@
-"""HDR light: PQ and HLG to SDR and, with a style's change, back. Knows no files and no networks.
+"""HDR light: PQ and HLG to SDR and, with a style's change, back. Opens no files.
 
 Signals are RGB [N, 3, H, W] in [0, 1] as `color.to_rgb` returns them. Light is in nits (cd/m2) on the screen.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from vidstyle.color import from_rgb, to_rgb
+from vidstyle.errors import InputError
 from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
+from vidstyle.options import ApplyOptions
 
 # White of paper in HDR, which becomes the white of SDR: ITU-R BT.2408-7, section 2.
 WHITE_NITS = 203.0
@@ -73,6 +77,37 @@ class KeptHdr:
         return with_change(batch, before, self._style.restyle(before), self._light, self._device)
 
 
+def about_hdr(source: Path, info: VideoInfo, options: ApplyOptions) -> list[str]:
+    """What must be said of an HDR source and these options. InputError where they say to refuse it."""
+    kind = "PQ" if info.transfer == _PQ else "HLG"
+    if options.hdr == "refuse":
+        raise InputError(
+            f"{source}: it is HDR ({kind}) and styles are made for SDR. Use --hdr tonemap to make it SDR, "
+            "or --hdr keep to keep it HDR with half of the look."
+        )
+    if options.hdr == "keep":
+        words = [f"it stays HDR ({kind}): half of the look is put on it"]
+        if info.dynamic_light:
+            words.append("its HDR10+ or Dolby Vision data speak of other pictures and are left out")
+        return words
+    words = [f"tone mapped from {kind} to SDR in BT.709"]
+    if info.format.bit_depth > options.preset.deepest:
+        words.append(f"SDR in {options.codec} has {options.preset.deepest} bit, hevc or av1 would keep more")
+    return words
+
+
+def for_light(
+    style: Changes, light: HdrLight | None, options: ApplyOptions
+) -> tuple[Changes, Callable[[FrameBatch], FrameBatch]]:
+    """The style for frames of this light (None is SDR), and what is done to frames before it."""
+    if light is None:
+        return style, lambda batch: batch
+    device = torch.device(getattr(style, "device", "cpu"))
+    if options.hdr == "keep":
+        return KeptHdr(style, light, device), lambda batch: batch
+    return style, lambda batch: to_sdr(batch, light, device, options.preset.deepest)
+
+
 def sdr_info(info: VideoInfo, deepest: int) -> VideoInfo:
     """The same clip after `to_sdr`: BT.709, limited range; no deeper than the codec's deepest format."""
     fmt = _sdr_format(info.format, deepest)
@@ -120,6 +155,13 @@ def with_change(
     if light.transfer == _HLG:
         changed = nits_to_hlg(pq_to_nits(changed))
     return replace(batch, planes=tuple(plane.cpu() for plane in from_rgb(changed, batch.format)))
+
+
+def to_light(signal: Tensor, info: VideoInfo) -> Tensor:
+    """Linear light of any signal, 1.0 being the white of SDR (WHITE_NITS of HDR): what EXR files hold."""
+    if info.is_hdr:
+        return _nits(signal, HdrLight.of(info)) / WHITE_NITS
+    return signal.pow(_SCREEN_GAMMA)
 
 
 def tone_map(signal: Tensor, light: HdrLight) -> Tensor:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vidstyle.errors import InputError, StyleError
+from vidstyle.numbered import FRAME_SUFFIXES, is_sequence
 
 STILL_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 VIDEO_SUFFIXES = (
@@ -87,7 +88,7 @@ def _weight(text: str, part: str) -> float:
 
 def is_still(path: Path) -> bool:
     """Whether the name says that this is a still picture."""
-    return path.suffix.lower() in STILL_SUFFIXES
+    return path.suffix.lower() in STILL_SUFFIXES and not is_sequence(path)
 
 
 def expand(inputs: Iterable[str], style_name: str) -> list[Path]:
@@ -136,14 +137,21 @@ def _in_folder(folder: Path, style_name: str) -> list[Path]:
 def target_of(source: Path, style_name: str, output_dir: Path | None, suffixes: Sequence[str]) -> Path:
     """Where the result goes by default: beside the source as `in.vlogger.mp4`, or in a folder as `in.mp4`.
 
-    suffixes: what the codec can be stored in; a clip in any other container gets the first of them.
+    suffixes: what the codec can be stored in; a clip in any other container gets the first of them. Numbered
+    pictures are named by their folder, and as results they get one of their own.
     """
     suffix = source.suffix
     if not is_still(source) and suffix.lower() not in suffixes:
         suffix = suffixes[0]
-    if output_dir is not None:
-        return output_dir / (source.stem + suffix)
-    return source.with_name(f"{source.stem}.{style_name}{suffix}")
+    home, stem, frames = source.parent, source.stem, "%06d"
+    if is_sequence(source):
+        folder = Path(os.path.abspath(source.parent))
+        home, stem, frames = folder.parent, folder.name, source.stem
+    name = stem if output_dir is not None else f"{stem}.{style_name}"
+    home = home if output_dir is None else output_dir
+    if not is_still(source) and suffix.lower() in FRAME_SUFFIXES:
+        return home / name / (frames + suffix)
+    return home / (name + suffix)
 
 
 def check_distinct(pairs: Iterable[tuple[Path, Path]]) -> None:

@@ -25,6 +25,7 @@ from vidstyle.frames import VideoInfo
 from vidstyle.kept import losses
 from vidstyle.options import CodecPreset
 from vidstyle.segments import Committed
+from vidstyle.sequence import check_sequence
 from vidstyle.source import open_source, picture_stream
 from vidstyle.streams import FILE_KEYS, Extras, add_extras, copier, covers, describe, own_keys, packets, utf8
 
@@ -103,6 +104,8 @@ def _mux(out: OutputContainer, packet: Packet[Any], pictures: int, extras: Extra
 
 def check_target(source: Path, target: Path, preset: CodecPreset, codec: str) -> list[str]:
     """Find out before any work whether the target can hold all the source has; return what must be said."""
+    if preset.pictures:
+        return check_sequence(source, target, preset.suffixes, codec)
     container = target_format(target, preset, codec)
     with (
         open_source(source) as original,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from fractions import Fraction
 from pathlib import Path
 
 from vidstyle.tone import NEUTRAL, Tone
@@ -15,6 +16,7 @@ class CodecPreset:
 
     crf: default constant quality, or None where the codec has none. pixel_formats: what the encoder takes.
     container: the format segments are kept in. suffixes: target files that can hold the codec.
+    pictures: whether it makes numbered pictures instead of one file.
     halves_chroma: whether it codes the half sample of subsampled colour at the border of an odd size.
     """
 
@@ -29,10 +31,15 @@ class CodecPreset:
     crf_option: str = "crf"
     highest_crf: int = 51
     halves_chroma: bool = False
+    pictures: bool = False
 
     @property
     def deepest(self) -> int:
         """Most bits per sample that the encoder takes."""
+        if self.pictures:
+            return 16
+        if "p010le" in self.pixel_formats:
+            return 10
         return max(int((re.findall(r"(\d+)le$", name) or ["8"])[0]) for name in self.pixel_formats)
 
 
@@ -109,8 +116,48 @@ CODECS: dict[str, CodecPreset] = {
         (".mkv",),
         halves_chroma=True,
     ),
+    "png": CodecPreset(
+        "png",
+        None,
+        {"pred": "mixed"},
+        ("rgb24", "rgba", "rgb48be", "rgba64be"),
+        "mov",
+        (".png",),
+        halves_chroma=True,
+        pictures=True,
+    ),
+    "exr": CodecPreset(
+        "exr",
+        None,
+        {"compression": "zip16", "format": "half"},
+        ("gbrpf32le",),
+        "mov",
+        (".exr",),
+        halves_chroma=True,
+        pictures=True,
+    ),
 }
 
+_IN_HARDWARE = ("h264", "hevc", "av1")
+# What --quality adds to a preset's crf, and the profile of ProRes it stands for.
+QUALITIES = {"draft": 8, "good": 0, "high": -4}
+_PRORES_PROFILES = {"draft": "lt", "good": "hq", "high": "hq"}
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """A family of hardware encoders. crf_option: what it calls constant quality."""
+
+    options: dict[str, str]
+    crf_option: str
+    pixel_formats: tuple[str, ...]
+
+
+HARDWARE = {
+    "nvenc": Hardware({"preset": "p5", "rc": "vbr", "b": "0"}, "cq", ("yuv420p", "p010le", "yuv444p")),
+    "qsv": Hardware({"preset": "medium"}, "global_quality", ("nv12", "p010le")),
+    "amf": Hardware({"quality": "quality", "rc": "cqp"}, "qp_i", ("nv12", "p010le")),
+}
 # What to do with PQ and HLG: stop; make SDR of it; or keep it, with less of the look.
 HDR_WAYS = ("refuse", "tonemap", "keep")
 
@@ -131,11 +178,15 @@ class ApplyOptions:
     batch_size: int | None = None
     codec: str = "h264"
     crf: int | None = None
+    quality: str = "good"
+    encoder: str | None = None
     speed: str | None = None
     segment_frames: int = 240
     encoder_threads: int = 4
     smooth: str | float = "auto"
     deinterlace: bool = False
+    fps: Fraction | None = None
+    start_number: int = 1
     hdr: str = "refuse"
     overwrite: bool = False
     work_dir: Path | None = None
@@ -153,6 +204,17 @@ class ApplyOptions:
             raise ValueError(f"crf must be between 0 and {self.preset.highest_crf}, not {self.crf}")
         if self.crf is not None and self.preset.crf is None:
             raise ValueError(f"{self.codec} has no crf: leave it out")
+        if self.quality not in QUALITIES:
+            raise ValueError(f"quality must be one of {', '.join(QUALITIES)}, not {self.quality!r}")
+        if self.crf is not None and self.quality != "good":
+            raise ValueError("crf and quality say the same: leave one of them out")
+        if self.encoder is not None:
+            hardware = [f"{self.codec}_{kind}" for kind in HARDWARE] if self.codec in _IN_HARDWARE else []
+            if self.encoder not in (*hardware, CODECS[self.codec].encoder):
+                known = ", ".join(hardware) or "none, leave it out"
+                raise ValueError(f"encoder for {self.codec} must be one of {known}; not {self.encoder!r}")
+        if self.start_number < 0:
+            raise ValueError(f"start_number must be at least 0, not {self.start_number}")
         if self.hdr not in HDR_WAYS:
             raise ValueError(f"hdr must be one of {', '.join(HDR_WAYS)}, not {self.hdr!r}")
         for name in ("segment_frames", "encoder_threads"):
@@ -167,9 +229,28 @@ class ApplyOptions:
 
     @property
     def preset(self) -> CodecPreset:
-        return CODECS[self.codec]
+        """How to encode, with `quality` and `encoder` in it."""
+        preset = CODECS[self.codec]
+        if preset.crf is not None:
+            crf = min(max(preset.crf + QUALITIES[self.quality], 0), preset.highest_crf)
+            preset = replace(preset, crf=crf)
+        elif self.codec == "prores":
+            profile = {"profile": _PRORES_PROFILES[self.quality]}
+            preset = replace(preset, options=preset.options | profile)
+        if self.encoder is None or self.encoder == preset.encoder:
+            return preset
+        hardware = HARDWARE[self.encoder.rpartition("_")[2]]
+        return replace(
+            preset,
+            encoder=self.encoder,
+            options=hardware.options,
+            crf_option=hardware.crf_option,
+            pixel_formats=hardware.pixel_formats[:1] if self.codec == "h264" else hardware.pixel_formats,
+            speed=None,
+            halves_chroma=False,
+        )
 
     def pixel_facts(self) -> dict[str, object]:
         """All options that change a byte of the picture stream; they are part of every segment's key."""
-        unseen = {"device", "batch_size", "overwrite", "work_dir"}
+        unseen = {"device", "batch_size", "overwrite", "work_dir", "start_number"}
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in unseen}

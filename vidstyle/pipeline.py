@@ -17,13 +17,14 @@ from vidstyle.decode import Anchor, Decoder
 from vidstyle.encode import Encoder, map_write_error
 from vidstyle.errors import OutOfMemoryError, OutputError
 from vidstyle.frames import FrameBatch
-from vidstyle.hdr import Changes, KeptHdr, to_sdr
+from vidstyle.hdr import Changes, for_light
 from vidstyle.join import join
 from vidstyle.options import ApplyOptions
 from vidstyle.planning import Plan, Restyler, device_of, plain, plan
 from vidstyle.prefetch import prefetch
 from vidstyle.scan import Task
 from vidstyle.segments import Committed, Segment, WorkFolder, check_complete
+from vidstyle.sequence import write_sequence
 from vidstyle.smooth import Smoother, SmoothOptions
 from vidstyle.streams import Extras
 from vidstyle.style import Style
@@ -183,7 +184,7 @@ def render(
     """Make segments: the source is decoded once, in order, on one thread, restyled on another."""
     smoother = Smoother(_smooth_options(options))
     margin = smooth_margin(options)
-    restyler = _Batches(*_for_light(job, style, options), job.batch_size)
+    restyler = _Batches(*for_light(style, job.hdr, options), job.batch_size)
     made_on = hardware(style)
 
     def restyled_frames(batches: Iterable[FrameBatch]) -> Iterable[FrameBatch]:
@@ -199,6 +200,7 @@ def render(
             job.source,
             stop=None if passage.stop is None else passage.stop + margin,
             deinterlace=options.deinterlace,
+            fps=options.fps,
             anchor=passage.anchor,
         ) as decoder,
         closing(decoder.batches(job.batch_size, options.segment_frames, passage.skip, margin)) as frames,
@@ -227,6 +229,10 @@ def render(
 
 def join_segments(job: Plan, segments: list[Committed], work: WorkFolder, options: ApplyOptions) -> Extras:
     """Join whole segments, and what else the source has, into the target of the job."""
+    if options.preset.pictures:
+        return write_sequence(
+            job.source, job.target, segments, work.path, job.info, options.start_number, options.overwrite
+        )
     part = job.target.with_name(f".{job.target.name}.{uuid.uuid4().hex}.part")
     try:
         extras = join(
@@ -282,19 +288,6 @@ class _SegmentWriter:
             warnings=warnings,
             made_on=self._made_on,
         )
-
-
-def _for_light(
-    job: Plan, style: Restyler, options: ApplyOptions
-) -> tuple[Changes, Callable[[FrameBatch], FrameBatch]]:
-    """The style for frames of this light, and what is done to frames before it."""
-    light = job.hdr
-    device = torch.device(device_of(style))
-    if light is None:
-        return style, lambda batch: batch
-    if options.hdr == "keep":
-        return KeptHdr(style, light, device), lambda batch: batch
-    return style, lambda batch: to_sdr(batch, light, device, options.preset.deepest)
 
 
 class _Batches:

@@ -11,11 +11,12 @@ import av
 import torch
 
 from vidstyle.decode import Decoder
-from vidstyle.encode import choose_pixel_format
+from vidstyle.encode import check_encoder, choose_pixel_format
 from vidstyle.errors import InputError, OutputError
 from vidstyle.frames import FrameBatch, VideoInfo
-from vidstyle.hdr import HdrLight, sdr_info
+from vidstyle.hdr import HdrLight, about_hdr, sdr_info
 from vidstyle.join import check_target
+from vidstyle.numbered import is_sequence, numbers_there
 from vidstyle.options import ApplyOptions
 from vidstyle.segments import hash_facts, key_facts
 from vidstyle.style import Style, cpu_workers
@@ -71,13 +72,14 @@ def plan_with(source: Path, style_hash: str, device: str, target: Path, options:
 
 def look(source: Path, style_hash: str, device: str, target: Path, options: ApplyOptions) -> Plan:
     """A plan as far as the pictures go; of the target only the name counts, for messages."""
-    with Decoder(source) as decoder:
+    with Decoder(source, fps=options.fps) as decoder:
         info = decoder.info
     warnings = _check_source(source, info, options)
     light = HdrLight.of(info) if info.is_hdr else None
     if light is not None and options.hdr == "tonemap":
         info = sdr_info(info, options.preset.deepest)
     pixel_format, lost = choose_pixel_format(info, options)
+    check_encoder(info, options)
     made_with = {
         "av": av.__version__,
         "torch": torch.__version__.partition("+")[0],
@@ -110,6 +112,8 @@ def _auto_batch_size(info: VideoInfo, device: str) -> int:
 
 
 def _check_paths(source: Path, target: Path, options: ApplyOptions) -> None:
+    if options.preset.pictures:
+        return _check_pictures(source, target, options)
     if target.exists() and source.exists() and os.path.samefile(source, target):
         raise OutputError(f"{target}: source and target are the same file. Choose another target.")
     if target.is_dir():
@@ -120,36 +124,27 @@ def _check_paths(source: Path, target: Path, options: ApplyOptions) -> None:
         raise OutputError(f"{target}: there is no folder {target.parent}. Create it first.")
 
 
+def _check_pictures(source: Path, target: Path, options: ApplyOptions) -> None:
+    if os.path.abspath(source) == os.path.abspath(target):
+        raise OutputError(f"{target}: source and target are the same files. Choose another folder.")
+    if not options.overwrite and is_sequence(target) and numbers_there(target):
+        raise OutputError(f"{target}: such files exist already. Choose another folder or use --overwrite.")
+    if not target.parent.is_dir() and not target.parent.parent.is_dir():  # the last one is made on the way
+        raise OutputError(f"{target}: there is no folder {target.parent.parent}. Create it first.")
+
+
 def _check_source(source: Path, info: VideoInfo, options: ApplyOptions) -> list[str]:
     if info.interlaced and not options.deinterlace:
         raise InputError(
             f"{source}: it is interlaced, and a style would smear its fields. Add --deinterlace."
         )
     if info.is_hdr:
-        return _about_hdr(source, info, options)
+        return about_hdr(source, info, options)
     if info.matrix_was_guessed:
         return [
             f"the source names no colour matrix: taken as {info.format.matrix} for its {info.height} lines"
         ]
     return []
-
-
-def _about_hdr(source: Path, info: VideoInfo, options: ApplyOptions) -> list[str]:
-    kind = "PQ" if info.transfer == 16 else "HLG"
-    if options.hdr == "refuse":
-        raise InputError(
-            f"{source}: it is HDR ({kind}) and styles are made for SDR. Use --hdr tonemap to make it SDR, "
-            "or --hdr keep to keep it HDR with half of the look."
-        )
-    if options.hdr == "keep":
-        words = [f"it stays HDR ({kind}): half of the look is put on it"]
-        if info.dynamic_light:
-            words.append("its HDR10+ or Dolby Vision data speak of other pictures and are left out")
-        return words
-    words = [f"tone mapped from {kind} to SDR in BT.709"]
-    if info.format.bit_depth > options.preset.deepest:
-        words.append(f"SDR in {options.codec} has {options.preset.deepest} bit, hevc or av1 would keep more")
-    return words
 
 
 def plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ import hashlib
 from collections import deque
 from collections.abc import Generator, Iterable
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +61,14 @@ def times_digest(pts: Iterable[int]) -> str:
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
-def scan(source: Path, segment_frames: int, margin: int, deinterlace: bool) -> Generator[Task, None, None]:
+def scan(
+    source: Path, segment_frames: int, margin: int, deinterlace: bool, fps: Fraction | None = None
+) -> Generator[Task, None, None]:
     """Decode the clip once, quickly, and yield each segment as soon as its frames have been seen.
 
     margin: frames that a worker needs before the first of a segment. Raises InputError like any decoding.
     """
-    with Decoder(source) as decoder:
+    with Decoder(source, fps=fps) as decoder:
         tail: deque[int] = deque(maxlen=_ANCHOR_FRAMES)
         times: list[int] = []
         anchors: dict[int, Anchor] = {}

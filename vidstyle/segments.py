@@ -20,6 +20,7 @@ from typing import IO, Any
 
 from vidstyle.encode import encoder_settings, map_write_error
 from vidstyle.errors import OutputError
+from vidstyle.numbered import file_of, is_sequence, numbers_there
 from vidstyle.options import ApplyOptions
 from vidstyle.tone import Tone
 
@@ -67,8 +68,18 @@ class Committed:
 
 
 def fingerprint(source: Path) -> str:
-    """A hash of the content: all of a small file, the length and 32 spread samples of a large one."""
+    """A hash of the content: all of a small file, the length and 32 spread samples of a large one.
+
+    Of numbered pictures the name, the length and the first megabyte of each.
+    """
     digest = hashlib.blake2b(digest_size=20)
+    if is_sequence(source):
+        for number in numbers_there(source):
+            path = file_of(source, number)
+            digest.update(f"{path.name} {path.stat().st_size}".encode())
+            with path.open("rb") as file:
+                digest.update(file.read(_SAMPLE_BYTES))
+        return digest.hexdigest()
     size = source.stat().st_size
     digest.update(str(size).encode())
     with source.open("rb") as file:
@@ -130,6 +141,7 @@ class WorkFolder:
     @contextmanager
     def claimed(self) -> Iterator[WorkFolder]:
         """Make the folder and keep other runs for the same target out of it while the block runs."""
+        makes_folder = not self.root.parent.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = (self.root / "lock").open("a")
@@ -150,6 +162,8 @@ class WorkFolder:
             if self.root.is_dir() and not any(p for p in self.root.iterdir() if p.name != "lock"):
                 (self.root / "lock").unlink(missing_ok=True)
                 self.root.rmdir()
+                if makes_folder and not any(self.root.parent.iterdir()):
+                    self.root.parent.rmdir()
             lock.close()
 
     def part(self, number: int) -> Path:

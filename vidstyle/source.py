@@ -24,6 +24,7 @@ from av.video.stream import VideoStream
 
 from vidstyle.errors import InputError
 from vidstyle.frames import Mastering, PlaneFormat, VideoInfo
+from vidstyle.numbered import is_sequence, numbers_there, sidecar
 
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,flv,live_flv,asf,ogg,nut,mxf,dv,"
@@ -53,8 +54,10 @@ _DYNAMIC = ("DYNAMIC_HDR_PLUS", "DOVI_RPU_BUFFER", "DOVI_METADATA", "DYNAMIC_HDR
 _SHIFT_OF_NAME = {"420": (1, 1), "422": (1, 0), "444": (0, 0), None: (0, 0)}
 
 
-def open_source(source: Path) -> InputContainer:
-    """Open a local media file for reading; raise InputError in words when it is none."""
+def open_source(source: Path, fps: Fraction | None = None) -> InputContainer:
+    """Open a local media file, or numbered pictures, for reading; InputError in words when it is none."""
+    if is_sequence(source):
+        return _open_pictures(source, fps or Fraction(25))
     if not source.exists():
         raise InputError(f"{source}: there is no such file. Check the path.")
     if not source.is_file():
@@ -78,6 +81,44 @@ def open_source(source: Path) -> InputContainer:
         )
     except (av.error.FFmpegError, ValueError, OSError) as error:
         _unreadable(source, error)
+
+
+def frame_rate(source: Path, fps: Fraction | None) -> Fraction:
+    """The rate of numbered pictures: as asked for, or as their sidecar says."""
+    if fps is not None:
+        return fps
+    try:
+        return Fraction(sidecar(source)["fps"])
+    except (KeyError, ValueError, TypeError, ZeroDivisionError) as error:
+        raise InputError(f"{source}: pictures do not say how fast they follow. Add --fps.") from error
+
+
+def _open_pictures(source: Path, fps: Fraction) -> InputContainer:
+    numbers = numbers_there(source)
+    if not numbers:
+        raise InputError(f"{source}: there are no such pictures. Check the path.")
+    missing = sorted(set(range(numbers[0], numbers[-1])).difference(numbers))
+    if missing:
+        raise InputError(
+            f"{source}: picture {missing[0]} is missing, {len(missing)} in all between {numbers[0]} and "
+            f"{numbers[-1]}. Put them there, or number the others without a gap."
+        )
+    try:
+        container = av.open(
+            os.path.join(os.path.abspath(source.parent).replace("%", "%%"), source.name),
+            format="image2",
+            options={
+                "framerate": str(fps),
+                "start_number": str(numbers[0]),
+                "format_whitelist": "image2",
+                "protocol_whitelist": "file",
+            },
+        )
+    except (av.error.FFmpegError, ValueError, OSError) as error:
+        _unreadable(source, error)
+    if source.suffix.lower() == ".exr":  # linear light in the file, a signal for BT.1886 here
+        container.streams.video[0].codec_context.options = {"gamma": "2.4"}
+    return container
 
 
 def _unreadable(source: Path, error: BaseException) -> NoReturn:
@@ -116,6 +157,8 @@ def planar_format(name: str) -> tuple[str, PlaneFormat | None]:
         return name, None
     depth = max(component.bits for component in fmt.components)
     suffix = "" if depth <= 8 else next((f"{bits}le" for bits in (10, 12, 16) if bits >= depth), None)
+    if name in ("gbrpf32le", "gbrapf32le", "gbrpf16le", "gbrapf16le"):  # of EXR
+        return planar_format("gbrap16le" if "a" in name else "gbrp16le")
     if suffix is None or "f32" in name or "f16" in name or name.startswith(("xyz", "vdpau", "cuda")):
         return name, None
     alpha = "a" if len(fmt.components) == 4 and suffix in ("", "10le", "12le", "16le") else ""
@@ -191,24 +234,24 @@ def read_info(source: Path, container: InputContainer, stream: VideoStream, fram
         other_streams=len(kinds) - kinds.count("audio") - kinds.count("subtitle") - 1,
         mastering=mastering(frame),
         content_light=content_light(frame),
-        dynamic_light=any(frame.side_data.get(name) is not None for name in _DYNAMIC),
+        dynamic_light=any(_side_data(frame, name) is not None for name in _DYNAMIC),
     )
 
 
 def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
     """The nine integers that turn the stored picture into the one to be shown, where there are any."""
-    data = frame.side_data.get("DISPLAYMATRIX")
+    data = _side_data(frame, "DISPLAYMATRIX")
     if data is None:
         return None
-    return struct.unpack("<9i", bytes(cast(Buffer, data))[:36])
+    return struct.unpack("<9i", data[:36])
 
 
 def mastering(frame: VideoFrame) -> Mastering | None:
     """SMPTE ST 2086 data of a frame: libavutil's struct of ten rationals and two flags."""
-    data = frame.side_data.get("MASTERING_DISPLAY_METADATA")
+    data = _side_data(frame, "MASTERING_DISPLAY_METADATA")
     if data is None:
         return None
-    *numbers, has_primaries, has_nits = struct.unpack("<22i", bytes(cast(Buffer, data))[:88])
+    *numbers, has_primaries, has_nits = struct.unpack("<22i", data[:88])
     x = [above / below if below else 0.0 for above, below in zip(numbers[::2], numbers[1::2], strict=True)]
     if not has_primaries or not has_nits:
         return None
@@ -217,5 +260,13 @@ def mastering(frame: VideoFrame) -> Mastering | None:
 
 def content_light(frame: VideoFrame) -> tuple[int, int] | None:
     """(MaxCLL, MaxFALL) of a frame, in nits."""
-    data = frame.side_data.get("CONTENT_LIGHT_LEVEL")
-    return None if data is None else struct.unpack("<2I", bytes(cast(Buffer, data))[:8])
+    data = _side_data(frame, "CONTENT_LIGHT_LEVEL")
+    return None if data is None else struct.unpack("<2I", data[:8])
+
+
+def _side_data(frame: VideoFrame, name: str) -> bytes | None:
+    try:
+        data = frame.side_data.get(name)
+    except ValueError:  # a picture with EXIF: a kind of data that PyAV 18.1 has no name for
+        return None
+    return None if data is None else bytes(cast(Buffer, data))

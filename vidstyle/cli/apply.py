@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,9 +13,11 @@ import click
 
 from vidstyle.cli.common import PATH, Command, complain, default_of, json_option, progress_option, stopped
 from vidstyle.cli.screen import Screen, State, open_screen
+from vidstyle.cli.targets import CONTAINERS, pairs_of
 from vidstyle.errors import OutputError, StyleError, VidstyleError
-from vidstyle.inputs import check_distinct, expand, is_still, parse_style, style_name, target_of
-from vidstyle.options import CODECS, HDR_WAYS, ApplyOptions
+from vidstyle.inputs import is_still, parse_style, style_name
+from vidstyle.numbered import parse_rate
+from vidstyle.options import CODECS, HDR_WAYS, QUALITIES, ApplyOptions
 from vidstyle.tone import Tone
 
 if TYPE_CHECKING:
@@ -31,6 +33,17 @@ def _dial(name: str, words: str) -> Callable[..., Any]:
     """An option from 0 to 1, which ApplyOptions checks."""
     words = f"{words}  [default: {_default(name):g}]"
     return click.option(f"--{name}", type=float, metavar="0..1", default=_default(name), help=words)
+
+
+def _short(names: Iterable[str]) -> str:
+    """`prores[4444]` for prores and prores4444: one line has to hold all of them."""
+    kept: list[str] = []
+    for name in names:
+        if kept and name.startswith(kept[-1]):
+            kept[-1] += f"[{name.removeprefix(kept[-1])}]"
+        else:
+            kept.append(name)
+    return ", ".join(kept)
 
 
 @click.command(
@@ -76,7 +89,7 @@ def _dial(name: str, words: str) -> Callable[..., Any]:
     type=click.Choice(list(CODECS)),
     metavar="NAME",
     default=_default("codec"),
-    help=f"{', '.join(CODECS)}.  [default: {_default('codec')}]",
+    help=f"{_short(CODECS)}.  [default: {_default('codec')}]",
 )
 @click.option(
     "--crf",
@@ -86,11 +99,46 @@ def _dial(name: str, words: str) -> Callable[..., Any]:
     help="Quality of clips, lower is better.  [default: by codec]",
 )
 @click.option(
+    "--quality",
+    type=click.Choice(list(QUALITIES)),
+    metavar="NAME",
+    default=_default("quality"),
+    help=f"Instead of a number: {', '.join(QUALITIES)}.  [default: {_default('quality')}]",
+)
+@click.option(
+    "--encoder",
+    metavar="NAME",
+    default=_default("encoder"),
+    help="A hardware encoder: h264_nvenc, hevc_qsv, ...  [default: software]",
+)
+@click.option(
+    "--encoder-option",
+    "encoder_options",
+    metavar="K=V",
+    multiple=True,
+    help="One of the encoder's own, such as tune=film; may be repeated.",
+)
+@click.option(
+    "--container",
+    type=click.Choice(CONTAINERS),
+    metavar="NAME",
+    help=f"{', '.join(CONTAINERS)}.  [default: as the input]",
+)
+@click.option("--fps", metavar="RATE", help="Take a folder or pattern of pictures as a clip of this rate.")
+@click.option(
+    "--start-number",
+    type=int,
+    metavar="N",
+    default=_default("start_number"),
+    show_default=True,
+    help="First number of png and exr results.",
+)
+@click.option(
     "--smooth",
     metavar="HOW",
     default=_default("smooth"),
     show_default=True,
-    help="Average over time along the motion: auto, off or 0..1.",
+    help="Average along the motion: auto, off or 0..1.",
 )
 @click.option("--deinterlace", is_flag=True, default=_default("deinterlace"), help="Deinterlace the source.")
 @click.option(
@@ -99,7 +147,7 @@ def _dial(name: str, words: str) -> Callable[..., Any]:
     metavar="HOW",
     default=_default("hdr"),
     show_default=True,
-    help="HDR (PQ, HLG): refuse, tonemap to SDR, or keep with half of the look.",
+    help="Of HDR: refuse, tonemap, or keep with half of the look.",
 )
 @click.option("--overwrite", is_flag=True, default=_default("overwrite"), help="Replace results that exist.")
 @click.option(
@@ -118,6 +166,7 @@ def apply(
     wanted: str,
     output: Path | None,
     output_dir: Path | None,
+    container: str | None,
     batch_size: str,
     progress: str | None,
     dry_run: bool,
@@ -126,11 +175,10 @@ def apply(
 ) -> int:
     """Restyle clips and pictures: files, folders or quoted patterns.
 
-    Frames, timestamps, sound, subtitles and metadata stay as they are. The result of in.mp4 is
-    in.<style>.mp4 beside it unless -o or -d says otherwise. A run that was stopped goes on where it was.
+    All but the look stays. in.mp4 gives in.<style>.mp4 beside it, unless -o or -d says else.
     """
     options = apply_options(batch_size, values)
-    pairs = _pairs(inputs, _style_name(wanted), output, output_dir, options)
+    pairs = pairs_of(inputs, _style_name(wanted), output, output_dir, container, options)
 
     from vidstyle.blend import load_style
 
@@ -158,10 +206,22 @@ def apply_options(batch_size: str, values: dict[str, Any]) -> ApplyOptions:
     with suppress(ValueError):  # a word; ApplyOptions knows which
         values["smooth"] = float(values["smooth"])
     try:
+        values["fps"] = None if values["fps"] is None else parse_rate(values["fps"])
+        values["encoder_options"] = _encoder_options(values["encoder_options"])
         values["tone"] = Tone.from_text(values["tone"])
         return ApplyOptions(batch_size=None if batch_size == "auto" else int(batch_size), **values)
     except ValueError as error:
         raise click.UsageError(f"{error}.") from error
+
+
+def _encoder_options(texts: Iterable[str]) -> dict[str, str]:
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise ValueError(f"encoder-option must be written as NAME=VALUE, not {text!r}")
+        found[name] = value
+    return found
 
 
 def _style_name(wanted: str) -> str:
@@ -170,33 +230,6 @@ def _style_name(wanted: str) -> str:
         return style_name(parse_style(wanted))
     except StyleError as error:
         raise click.UsageError(str(error)) from error
-
-
-def _pairs(
-    inputs: tuple[str, ...],
-    name: str,
-    output: Path | None,
-    output_dir: Path | None,
-    options: ApplyOptions,
-) -> list[tuple[Path, Path]]:
-    """Every source with its target; refuses what cannot be meant before anything is opened."""
-    if output is not None and output_dir is not None:
-        raise click.UsageError("--output and --output-dir exclude each other.")
-    sources = expand(inputs, name)
-    if output is not None:
-        if len(sources) > 1:
-            raise click.UsageError(
-                f"--output names one file, but there are {len(sources)} inputs: use --output-dir."
-            )
-        if output.is_dir():
-            raise click.UsageError(f"--output names a file, but {output} is a folder: use --output-dir.")
-        return [(sources[0], output)]
-    pairs = [(source, target_of(source, name, output_dir, options.preset.suffixes)) for source in sources]
-    try:
-        check_distinct(pairs)
-    except ValueError as error:
-        raise click.UsageError(f"{error}.") from error
-    return pairs
 
 
 def _make_folder(folder: Path) -> None:

@@ -36,7 +36,7 @@ def default_of(options: type[Any], name: str) -> Any:
 
 
 def progress_option(default: str | None = None) -> Callable[..., Any]:
-    words = f"{', '.join(SCREENS)}.  [default: {default or 'bar on a terminal, else plain'}]"
+    words = f"{', '.join(SCREENS)}.  [default: {default or 'bar on a terminal'}]"
     kinds = click.Choice(list(SCREENS))
     return click.option("--progress", type=kinds, metavar="KIND", default=default, help=words)
 

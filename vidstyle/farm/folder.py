@@ -11,6 +11,7 @@ import json
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,9 @@ class FarmPlan:
     def options(self, **changes: Any) -> ApplyOptions:
         """The options of the plan; changes are of those that change no byte."""
         stored = self.facts["options"]
-        values = {**stored, "tone": Tone(**stored["tone"]), "batch_size": self.batch_size, **changes}
+        fps = None if stored["fps"] is None else Fraction(stored["fps"])
+        values = {**stored, "tone": Tone(**stored["tone"]), "fps": fps, "batch_size": self.batch_size}
+        values |= changes
         return ApplyOptions(**values)
 
     def work(self, folder: Path) -> WorkFolder:

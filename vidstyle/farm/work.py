@@ -69,7 +69,9 @@ def plan_work(
     if not overwrite and has_plan(folder, job.key):
         return read_plan(folder)
     tasks: list[Task] = []
-    for task in scan(source, options.segment_frames, smooth_margin(options), options.deinterlace):
+    for task in scan(
+        source, options.segment_frames, smooth_margin(options), options.deinterlace, options.fps
+    ):
         tasks.append(task)
         if on_progress is not None:
             on_progress(Progress(task.stop, max(job.frames_announced, task.stop), 0, "plan"))

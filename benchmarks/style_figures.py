@@ -21,7 +21,6 @@ import torch
 import torch.nn.functional as F
 from common import report, table
 from torch import Tensor
-from torchvision.io import ImageReadMode, decode_image, write_png
 
 from vidstyle.blend import load_style
 from vidstyle.cielab import rgb_to_lab
@@ -29,6 +28,8 @@ from vidstyle.color import to_rgb
 from vidstyle.decode import Decoder
 from vidstyle.evaluate import blur, colour_distance, content_kept, sliced_wasserstein
 from vidstyle.evaluate_clip import ClipTally
+from vidstyle.plot import write_png
+from vidstyle.stills import read_picture
 from vidstyle.style import Style
 from vidstyle.transfer import histogram_matching, monge_kantorovich, reinhard, sample_colours
 
@@ -44,7 +45,7 @@ def pictures(folder: Path, count: int) -> list[Tensor]:
     chosen = paths[:: max(1, len(paths) // count)][:count]
     found = []
     for path in chosen:
-        rgb = decode_image(str(path), mode=ImageReadMode.RGB)[None].float() / 255
+        rgb = read_picture(path)[None].float() / 255
         scale = SIDE / min(rgb.shape[-2:])
         size = [round(length * scale) for length in rgb.shape[-2:]]
         found.append(F.interpolate(rgb, size=size, mode="bilinear", antialias=True)[0])
@@ -107,7 +108,7 @@ def sheet(path: Path, source: list[Tensor], looks: dict[str, list[Tensor]], styl
         return torch.cat([F.interpolate(p[None], size=(SIDE, SIDE * 4 // 3))[0] for p in set_], dim=2)
 
     rows = [row(source), *(row(set_) for set_ in looks.values()), row(style)]
-    write_png(torch.cat(rows, dim=1).mul(255).round().to(torch.uint8), str(path))
+    write_png(path, torch.cat(rows, dim=1).mul(255).round().to(torch.uint8).permute(1, 2, 0).numpy())
 
 
 @torch.inference_mode()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import torch
-from torchvision.io import write_png
 
 from vidstyle.colourist import generator_for
 from vidstyle.networks import Generator, GeneratorConfig
+from vidstyle.plot import write_png
 from vidstyle.style import StyleFacts, save_style
 
 TINY = {"grade_width": 8, "trunk_width": 8, "trunk_blocks": 2, "working_size": 32}
@@ -47,5 +48,31 @@ def picture_folder(folder: Path, warm: float, count: int = 14, seed: int = 0) ->
         coarse = torch.rand(1, 3, 5, 5, generator=random)
         picture = torch.nn.functional.interpolate(coarse, size=size, mode="bicubic").clamp(0, 1)[0]
         picture = (picture * 0.7 + torch.tensor([warm, 0.1, 0.1 - warm])[:, None, None]).clamp(0, 1)
-        write_png((picture * 255).to(torch.uint8), str(folder / f"{number:02}.png"))
+        write_png(folder / f"{number:02}.png", (picture * 255).to(torch.uint8).permute(1, 2, 0).numpy())
     return folder
+
+
+def blobs(seed: int, height: int = 48, width: int = 64) -> torch.Tensor:
+    """A soft random picture [3, H, W] in [0, 1]."""
+    random = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, 3, 5, 6, generator=random)
+    return torch.nn.functional.interpolate(coarse, size=(height, width), mode="bicubic").clamp(0, 1)[0]
+
+
+def panned(seed: int, frames: int, step: int = 1, height: int = 48, width: int = 64) -> torch.Tensor:
+    """A scene [N, 3, H, W] uint8: a camera that moves to the right by `step` pixels a frame."""
+    wide = blobs(seed, height, width + step * frames)
+    return torch.stack([wide[:, :, i * step : i * step + width] for i in range(frames)]).mul(255).byte()
+
+
+def clip_of(path: Path, frames: torch.Tensor) -> Path:
+    """Frames [N, 3, H, W] uint8 as a lossless clip."""
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("ffv1", rate=25)
+        context = video.codec_context
+        context.width, context.height, context.pix_fmt = frames.shape[3], frames.shape[2], "bgr0"
+        for pixels in frames:
+            frame = av.VideoFrame.from_ndarray(pixels.permute(1, 2, 0).contiguous().numpy(), format="rgb24")
+            out.mux(video.encode(frame.reformat(format="bgr0")))
+        out.mux(video.encode(None))
+    return path

@@ -87,6 +87,35 @@ def test_a_stopped_run_goes_on(
     assert "learned in 4 steps" in out
 
 
+def test_what_was_left_out_is_a_warning(folders: list[Any], run: Run, tmp_path: Path) -> None:
+    """Named and counted on stderr; the run goes on."""
+    (tmp_path / "x" / "broken.png").write_bytes(b"no picture")
+    code, _, err = run(*folders, "--steps", "3", "--progress", "none")
+    assert code == 0
+    assert "Warning: content: 1 files could not be read: broken.png: is damaged" in err
+
+
+def test_a_style_may_be_the_beginning(folders: list[Any], run: Run, tmp_path: Path) -> None:
+    """By its file; its facts say so. A style that is not there is an error of styles."""
+    assert run(*folders, "--steps", "2", "--progress", "none")[0] == 0
+    again = [*folders[:4], "-o", tmp_path / "b.safetensors", "--paint-size", "32", "--steps", "2", "--json"]
+    code, out, err = run(*again, "--from", tmp_path / "airy.safetensors", "--progress", "none")
+    assert code == 0, err
+    assert json.loads(out)["facts"]["training"]["start"] == "airy.safetensors"
+    code, _, err = run(*again, "--from", "airi", "--overwrite")
+    assert (code, "airi" in err) == (4, True)
+
+
+def test_tensorboard_is_asked_for_before_any_work(
+    folders: list[Any], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its package: how to get it."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    code, _, err = run(*folders, "--steps", "2", "--tensorboard")
+    assert code == 2
+    assert "pip install 'vidstyle[tensorboard]'" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "word"),
     [

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vidstyle.errors import InputError, OutputError
 from vidstyle.options import ApplyOptions
-from vidstyle.stills import restyle_still
+from vidstyle.stills import read_picture, restyle_still
 
 ICC = b"\0" * 12 + b"mntrRGB XYZ " + bytes(range(100))
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"></x:xmpmeta>'
@@ -312,3 +312,32 @@ def test_sixteen_bits_into_a_kind_of_eight_are_said(tmp_path: Path) -> None:
     report = restyle_still(source, identity, tmp_path / "out.jpg")
     assert "8 bits" in report.warnings[0]
     assert np.abs(load(report.target).astype(int) - (load(source) / 257).round()).mean() < 1
+
+
+def test_a_picture_is_read_as_it_is_looked_at(tmp_path: Path) -> None:
+    """Upright, white behind what is transparent, 8 bits, three channels, whatever is stored."""
+    upright = read_picture(save(tmp_path / "a.jpg", picture(), {cv2.IMAGE_METADATA_EXIF: exif(6)}))
+    stored = read_picture(save(tmp_path / "b.jpg", picture()))
+    assert upright.shape == (3, 53, 37) and stored.shape == (3, 37, 53)
+    assert torch.equal(torch.rot90(upright, 1, (1, 2)), stored)
+    for dtype in (np.uint8, np.uint16):
+        pixels = picture(4, dtype)
+        pixels[..., 3] = 0
+        pixels[20:, :, 3] = np.iinfo(dtype).max
+        read = read_picture(save(tmp_path / "a.png", pixels))
+        assert int(read[:, :20].min()) == 255
+        truth = pixels[20:, :, 2::-1].astype(float) * 255 / np.iinfo(dtype).max
+        assert np.abs(read[:, 20:].permute(1, 2, 0).numpy() - truth).max() <= 0.51
+    grey = read_picture(save(tmp_path / "g.png", picture(1)))
+    assert torch.equal(grey, torch.from_numpy(picture(1)).expand(3, -1, -1))
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xd8 no picture", None])
+def test_a_picture_that_cannot_be_read_is_an_error_in_words(data: bytes | None, tmp_path: Path) -> None:
+    """Empty, damaged, cut off."""
+    path = save(tmp_path / "a.jpg", picture())
+    path.write_bytes(path.read_bytes()[:-400] if data is None else data)
+    with pytest.raises(InputError, match=r"a\.jpg: is damaged"):
+        read_picture(path)
+    with pytest.raises(InputError, match="no such file"):
+        read_picture(tmp_path / "none.jpg")

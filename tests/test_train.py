@@ -3,21 +3,48 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from torchvision.io import write_png
 
-from tests.looks import TINY, picture_folder
+from tests.looks import TINY, clip_of, panned, picture_folder, tiny_generator
 from vidstyle.blend import load_style
 from vidstyle.errors import TrainingError
+from vidstyle.style import read_network
 from vidstyle.train import losses
 from vidstyle.train.balance import PATIENCE, Balance
-from vidstyle.train.data import load_pictures, without_bars
+from vidstyle.train.folder import RunFolder
 from vidstyle.train.loop import Run, train
 from vidstyle.train.options import TrainOptions
+from vidstyle.train.pairs import motion_loss
+from vidstyle.train.speed import in_half, quicken
+
+# The run of the fixture `options`, killed after its tenth step.
+KILLED = """
+import os, pathlib, sys
+from vidstyle.train.loop import Run, train
+from vidstyle.train.options import TrainOptions
+
+folder = pathlib.Path(sys.argv[1])
+advance = Run.advance
+
+def killed(run):
+    advance(run)
+    if run.step == 10:
+        os.kill(os.getpid(), 9)
+
+Run.advance = killed
+train(TrainOptions(
+    content=(folder / "content",), styles={{"warm": (folder / "warm",)}}, output=folder / "warm.safetensors",
+    steps=12, warmup_steps=4, batch_size=2, paint_size=32, tick_steps=4, device="cpu", generator={generator},
+))
+"""
 
 
 @pytest.fixture
@@ -65,6 +92,142 @@ def test_law_11_a_resumed_run_equals_an_uninterrupted_one(options: TrainOptions)
     assert wanted.keys() == got.keys() and all(torch.equal(wanted[k], got[k]) for k in wanted)
 
 
+def with_clip(options: TrainOptions) -> TrainOptions:
+    """The same with a clip beside the content pictures."""
+    clip = clip_of(options.output.parent / "clip.mkv", panned(3, 20, step=2, height=96, width=128))
+    return replace(options, content=(*options.content, clip))
+
+
+def test_law_11_resuming_holds_with_clips_too(options: TrainOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real pairs take part in the temporal term, every other time, and are drawn the same again."""
+    options = with_clip(options)
+    real = []
+
+    def counted(*arguments: Any) -> torch.Tensor:
+        real.append(1)
+        return motion_loss(*arguments)
+
+    monkeypatch.setattr("vidstyle.train.loop.motion_loss", counted)
+    train(options)
+    assert len(real) == 1, "of the temporal terms of steps 4 and 8 one is real"
+    wanted = weights(options.folder / "checkpoint.pt")
+    run = Run(options)
+    run.begin()
+    for _ in range(3):
+        run.advance()
+    run.save()
+    train(replace(options, resume=True))
+    got = weights(options.folder / "checkpoint.pt")
+    assert len(real) == 2 and all(torch.equal(wanted[k], got[k]) for k in wanted)
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_law_11_stopped_in_the_middle_of_a_step(
+    signals: int, options: TrainOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first Ctrl-C ends the step first; a second falls back on the last tick. Both resume to the bit."""
+    train(options)
+    wanted = weights(options.folder / "checkpoint.pt")
+    logits, sent = Run._logits, []
+
+    def stop_at_six(self: Run, look: str, pictures: torch.Tensor) -> torch.Tensor:
+        if self.step == 6:  # D has had its step and G has not
+            while sent.count(self.step) < signals:
+                sent.append(self.step)
+                signal.raise_signal(signal.SIGINT)
+        return logits(self, look, pictures)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_logits", stop_at_six)
+        with pytest.raises(KeyboardInterrupt):
+            train(options)
+    signal.signal(signal.SIGINT, before)
+    assert torch.load(options.folder / "checkpoint.pt", weights_only=True)["step"] == (
+        7 if signals == 1 else 4
+    )
+    train(replace(options, resume=True))
+    got = weights(options.folder / "checkpoint.pt")
+    assert all(torch.equal(wanted[k], got[k]) for k in wanted)
+
+
+def test_law_11_a_run_that_was_killed_goes_on_from_its_last_tick(options: TrainOptions) -> None:
+    """kill -9: the same weights in the end, and no line of figures twice."""
+    train(options)
+    wanted = weights(options.folder / "checkpoint.pt")
+    steps = [line["step"] for line in RunFolder(options.folder).read_stats()]
+    killed = KILLED.format(generator=TINY)
+    done = subprocess.run([sys.executable, "-c", killed, str(options.output.parent)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    with (options.folder / "stats.jsonl").open("a") as file:
+        file.write('{"step": 12, "seconds": 1}\n{"ste')  # told, but not in the checkpoint; and half a line
+    train(replace(options, resume=True))
+    got = weights(options.folder / "checkpoint.pt")
+    assert all(torch.equal(wanted[k], got[k]) for k in wanted)
+    assert [line["step"] for line in RunFolder(options.folder).read_stats()] == steps
+
+
+def test_a_step_whose_numbers_overflow_is_left_out(
+    options: TrainOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weights stay as they were, the run goes on, and it is counted."""
+    run = Run(options)
+    run.begin()
+    for _ in range(5):
+        run.advance()
+    before = {name: value.clone() for name, value in run.ours.state_dict().items()}
+    with monkeypatch.context() as patch:
+        patch.setattr(losses, "structure", lambda *_: run.generator.light.weight.sum() * float("nan"))
+        run.advance()
+    assert all(torch.equal(value, before[name]) for name, value in run.ours.state_dict().items())
+    while not run.finished:
+        run.advance()
+    assert run.tick().figures["skipped"] == 1
+    assert all(bool(torch.isfinite(value).all()) for value in run.average.values())
+
+
+def test_two_looks_go_to_their_own_pictures(options: TrainOptions, tmp_path: Path) -> None:
+    """Their codes in the file differ, and the file's network with each gives that look."""
+    cold = picture_folder(tmp_path / "cold", -0.15, seed=2)
+    options = replace(options, styles={**options.styles, "cold": (cold,)}, steps=122, warmup_steps=120)
+    path = train(options)
+    generator, codes, facts = read_network(path)
+    assert facts.looks == ("warm", "cold") == tuple(codes)
+    assert not torch.allclose(codes["warm"], codes["cold"], atol=0.02)
+    source = Run(options).content.lying.float() / 255
+    with torch.no_grad():
+        warm, cold_ = (generator(source, codes[look]).mean(dim=(0, 2, 3)) for look in ("warm", "cold"))
+    assert float((warm[0] - warm[2]) - (cold_[0] - cold_[2])) > 0.1
+    assert all((options.folder / f"sheet-{look}.png").is_file() for look in codes)
+
+
+@pytest.mark.cuda
+def test_training_on_a_gpu(options: TrainOptions) -> None:
+    """Half precision inside the networks, float32 around them, and a style that loads."""
+    options = replace(options, device="cuda")
+    run = Run(options)
+    x = torch.rand(1, 3, 32, 42, device=run.device)
+    code = torch.zeros(1, run.generator.config.code_size, device=run.device)
+    assert run.generator.trunk(x[..., :40], code).dtype == torch.float32
+    assert run.generator.trunk.enter.conv.weight.dtype == torch.float32
+    assert load_style(train(options)).name == "warm"
+
+
+def test_half_precision_is_inside_only() -> None:
+    """float32 in, float32 out, gradients arrive, and the difference is what bfloat16 costs."""
+    network = tiny_generator().trunk
+    x, code = torch.rand(1, 3, 32, 40), torch.full((1, 16), 0.3)
+    wanted = network(x, code)
+    in_half(network, "cpu")
+    got = network(x, code)
+    got.mean().backward()
+    assert got.dtype == torch.float32 and network.enter.conv.weight.grad is not None
+    assert 0 < float((got - wanted).detach().abs().mean()) < 0.05 * float(wanted.detach().abs().mean())
+    other = tiny_generator().trunk
+    quicken([other, None], torch.device("cpu"))
+    assert torch.equal(other(x, code), wanted)
+
+
 def test_law_11_each_step_leaves_the_other_network_untouched(
     options: TrainOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +265,7 @@ def test_a_run_leaves_a_style_that_loads_and_a_folder_that_tells(options: TrainO
     assert {"adversarial_weight", "augmentation", "certainty", "temporal", "distribution"} <= set(lines[-1])
     assert json.loads((options.folder / "options.json").read_text())["seed"] == 0
     assert (options.folder / "sheet-warm.png").stat().st_size > 1000
+    assert (options.folder / "curves.png").stat().st_size > 1000
 
 
 @pytest.mark.slow
@@ -119,31 +283,16 @@ def test_a_warm_look_is_learned(options: TrainOptions) -> None:
     assert abs(warmth(style(content)) - wanted) < 0.2 * abs(wanted - before)
 
 
-def test_too_little_data_says_how_much_is_needed(options: TrainOptions, tmp_path: Path) -> None:
-    few = picture_folder(tmp_path / "few", 0.0, count=5)
-    with pytest.raises(TrainingError, match="at least 12"):
-        train(replace(options, content=(few,)))
-    with pytest.raises(TrainingError, match="no such file"):
-        train(replace(options, content=(tmp_path / "none",)))
-
-
-def test_unreadable_and_repeated_pictures_are_counted(tmp_path: Path) -> None:
-    folder = picture_folder(tmp_path / "x", 0.0, count=13)
-    (folder / "broken.jpg").write_bytes(b"\xff\xd8 this is no picture")
-    (folder / "again.png").write_bytes((folder / "00.png").read_bytes())
-    pictures = load_pictures([folder], 32, "content")
-    assert len(pictures) == 13 and pictures.duplicates == 1
-    assert len(pictures.unreadable) == 1 and pictures.unreadable[0].startswith("broken.jpg")
-
-
-def test_a_letterbox_is_cut_away_and_a_night_is_not(tmp_path: Path) -> None:
-    boxed = torch.zeros(3, 60, 80, dtype=torch.uint8)
-    boxed[:, 8:52] = 120
-    assert without_bars(boxed).shape == (3, 44, 80)
-    night = torch.zeros(3, 60, 80, dtype=torch.uint8)
-    night[:, 28:32, 30:40] = 200
-    assert without_bars(night).shape == night.shape
-    write_png(boxed, str(tmp_path / "boxed.png"))
+def test_what_was_found_in_the_folders_is_said_and_kept(options: TrainOptions) -> None:
+    """As a warning, and for later in options.json."""
+    (options.content[0] / "broken.png").write_bytes(b"no picture")
+    (options.content[0] / "phone.heic").write_bytes(b"?")
+    said: list[str] = []
+    train(options, on_warning=said.append)
+    assert len(said) == 2 and "broken.png" in said[0] and ".heic (1)" in said[1]
+    facts = json.loads((options.folder / "options.json").read_text())
+    assert len(facts["unreadable"]["content"]) == 1 and facts["ignored"]["content"] == {".heic": 1}
+    assert facts["pairs"] == 0 and facts["duplicates"] == {"content": 0, "warm": 0}
 
 
 def test_a_resume_without_a_checkpoint(options: TrainOptions) -> None:

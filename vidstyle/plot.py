@@ -40,39 +40,53 @@ class Line:
 
 
 def plot(path: Path, title: str, lines: Sequence[Line], marks: Sequence[float] = ()) -> Path:
-    """Draw lines over a common x; marks are upright lines, for instance cuts. Raises OutputError."""
-    canvas = np.full((HEIGHT * _SCALE, WIDTH * _SCALE, 3), 255, np.uint8)
+    """Draw lines (see `draw`) into a PNG file. Raises OutputError."""
+    return write_png(path, draw(title, lines, marks))
+
+
+def draw(
+    title: str,
+    lines: Sequence[Line],
+    marks: Sequence[float] = (),
+    size: tuple[int, int] = (WIDTH, HEIGHT),
+) -> NDArray[np.uint8]:
+    """Lines over a common x, from 0 up, as RGB [H, W, 3]; size: width and height.
+
+    marks are upright lines, for instance cuts. Values below 0 lie on the ground.
+    """
+    width, height = size
+    canvas = np.full((height * _SCALE, width * _SCALE, 3), 255, np.uint8)
     xs = [x for line in lines for x in line.x] or [0.0]
-    top = max([y for line in lines for y in line.y if np.isfinite(y)] or [0.0]) or 1.0
+    top = max([y for line in lines for y in line.y if np.isfinite(y)] or [0.0])
+    top = top if top > 0 else 1.0
     first, last = min(xs), max(max(xs), min(xs) + 1)
     step = _nice(top / 3)
 
     def across(x: float) -> float:
-        return _LEFT + (x - first) / (last - first) * (WIDTH - _LEFT - _RIGHT)
+        return _LEFT + (x - first) / (last - first) * (width - _LEFT - _RIGHT)
 
     def down(y: float) -> float:
-        return HEIGHT - _BOTTOM - min(max(y, 0.0) / top, 1.0) * (HEIGHT - _TOP - _BOTTOM)
+        return height - _BOTTOM - min(max(y, 0.0) / top, 1.0) * (height - _TOP - _BOTTOM)
 
     for number in range(int(top / step) + 1):
         y = down(number * step)
-        _stroke(canvas, (_LEFT, y), (WIDTH - _RIGHT, y), _GRID)
+        _stroke(canvas, (_LEFT, y), (width - _RIGHT, y), _GRID)
         label = f"{number * step:.3g}"
         _text(canvas, label, _LEFT - 8 - 8 * len(label), y - 5, _INK)
     for x in marks:
-        _stroke(canvas, (across(x), _TOP), (across(x), HEIGHT - _BOTTOM), _MARK)
+        _stroke(canvas, (across(x), _TOP), (across(x), height - _BOTTOM), _MARK)
     for line, colour in zip(lines, _LINES, strict=False):
         points = [(across(x), down(y)) for x, y in zip(line.x, line.y, strict=True) if np.isfinite(y)]
         for a, b in pairwise(points):
             _stroke(canvas, a, b, colour, 2)
     for x in (first, last):
         label = f"{x:.6g}"
-        _text(canvas, label, min(across(x), WIDTH - 8 * len(label) - 4), HEIGHT - _BOTTOM + 8, _INK)
+        _text(canvas, label, min(across(x), width - 8 * len(label) - 4), height - _BOTTOM + 8, _INK)
     place = float(_LEFT)
     for text, colour in [(title, _INK), *((line.name, c) for line, c in zip(lines, _LINES, strict=False))]:
         _text(canvas, text, place, 12, colour)
         place += 8 * len(text) + 24
-    small = canvas.reshape(HEIGHT, _SCALE, WIDTH, _SCALE, 3).mean(axis=(1, 3)).round().astype(np.uint8)
-    return write_png(path, small)
+    return canvas.reshape(height, _SCALE, width, _SCALE, 3).mean(axis=(1, 3)).round().astype(np.uint8)
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8]) -> Path:

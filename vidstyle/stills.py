@@ -5,6 +5,7 @@ Besides `flow` this is the only door of cv2, which reads and writes the pictures
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import time
@@ -80,6 +81,27 @@ def restyle_still(
     return StillReport(source, target, width, height, time.perf_counter() - started, picture.warnings)
 
 
+def read_picture(source: Path) -> torch.Tensor:
+    """RGB [3, H, W] uint8 of a picture as it is looked at: upright, and on white where it is transparent.
+
+    Raises InputError.
+    """
+    data = _bytes(source)
+    stored = None if data[:2] == b"\xff\xd8" else _decode(data)[0]
+    pixels: NDArray[Any] | None = None
+    if stored is not None and stored.ndim == 3 and stored.shape[2] == 4:
+        white = np.iinfo(stored.dtype).max
+        opacity = stored[..., 3:].astype(np.float32) / white
+        flat = stored[..., 2::-1] * opacity + white * (1 - opacity)
+        pixels = (flat * (255 / white) + 0.5).astype(np.uint8)
+    elif data:
+        with contextlib.suppress(cv2.error):
+            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if pixels is None:
+        raise InputError(f"{source}: is damaged or not a picture. Save it again as PNG or JPEG.")
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+
+
 def _restyled(pixels: NDArray[Any], style: Callable[[torch.Tensor], torch.Tensor]) -> NDArray[Any]:
     """Colour through the style, opacity untouched; grey stays one channel only if its result is grey."""
     white = float(np.iinfo(pixels.dtype).max)
@@ -98,13 +120,19 @@ def _restyled(pixels: NDArray[Any], style: Callable[[torch.Tensor], torch.Tensor
     return np.ascontiguousarray(np.concatenate([result, pixels[..., 3:]], axis=2) if not grey else result)
 
 
-def _read(source: Path) -> _Picture:
+def _bytes(source: Path) -> bytes:
     try:
-        data = source.read_bytes()
+        # What cv2 would print about damage is said by the caller, in words.
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        return source.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{source}: there is no such file. Check the path.") from None
     except OSError as error:
         raise InputError(f"{source}: cannot be read ({error.strerror}). Check its permissions.") from error
+
+
+def _read(source: Path) -> _Picture:
+    data = _bytes(source)
     warnings: list[str] = []
     tags: dict[int, tuple[int, bytes]] = {}
     if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
@@ -124,8 +152,6 @@ def _decode(data: bytes) -> tuple[NDArray[Any] | None, dict[int, NDArray[np.uint
     """Pixels as stored (None where there are none to be had) and the metadata blocks by their cv2 number."""
     if not data:
         return None, {}
-    # What cv2 would print about damage is said by the caller, in words.
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         pixels, kinds, blocks = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:

@@ -271,6 +271,17 @@ def read_style(path: Path, looks: MappingType[str, float] | None = None) -> Styl
     Looks of one file are mixed by their codes: in between lie looks that the network paints as a whole.
     Raises StyleError when the file is missing, damaged or hostile, or has no such look.
     """
+    generator, codes, facts = read_network(path)
+    shares = _shares(path, facts, looks or {"": 1.0})
+    code = torch.stack([codes[look] * share for look, share in shares]).sum(0)
+    content_hash = hash_file(path)
+    if shares != [(facts.looks[0], 1.0)]:
+        content_hash = hash_text(content_hash, *(f"{look}:{share!r}" for look, share in shares))
+    return Style(generator, code, facts, content_hash)
+
+
+def read_network(path: Path) -> tuple[Generator, dict[str, Tensor], StyleFacts]:
+    """What a style file holds: the generator, a code [1, K] for each look, and the facts. StyleError."""
     with _opened(path) as file:
         document = _document(path, file.metadata())
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
@@ -291,12 +302,7 @@ def read_style(path: Path, looks: MappingType[str, float] | None = None) -> Styl
     kept = {look: code.to(torch.float32) for look, code in codes.items() if code is not None}
     if not all(torch.isfinite(t).all() for t in (*weights.values(), *kept.values())):
         raise _damaged(path, "it holds numbers that are not finite")
-    shares = _shares(path, facts, looks or {"": 1.0})
-    code = torch.stack([kept[look] * share for look, share in shares]).sum(0)
-    content_hash = hash_file(path)
-    if shares != [(facts.looks[0], 1.0)]:
-        content_hash = hash_text(content_hash, *(f"{look}:{share!r}" for look, share in shares))
-    return Style(generator, code, facts, content_hash)
+    return generator, kept, facts
 
 
 def _shares(path: Path, facts: StyleFacts, looks: MappingType[str, float]) -> list[tuple[str, float]]:

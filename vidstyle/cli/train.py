@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,7 @@ def _number(name: str, words: str) -> Callable[..., Any]:
     "--run-folder", metavar="DIR", type=PATH, help="Checkpoint, curves, samples.  [default: FILE.run]"
 )
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in the run folder.")
+@click.option("--from", "start", metavar="STYLE", help="Begin with a style: its name or file.")
 @click.option("--overwrite", is_flag=True, help="Replace a style file or a run that exists.")
 @click.option("--minutes", type=float, metavar="N", help="Stop after so much work.")
 @_number("steps", "Stop after so many steps.")
@@ -65,6 +67,7 @@ def _number(name: str, words: str) -> Callable[..., Any]:
 @click.option("--summary", metavar="TEXT", default="", help="The look in a sentence, for the style file.")
 @click.option("--licence", metavar="TEXT", default="", help="Its licence.")
 @click.option("--provenance", metavar="TEXT", default="", help="Where its pictures come from.")
+@click.option("--tensorboard", is_flag=True, help="Write the figures for TensorBoard too.")
 @progress_option()
 @json_option()
 def train(
@@ -93,11 +96,10 @@ def train(
             raise OutputError(
                 f"{path}: it exists already. Use --resume to go on or --overwrite to begin again."
             )
-    try:
-        from vidstyle.train.loop import train as learn
-    except ModuleNotFoundError as error:
-        raise click.UsageError(f"Training needs {error.name}: pip install 'vidstyle[train]'.") from error
+    if options.tensorboard and importlib.util.find_spec("tensorboard") is None:
+        raise click.UsageError("--tensorboard needs a package: pip install 'vidstyle[tensorboard]'.")
     from vidstyle.style import read_facts
+    from vidstyle.train.loop import train as learn
 
     screen = open_screen(progress, unit="steps")
     screen.start(options.output.stem)
@@ -107,11 +109,12 @@ def train(
         if options.minutes is not None:
             share = tick.seconds / max(tick.seconds + tick.remaining_seconds, 1e-9)
             total = max(round(tick.step / max(share, 1e-9)), tick.step)
-        note = f"distribution {tick.figures.get('distribution', 0):.3f}"
+        shown = (name for name in ("distribution", "adversarial") if name in tick.figures)
+        note = ", ".join(f"{name} {tick.figures[name]:.3f}" for name in shown)
         screen.update(State(tick.step, total, 0, tick.remaining_seconds, note))
 
     try:
-        target = learn(options, show)
+        target = learn(options, show, lambda warning: click.echo(f"Warning: {warning}", err=True))
     except KeyboardInterrupt as stop:
         screen.stop()
         kept = (options.folder / "checkpoint.pt").exists()

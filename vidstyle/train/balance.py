@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 
 import torch
@@ -37,6 +38,8 @@ class Balance:
         rest = _norm(others, parameters)
         game = _norm(adversarial, parameters)
         wanted = self.share * min(rest / (game + 1e-6), MOST)
+        if not math.isfinite(wanted):
+            return  # the step is left out, see faults.py
         fresh = self.adversarial_weight == 0
         self.adversarial_weight += (wanted - self.adversarial_weight) * (1.0 if fresh else 0.1)
 

@@ -11,8 +11,6 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.io import write_png
-from torchvision.utils import make_grid
 
 from vidstyle.colourist import (
     NODES,
@@ -28,6 +26,7 @@ from vidstyle.layers import luma_of, place, shrink
 from vidstyle.train import losses
 from vidstyle.train.loop import Run
 from vidstyle.train.options import TrainOptions
+from vidstyle.train.sheets import write_grid
 
 # The shape of a generator of this family; options.generator goes before it.
 CONFIG = {"backbone": 13, "working_size": 192, "trunk_width": 48, "light_scale": 2}
@@ -40,6 +39,7 @@ class ColourRun(Run):
     """A run whose generator is a `Colourist` with a taught backbone, which stays as it is."""
 
     generator: Colourist
+    paired = False
 
     def __init__(self, options: TrainOptions) -> None:
         super().__init__(options)
@@ -140,9 +140,8 @@ class ColourRun(Run):
         generator, codes = self.averaged()
         for look, code in codes.items():
             truth = self.styles[look].batch(8, False, torch.Generator().manual_seed(7))
-            rows = torch.cat((luma_of(truth).expand_as(truth), generator(truth, code), truth))
-            grid = make_grid(rows, nrow=8, padding=4, pad_value=1.0).mul(255).round().to(torch.uint8)
-            write_png(grid, str(self.folder / f"sheet-{look}.png"))
+            rows = (luma_of(truth).expand_as(truth), generator(truth, code), truth)
+            write_grid(self.folder.path / f"sheet-{look}.png", rows)
 
 
 def teach(backbone: Backbone) -> None:

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.io import ImageReadMode, decode_image
 
-from vidstyle.color import to_rgb
-from vidstyle.decode import Decoder
 from vidstyle.errors import InputError, TrainingError
-from vidstyle.layers import small_size
+from vidstyle.inputs import STILL_SUFFIXES, VIDEO_SUFFIXES, is_still
+from vidstyle.stills import read_picture
+from vidstyle.train.clips import (
+    ClipSample,
+    Fit,
+    alike,
+    sample_clip,
+    squared,
+    squeezed,
+    thumbnail,
+    without_bars,
+)
 
-PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
-CLIPS = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".ts"}
 FEWEST = 12
-FRAMES_PER_CLIP = 60
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -27,11 +38,14 @@ class PictureSet:
     """Pictures of a side, uint8, in two shapes: lying [M, 3, S, 4S/3] and standing [M, 3, 4S/3, S].
 
     Whole pictures are squeezed to 4 : 3 so that the networks see every part of a frame at its place.
+    unreadable: a line for each file that could not be read, or not to its end. ignored: files of other kinds
+    by suffix. duplicates: pictures and frames left out because another one shows the same.
     """
 
     lying: Tensor
     standing: Tensor
     unreadable: list[str] = field(default_factory=list)
+    ignored: dict[str, int] = field(default_factory=dict)
     duplicates: int = 0
 
     def __len__(self) -> int:
@@ -61,110 +75,108 @@ class PictureSet:
         """Only the pictures of `draw`."""
         return self.draw(count, standing, generator)[0]
 
+    def warnings(self, name: str) -> list[str]:
+        """What the user should know of the files, in words; name: of the side."""
+        said = []
+        if self.unreadable:
+            shown = "; ".join(self.unreadable[:3]) + ("; ..." if len(self.unreadable) > 3 else "")
+            said.append(f"{name}: {len(self.unreadable)} files could not be read: {shown}")
+        if self.ignored:
+            kinds = ", ".join(f"{kind} ({count})" for kind, count in self.ignored.items())
+            said.append(f"{name}: {sum(self.ignored.values())} files of other kinds were left out: {kinds}")
+        return said
 
-def load_pictures(paths: Sequence[Path], paint_size: int, name: str, square: bool = False) -> PictureSet:
-    """Read all pictures and clips below `paths`. TrainingError when too few are left.
+
+def load_pictures(
+    paths: Sequence[Path], paint_size: int, name: str, square: bool = False, workers: int | None = None
+) -> PictureSet:
+    """Read all pictures and clips below `paths`; the result does not depend on the number of `workers`.
 
     square: the upper left square of each, of paint_size pixels, all as `lying`. Nothing is squeezed then.
+    TrainingError when too few are left.
     """
-    lying: list[Tensor] = []
-    standing: list[Tensor] = []
-    result = PictureSet(torch.empty(0), torch.empty(0))
-    seen: set[bytes] = set()
-    for path in _files(paths, name):
-        try:
-            for picture in _read(path):
-                picture = without_bars(picture)
-                print_ = _fingerprint(picture)
-                if print_ in seen:
-                    result.duplicates += 1
-                    continue
-                seen.add(print_)
-                if square:
-                    lying.append(_square(picture, paint_size))
-                    continue
-                upright = picture.shape[1] > picture.shape[2]
-                (standing if upright else lying).append(_squeezed(picture, paint_size, upright))
-        except (RuntimeError, ValueError, InputError) as error:
-            result.unreadable.append(f"{path.name}: {str(error).splitlines()[0]}")
-    if len(lying) + len(standing) < FEWEST:
+    fit = squared if square else squeezed
+    files, ignored = find_files(paths, name)
+    result = PictureSet(torch.empty(0), torch.empty(0), ignored=ignored)
+    pictures: list[Tensor] = []
+    for path, found in zip(
+        files, in_order(files, lambda path: _read(path, paint_size, fit), workers), strict=True
+    ):
+        pictures += found.pictures
+        result.duplicates += found.repeated
+        if found.problem is not None:
+            result.unreadable.append(found.problem.removeprefix(str(path.parent) + os.sep))
+    different = _different(pictures)
+    result.duplicates += len(pictures) - len(different)
+    if len(different) < FEWEST:
         raise TrainingError(
-            f"{name}: {len(lying) + len(standing)} usable pictures are too few. "
+            f"{name}: {len(different)} usable pictures are too few ({len(result.unreadable)} files could not "
+            f"be read, {result.duplicates} pictures or frames show the same as another). "
             f"Give at least {FEWEST} different ones; a few hundred are good."
         )
+    lying = [p for p in different if p.shape[1] <= p.shape[2]]
+    standing = [p for p in different if p.shape[1] > p.shape[2]]
     result.lying = torch.stack(lying) if lying else result.lying
     result.standing = torch.stack(standing) if standing else result.standing
     return result
 
 
-def without_bars(picture: Tensor) -> Tensor:
-    """A picture [3, H, W] uint8 without black bars above, below or beside it (letterbox)."""
-    bright = picture.amax(dim=0) > 24
-    rows = bright.float().mean(dim=1) > 0.02
-    columns = bright.float().mean(dim=0) > 0.02
-    if not rows.any() or not columns.any():
-        return picture
-    top, bottom = _ends(rows)
-    left, right = _ends(columns)
-    # A dark picture is not a letterbox: bars are even and leave most of the picture.
-    if (bottom - top) < 0.6 * rows.numel() or (right - left) < 0.6 * columns.numel():
-        return picture
-    return picture[:, top:bottom, left:right]
-
-
-def _ends(flags: Tensor) -> tuple[int, int]:
-    places = flags.nonzero().flatten()
-    return int(places[0]), int(places[-1]) + 1
-
-
-def _files(paths: Sequence[Path], name: str) -> list[Path]:
+def find_files(paths: Sequence[Path], name: str) -> tuple[list[Path], dict[str, int]]:
+    """Pictures and clips named by or below `paths`, in order, and how many others there are by suffix."""
     found: list[Path] = []
+    others: Counter[str] = Counter()
     for path in paths:
         if path.is_dir():
-            found += sorted(
-                p for p in path.rglob("*") if p.suffix.lower() in PICTURES | CLIPS and p.is_file()
-            )
+            for file in sorted(path.rglob("*")):
+                if file.name.startswith(".") or not file.is_file():
+                    continue
+                if file.suffix.lower() in (*STILL_SUFFIXES, *VIDEO_SUFFIXES):
+                    found.append(file)
+                else:
+                    others[file.suffix.lower() or file.name] += 1
         elif path.is_file():
             found.append(path)
         else:
             raise TrainingError(f"{path}: there is no such file or folder. Check what was given for {name}.")
-    return found
+    return found, dict(sorted(others.items()))
 
 
-def _read(path: Path) -> Iterator[Tensor]:
-    """Pictures [3, H, W] uint8 of a file: one, or frames spread over a clip."""
-    if path.suffix.lower() not in CLIPS:
-        yield decode_image(str(path), mode=ImageReadMode.RGB, apply_exif_orientation=True)
-        return
-    with Decoder(path) as decoder:
-        total = max(decoder.info.frames_announced, 1)
-        step = max(1, total // FRAMES_PER_CLIP)
-        for batch in decoder.batches(1, 1 << 30):
-            if batch.index % step == 0:
-                rgb = to_rgb(batch.planes, batch.format)[0]
-                upright = torch.rot90(rgb, batch.quarter_turns, (1, 2))
-                yield upright.mul(255).round().to(torch.uint8)
+def in_order(items: Iterable[Path], work: Callable[[Path], T], workers: int | None = None) -> Iterator[T]:
+    """`work` on every item in threads (decoders let others run), the results in the order of the items."""
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(
+        workers or min(os.cpu_count() or 1, 8), "vidstyle-read", torch.set_num_threads, (1,)
+    )
+    try:
+        yield from pool.map(work, items)
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)  # what a new thread elsewhere starts with
 
 
-def _squeezed(picture: Tensor, size: int, upright: bool) -> Tensor:
-    long = size * 4 // 3
-    shape = (long, size) if upright else (size, long)
-    small = F.interpolate(picture[None].float(), size=shape, mode="bilinear", antialias=True)
-    return small[0].round().clamp(0, 255).to(torch.uint8)
+def _read(path: Path, size: int, fit: Fit) -> ClipSample:
+    """The pictures of a file: one, or frames from the scenes of a clip."""
+    if not is_still(path):
+        return sample_clip(path, size, fit=fit)
+    try:
+        return ClipSample([fit(without_bars(read_picture(path)), size)])
+    except InputError as error:
+        return ClipSample(problem=str(error))
 
 
-def _square(picture: Tensor, size: int) -> Tensor:
-    """The upper left square of a picture whose short side was made `size` pixels."""
-    if min(picture.shape[1:]) != size:
-        shape = small_size(picture.shape[1], picture.shape[2], size)
-        small = F.interpolate(picture[None].float(), size=shape, mode="bilinear", antialias=True)
-        picture = small[0].round().clamp(0, 255).to(torch.uint8)
-    return picture[:, :size, :size]
-
-
-def _fingerprint(picture: Tensor) -> bytes:
-    """Equal for pictures that differ by compression only: signs of an 8 x 8 difference, and a coarse mean."""
-    tiny = F.interpolate(picture[None].float(), size=(8, 9), mode="bilinear", antialias=True)[0]
-    bits = (tiny.mean(0).diff(dim=1) > 1.5).to(torch.uint8)
-    coarse = (tiny.mean(dim=(1, 2)) / 12).round().to(torch.uint8)
-    return bytes(torch.cat((bits.flatten(), coarse)).tolist())
+def _different(pictures: list[Tensor]) -> list[Tensor]:
+    """Without those that show the same as an earlier one."""
+    if not pictures:
+        return []
+    prints = torch.stack([thumbnail(picture) for picture in pictures])
+    # The mean over blocks bounds the mean difference from below and spares most of the comparisons.
+    coarse = F.avg_pool2d(prints, (6, 8)).flatten(1)
+    upright = torch.tensor([picture.shape[1] > picture.shape[2] for picture in pictures])
+    kept: list[int] = []
+    for number in range(len(pictures)):
+        before = torch.tensor(kept, dtype=torch.long)
+        near = (coarse[before] - coarse[number]).abs().mean(1) < 8
+        before = before[near & (upright[before] == upright[number])]
+        if not len(before) or not bool(alike(prints[before], prints[number]).any()):
+            kept.append(number)
+    return [pictures[number] for number in kept]

@@ -39,6 +39,7 @@ class DrawnRun(Run):
     """A run whose generator draws. Its pictures are squares with the drawing resolution as their side."""
 
     square = True
+    paired = False  # marks lie still on the sheet, whatever moves below them
     shares = (0.1, 0.5)
     penalty = 0.3
 

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidstyle.colourist import generator_for
-from vidstyle.errors import OutputError, TrainingError
 from vidstyle.layers import place, shrink
 from vidstyle.networks import (
-    Generator,
     GeneratorConfig,
     PatchDiscriminator,
     StyleEncoder,
-    parameter_count,
 )
-from vidstyle.style import StyleFacts, choose_device, save_style
+from vidstyle.style import choose_device
 from vidstyle.train import losses
 from vidstyle.train.balance import Balance
+from vidstyle.train.curves import Board
 from vidstyle.train.data import load_pictures
+from vidstyle.train.faults import Faults
+from vidstyle.train.folder import RunFolder
 from vidstyle.train.memory import FEATURES, Memory, palette, recalled
 from vidstyle.train.options import Tick, TrainOptions
-from vidstyle.train.sheets import write_sheet
+from vidstyle.train.pairs import FramePairs, load_pairs, motion_loss
+from vidstyle.train.record import Record
+from vidstyle.train.speed import quicken
+from vidstyle.train.start import Start, fine_tuning
+from vidstyle.train.stopping import Stopping
 
 POINTS = 384  # pixels per picture and step that the distribution loss looks at
 GRADED = 8192  # remembered pixels that the grade is fitted to in a step
@@ -40,28 +41,42 @@ LIGHT_SHARE = 0.3
 JUDGED_SIZE = 80  # short side at which D sees whole pictures
 
 
-def train(options: TrainOptions, on_tick: Callable[[Tick], None] | None = None) -> Path:
+def train(
+    options: TrainOptions,
+    on_tick: Callable[[Tick], None] | None = None,
+    on_warning: Callable[[str], None] | None = None,
+) -> Path:
     """Learn options.styles from options.content and write options.output.
 
-    Ctrl-C leaves a checkpoint in the run folder with which `resume` goes on. TrainingError when the pictures
-    are too few, a loss is not finite or one network beats the other for good.
+    on_warning is told what the user should know of the pictures. Ctrl-C ends the run after the step it is in
+    and leaves a checkpoint in the run folder with which `resume` goes on; a second one stops at once, and
+    the checkpoint is that of the last tick. TrainingError when the pictures are too few, a loss is no longer
+    finite or one network beats the other for good.
     """
     run = run_of(options)
+    if on_warning is not None:
+        for warning in run.warnings():
+            on_warning(warning)
     if options.resume:
         run.load()
     else:
         run.begin()
-    try:
+    board = Board(run.folder.path, run.step) if options.tensorboard else None
+    with Stopping() as stopping:
         while not run.finished:
             run.advance()
             if run.step % options.tick_steps == 0 or run.finished:
                 tick = run.tick()
+                if board is not None:
+                    board.add(tick.step, tick.figures)
                 if on_tick is not None:
                     on_tick(tick)
-    except KeyboardInterrupt:
+            if stopping.wanted:
+                run.save()
+                stopping.obey()
         run.save()
-        raise
-    run.save()
+    if board is not None:
+        board.close()
     return run.write_style()
 
 
@@ -78,36 +93,42 @@ def run_of(options: TrainOptions) -> Run:
     return Run(options)
 
 
-class Run:
+class Run(Record):
     """All that changes during a run. One call of `advance` is one step of each network.
 
     As it stands it trains photographic styles; other families override what they do otherwise. square: see
-    `load_pictures`. shares: of the learning rate, after the warm-up, for the grade and for the rest of ours.
-    penalty: weight of R1 and R2.
+    `load_pictures`. paired: whether real neighbouring frames take part in the temporal term. shares: of the
+    learning rate, after the warm-up, for the grade and for the rest of ours. penalty: weight of R1 and R2.
     """
 
     square = False
+    paired = True
     shares = (GRADE_SHARE, LIGHT_SHARE)
     penalty = 2.0
 
     def __init__(self, options: TrainOptions) -> None:
-        self.options = options
+        start = Start.of(options.start, options.family) if options.start else None
+        self.options = options = fine_tuning(options) if start else options
         self.device = choose_device(options.device)
-        self.folder = options.folder
-        self.shape = GeneratorConfig(**self._config())
+        self.folder = RunFolder(options.folder)
+        self.shape = start.config if start else GeneratorConfig(**self._config())
         size = self._picture_size()
         self.content = load_pictures(options.content, size, "content", self.square)
         self.styles = {
             look: load_pictures(paths, size, look, self.square) for look, paths in options.styles.items()
         }
         self.looks = list(self.styles)
+        self.pairs = load_pairs(options.content, size) if self.paired else FramePairs()
         # Draws are made on the CPU so that they are the same on every device.
         self.random = torch.Generator().manual_seed(options.seed)
         torch.manual_seed(options.seed)
         self.generator = generator_for(self.shape).to(self.device)
-        self.encoder = StyleEncoder(self.generator.config.code_size).to(self.device)
+        self.encoder = StyleEncoder(self.shape.code_size).to(self.device)
+        if start:
+            start.put_into(self.generator, self.encoder, self.looks[0])
         self.ours = nn.ModuleDict({"generator": self.generator, "encoder": self.encoder})
         self.theirs = nn.ModuleDict({look: self._discriminator() for look in self.looks}).to(self.device)
+        quicken((self.generator.trunk, self.generator.texture, *self.theirs.values()), self.device)
         self.average = {name: t.detach().clone() for name, t in self.ours.state_dict().items()}
         rate = options.learning_rate
         grade = list(self.generator.grade.parameters())
@@ -127,6 +148,7 @@ class Run:
         self.balances = {look: Balance(options.weights.adversarial) for look in self.looks}
         self.memory: dict[str, Memory] = {}
         self._survey()
+        self.faults = Faults()
         self.step = 0
         self.seconds = 0.0
         self._sums: dict[str, float] = {}
@@ -152,30 +174,15 @@ class Run:
         """What is to be known of the whole sets before the first step."""
         self.palettes = {look: palette(self.styles[look], self.random) for look in self.looks}
 
-    @property
-    def finished(self) -> bool:
-        return self.progress >= 1
-
-    @property
-    def progress(self) -> float:
-        done = self.step / self.options.steps
-        if self.options.minutes is not None:
-            done = max(done, self.seconds / (self.options.minutes * 60))
-        return done
-
     def advance(self) -> None:
         began = time.perf_counter()
         look = self.looks[self.step % len(self.looks)]
         self._set_rates()
         figures = self._warm_up(look) if self.step < self.warmup_steps else self._play(look)
-        if not all(value == value and abs(value) != float("inf") for value in figures.values()):
-            raise TrainingError(
-                f"step {self.step}: a loss is not finite ({figures}). Lower the learning rate or look for "
-                "broken pictures."
-            )
-        for name, value in figures.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
-        self._since += 1
+        if self.faults.is_good(self.step, figures):
+            for name, value in figures.items():
+                self._sums[name] = self._sums.get(name, 0.0) + value
+            self._since += 1
         self._follow()
         self.step += 1
         self.seconds += time.perf_counter() - began
@@ -281,16 +288,26 @@ class Run:
         }
 
     def _temporal(self, x: Tensor, lit: Tensor, code: Tensor) -> Tensor:
-        """Compound regularisation: the moved, slightly noisy picture gets the moved look."""
+        """Compound regularisation: the moved, slightly noisy picture gets the moved look.
+
+        Where there are clips, every other time real neighbouring frames instead.
+        """
         half = max(1, x.shape[0] // 2)
+        ramp = min(1.0, (self.step - self.warmup_steps) / 400)
+        if len(self.pairs) and self.step % 8 == 4:
+            return ramp * motion_loss(
+                lambda frames: self._relit(frames, code), self.pairs, half, self.random, self.device
+            )
         grid = losses.motion(half, x.shape[2], x.shape[3], self.random).to(self.device)
         grain = torch.randn(x[:half].shape, generator=self.random).to(self.device) * 0.012
         neighbour = (losses.moved(x[:half], grid) + grain).clamp(0, 1)
+        return ramp * losses.temporal(losses.moved(lit[:half], grid), self._relit(neighbour, code))
+
+    def _relit(self, x: Tensor, code: Tensor) -> Tensor:
+        """Pictures in the look, with a gradient for the light alone."""
         with torch.no_grad():
-            graded = self.generator.graded(neighbour, code)
-        again = self.generator.lit(graded, self.generator.think(neighbour, code))
-        ramp = min(1.0, (self.step - self.warmup_steps) / 400)
-        return ramp * losses.temporal(losses.moved(lit[:half], grid), again)
+            graded = self.generator.graded(x, code)
+        return self.generator.lit(graded, self.generator.think(x, code))
 
     def _judge(self, look: str, real: Tensor, fake: Tensor) -> dict[str, float]:
         """One step of D."""
@@ -329,108 +346,6 @@ class Run:
     def _update(self, optimiser: torch.optim.Optimizer, loss: Tensor, module: nn.Module) -> None:
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(module.parameters(), 5.0)
-        optimiser.step()
-
-    def tick(self) -> Tick:
-        figures = {name: round(value / max(1, self._since), 5) for name, value in self._sums.items()}
-        figures["augmentation"] = round(max(b.augmentation for b in self.balances.values()), 4)
-        self._sums, self._since = {}, 0
-        remaining = self.seconds * (1 - self.progress) / max(self.progress, 1e-6)
-        tick = Tick(
-            self.step, self.options.steps, round(self.seconds, 2), round(max(0.0, remaining), 1), figures
-        )
-        with (self.folder / "stats.jsonl").open("a") as file:
-            file.write(json.dumps({"step": tick.step, "seconds": tick.seconds, **figures}) + "\n")
-        if (self.step // self.options.tick_steps) % self.options.sheet_ticks == 0 or self.finished:
-            self.save()
-            self.write_sheets()
-        return tick
-
-    def begin(self) -> None:
-        """A new run folder."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / "stats.jsonl").write_text("")
-        except OSError as error:
-            raise OutputError(
-                f"{self.folder}: cannot write there: {error.strerror}. Choose another place."
-            ) from error
-        facts = self.options.to_dict() | {
-            "pictures": {"content": len(self.content), **{k: len(v) for k, v in self.styles.items()}},
-            "unreadable": self.content.unreadable + [u for s in self.styles.values() for u in s.unreadable],
-            "parameters": parameter_count(self.generator),
-        }
-        (self.folder / "options.json").write_text(json.dumps(facts, indent=1))
-
-    def save(self) -> None:
-        state = {
-            "ours": self.ours.state_dict(),
-            "theirs": self.theirs.state_dict(),
-            "average": self.average,
-            "optimise_ours": self.optimise_ours.state_dict(),
-            "optimise_theirs": self.optimise_theirs.state_dict(),
-            "balances": {look: balance.to_dict() for look, balance in self.balances.items()},
-            "memory": {look: memory.rows for look, memory in self.memory.items()},
-            "random": self.random.get_state(),
-            "step": self.step,
-            "seconds": self.seconds,
-            "sums": self._sums,
-            "since": self._since,
-        }
-        temporary = self.folder / "checkpoint.part"
-        torch.save(state, temporary)
-        os.replace(temporary, self.folder / "checkpoint.pt")
-
-    def load(self) -> None:
-        path = self.folder / "checkpoint.pt"
-        if not path.is_file():
-            raise TrainingError(f"{path}: there is no checkpoint to resume from. Start without --resume.")
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        try:
-            self.ours.load_state_dict(state["ours"])
-            self.theirs.load_state_dict(state["theirs"])
-        except (KeyError, RuntimeError) as error:
-            raise TrainingError(
-                f"{path}: it belongs to a run with other options. Use those again."
-            ) from error
-        self.average = {name: t.to(self.device) for name, t in state["average"].items()}
-        self.optimise_ours.load_state_dict(state["optimise_ours"])
-        self.optimise_theirs.load_state_dict(state["optimise_theirs"])
-        self.balances = {look: Balance(**facts) for look, facts in state["balances"].items()}
-        self.memory = {look: Memory(rows) for look, rows in state["memory"].items()}
-        self.random.set_state(state["random"])
-        self.step, self.seconds = state["step"], state["seconds"]
-        self._sums, self._since = state["sums"], state["since"]
-
-    def averaged(self) -> tuple[Generator, dict[str, Tensor]]:
-        """The generator as it is shipped (EMA of its weights) and a code for each look."""
-        config = self.generator.config
-        both = nn.ModuleDict({"generator": generator_for(config), "encoder": StyleEncoder(config.code_size)})
-        both.load_state_dict({name: t.cpu() for name, t in self.average.items()})
-        encoder, generator = both["encoder"], both["generator"]
-        assert isinstance(generator, Generator)
-        codes = {}
-        with torch.no_grad():
-            for look, style in self.styles.items():
-                found = [encoder(shrink(p[:64].float() / 255, 64)) for p in style.shapes()]
-                codes[look] = torch.cat(found).mean(0, keepdim=True)
-        return generator, codes
-
-    def write_sheets(self) -> None:
-        generator, codes = self.averaged()
-        for look, code in codes.items():
-            write_sheet(self.folder / f"sheet-{look}.png", generator, code, self.content, self.styles[look])
-
-    def write_style(self) -> Path:
-        generator, codes = self.averaged()
-        facts = StyleFacts(
-            name=self.options.output.stem,
-            family=self.options.family,
-            summary=self.options.summary,
-            licence=self.options.licence,
-            provenance=self.options.provenance,
-            looks=tuple(codes),
-            training=self.options.recipe() | {"steps_done": self.step},
-        )
-        return save_style(self.options.output, generator, codes, facts)
+        norm = nn.utils.clip_grad_norm_(module.parameters(), 5.0)
+        if self.faults.is_finite(norm):
+            optimiser.step()

@@ -34,6 +34,7 @@ class TrainOptions:
     paint_size: short side in pixels at which pictures are learned from; drawn styles have their own.
     family: photographic (colour and light), drawn (marks on paper), or colour (black-and-white gets the
     colours of the styles' own pictures).
+    start: name or file of a style to begin with; its network is taken as it is, whatever `generator` says.
     """
 
     content: tuple[Path, ...]
@@ -52,6 +53,8 @@ class TrainOptions:
     tick_steps: int = 50
     sheet_ticks: int = 10
     resume: bool = False
+    start: str | None = None
+    tensorboard: bool = False
     weights: Weights = field(default_factory=Weights)
     generator: dict[str, int] = field(default_factory=dict)
     licence: str = ""
@@ -73,8 +76,9 @@ class TrainOptions:
     def recipe(self) -> dict[str, Any]:
         """What a style file tells of its training: all that changes the result, and no folders."""
         facts = self.to_dict()
-        for name in ("output", "run_folder", "resume", "device", "minutes"):
+        for name in ("output", "run_folder", "resume", "device", "minutes", "tensorboard"):
             del facts[name]
+        facts["start"] = self.start and Path(self.start).name
         facts["content"] = [p.name for p in self.content]
         facts["styles"] = {look: [p.name for p in paths] for look, paths in self.styles.items()}
         return facts

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torchvision.io import write_png
-from torchvision.utils import make_grid
 
 from vidstyle.layers import shrink
 from vidstyle.networks import Generator
+from vidstyle.plot import write_png
 from vidstyle.train.data import PictureSet
+
+GAP = 4  # white pixels between pictures
 
 
 @torch.no_grad()
@@ -24,7 +27,12 @@ def write_sheet(
     styled = generator(source, code)
     pool = style.batch(min(len(style), 200), False, random)
     near = torch.cdist(shrink(styled, 3).flatten(1), shrink(pool, 3).flatten(1)).argmin(dim=1)
-    rows = torch.cat((source, styled, pool[near]))
-    write_png(
-        make_grid(rows, nrow=columns, padding=4, pad_value=1.0).mul(255).round().to(torch.uint8), str(path)
-    )
+    write_grid(path, (source, styled, pool[near]))
+
+
+def write_grid(path: Path, rows: Sequence[Tensor]) -> None:
+    """Rows of as many pictures [N, 3, h, w] in [0, 1] each as one PNG."""
+    tiles = F.pad(torch.stack(tuple(rows)).detach().cpu(), (0, GAP, 0, GAP), value=1.0)
+    sheet = tiles.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)
+    sheet = F.pad(sheet, (0, 0, GAP, 0, GAP, 0), value=1.0)
+    write_png(path, sheet.mul(255).round().to(torch.uint8).numpy())

@@ -1,0 +1,44 @@
+"""The figures of a run as curves: a PNG in its folder, and TensorBoard for those who have it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vidstyle.plot import Line, draw, write_png
+
+_PANEL = (480, 160)  # pixels
+
+
+def write_curves(path: Path, stats: Sequence[Mapping[str, float]]) -> Path:
+    """Draw every figure of the lines of stats.jsonl over the steps, a panel each. Raises OutputError."""
+    names = sorted({name for line in stats for name in line} - {"step", "seconds"})
+    panels = []
+    for name in names:
+        points = [(line["step"], line[name]) for line in stats if name in line]
+        line = Line("", [step for step, _ in points], [value for _, value in points])
+        panels.append(draw(name, [Line("", [], []), line], size=_PANEL))
+    panels += [draw("", [], size=_PANEL)] * (len(panels) % 2)
+    rows = [np.concatenate(panels[i : i + 2], axis=1) for i in range(0, len(panels), 2)]
+    return write_png(path, np.concatenate(rows))
+
+
+class Board:
+    """Writes figures for TensorBoard into a run folder. ModuleNotFoundError without its package."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # extra `tensorboard`
+
+        # What an interrupted run wrote beyond its checkpoint is not to be shown twice.
+        self._writer: Any = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
+
+    def add(self, step: int, figures: dict[str, float]) -> None:
+        for name, value in figures.items():
+            self._writer.add_scalar(name, value, step)
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()

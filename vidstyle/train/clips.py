@@ -23,7 +23,7 @@ _CHOICE = 2
 _BLANK = 2.5  # levels: a fade or a black frame has less contrast
 # Two frames differ by less than this share of their contrast: one of them is enough.
 _ALIKE = 0.06
-# A clip of six scenes shot by hand: neighbouring frames change by at most 0.55 within them, by 0.83 at the cuts.
+# Six scenes shot by hand: neighbouring frames change by at most 0.55 within them and by 0.83 at the cuts.
 _CUT_CHANGE, _CUT_COLOURS = 0.6, 0.15
 
 T = TypeVar("T")

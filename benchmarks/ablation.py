@@ -1,0 +1,156 @@
+"""What each part of the training is worth: the same short run with and without it, several seeds.
+
+    python benchmarks/known_look.py make --content photos/ --out looks/ --look vlogger
+    python benchmarks/ablation.py --home looks/vlogger --clip clip.mp4 [--clip ...] [--variant full ...]
+
+Learns a look whose recipe is known (benchmarks/known_look.py), so that the result can be held against the
+truth: CIELAB error on held-out photos; colour: sliced Wasserstein distance to the style's pictures; E_warp:
+of the clips, over the source's own, no smoothing. Runs are short and small: they compare, they do not ship.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from unittest import mock
+
+import torch
+import torch.nn.functional as F
+from common import report, table
+from known_look import mean_errors, pictures, tensor
+from style_figures import flicker
+from torch import Tensor
+
+from vidstyle.blend import load_style
+from vidstyle.errors import TrainingError
+from vidstyle.evaluate import colour_distance
+from vidstyle.train import losses
+from vidstyle.train.balance import Balance
+from vidstyle.train.loop import train
+from vidstyle.train.options import TrainOptions, Weights
+
+FIXED_WEIGHT = 1.0
+
+
+def lsgan_generator(real: Tensor, fake: Tensor) -> Tensor:
+    """Least squares (Mao et al., ICCV 2017)."""
+    return 0.5 * (fake - 1).square().mean()
+
+
+def lsgan_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    return 0.5 * ((real - 1).square().mean() + fake.square().mean())
+
+
+def hinge_generator(real: Tensor, fake: Tensor) -> Tensor:
+    """Hinge (Lim and Ye, 2017)."""
+    return -fake.mean()
+
+
+def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    return 0.5 * (F.relu(1 - real).mean() + F.relu(1 + fake).mean())
+
+
+def unbalanced(balance: Balance, others: Tensor, adversarial: Tensor, parameters: list[Tensor]) -> None:
+    balance.adversarial_weight = FIXED_WEIGHT
+
+
+def unaugmented(balance: Balance, real: Tensor, fake: Tensor, pictures: int) -> None:
+    """Neither augmentation nor the watch over who wins."""
+
+
+@contextmanager
+def nothing() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def objective(generator: Callable[..., Tensor], discriminator: Callable[..., Tensor]) -> Iterator[None]:
+    with (
+        mock.patch.object(losses, "relativistic_generator", generator),
+        mock.patch.object(losses, "relativistic_discriminator", discriminator),
+    ):
+        yield
+
+
+@contextmanager
+def fixed() -> Iterator[None]:
+    with (
+        mock.patch.object(Balance, "follow_gradients", unbalanced),
+        mock.patch.object(Balance, "follow_discriminator", unaugmented),
+    ):
+        yield
+
+
+Variant = tuple[Callable[..., object], Callable[[Weights], Weights]]
+VARIANTS: dict[str, Variant] = {
+    "full": (nothing, lambda w: w),
+    "no temporal term": (nothing, lambda w: replace(w, temporal=0.0)),
+    "no balance": (fixed, lambda w: w),
+    "no adversary": (nothing, lambda w: replace(w, adversarial=0.0)),
+    "LSGAN": (lambda: objective(lsgan_generator, lsgan_discriminator), lambda w: w),
+    "hinge": (lambda: objective(hinge_generator, hinge_discriminator), lambda w: w),
+}
+
+
+def one(name: str, seed: int, arguments: argparse.Namespace, folder: Path) -> dict[str, float]:
+    home = arguments.home
+    around, changed = VARIANTS[name]
+    options = TrainOptions(
+        content=(home / "content",),
+        styles={"look": (home / "style",)},
+        output=folder / f"{name.replace(' ', '-')}-{seed}.safetensors",
+        steps=arguments.steps,
+        warmup_steps=arguments.warmup,
+        seed=seed,
+        batch_size=arguments.batch_size,
+        paint_size=arguments.paint_size,
+        weights=changed(Weights()),
+        device="cpu",
+    )
+    began = time.perf_counter()
+    with around():  # type: ignore[attr-defined]
+        train(options)
+    seconds = time.perf_counter() - began
+    style = load_style(options.output)
+    sources = [tensor(p) for p in pictures(home / "heldout_source")]
+    truths = [tensor(p) for p in pictures(home / "heldout_truth")]
+    errors, results = mean_errors(style, sources, truths)
+    distance = colour_distance(results, [tensor(p, 160) for p in pictures(home / "style")])
+    with torch.inference_mode():
+        warp = [flicker(style, clip) for clip in arguments.clip]
+    figures = {"lab_error": errors["lab_error"], "structure": errors["structure_error"], "colour": distance}
+    return figures | {"e_warp": sum(warp) / max(1, len(warp)), "seconds": seconds}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="The worth of each part of the training.")
+    parser.add_argument("--home", type=Path, required=True, help="a look made by known_look.py")
+    parser.add_argument("--clip", type=Path, action="append", default=[])
+    parser.add_argument("--variant", action="append", choices=list(VARIANTS))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=900)
+    parser.add_argument("--warmup", type=int, default=300)
+    parser.add_argument("--batch-size", type=int, default=3)
+    parser.add_argument("--paint-size", type=int, default=80)
+    arguments = parser.parse_args()
+    rows: list[tuple[str, ...]] = []
+    for name in arguments.variant or VARIANTS:
+        for seed in range(arguments.seeds):
+            with tempfile.TemporaryDirectory() as folder:
+                try:
+                    found = one(name, seed, arguments, Path(folder))
+                except TrainingError as error:
+                    found = {}
+                    print(f"{name}, seed {seed}: {error}")
+            report("ablation", variant=name, seed=seed, steps=arguments.steps, figures=found)
+            rows.append((name, str(seed), *(f"{value:.3f}" for value in found.values())))
+    table(("variant", "seed", "CIELAB", "structure", "colour", "E_warp", "seconds"), rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidstyle.drawing import sheet
+from vidstyle.drawing import sheet, soften
 from vidstyle.layers import luma_of
 from vidstyle.networks import MarkDiscriminator
 from vidstyle.train import losses
@@ -25,14 +25,15 @@ from vidstyle.train.waves import find_waves
 
 # The shape of a generator of this family; options.generator goes before it.
 CONFIG = {"light_scale": 0, "texture_width": 32, "texture_blocks": 4}
-WEIGHTS = Weights(adversarial=0.7, distribution=10.0, structure=0.3, temporal=4.0, variation=0.1)
+WEIGHTS = Weights(adversarial=0.5, distribution=10.0, structure=0.3, temporal=4.0, variation=0.1, foreign=4.0)
 CROP = 112  # pixels of the drawing
 POINTS = 2048  # pixels of a step that the distribution loss looks at
 REMEMBERED = 80_000  # pixels of the last steps, which stand for the whole set
+SORTED = 8192  # of these, and of the pixels of the style, that a step compares
 # Steps in which only the discriminator learns: a judge who knows nothing teaches nothing.
 HEAD_START = 120
 # Grain of paper and film hides under this much noise: a generator that copies it flickers.
-VEIL = 0.04
+VEIL = 0.03
 
 
 class DrawnRun(Run):
@@ -63,6 +64,9 @@ class DrawnRun(Run):
         self.generator.waves[: len(used)] = used.to(self.device)
         self.average["generator.waves"] = self.generator.waves.detach().clone()
         self.palettes = {look: palette(style, self.random, 40_000) for look, style in self.styles.items()}
+        self.ranges = {
+            look: losses.colour_range(colours).to(self.device) for look, colours in self.palettes.items()
+        }
         self.marks: dict[str, Tensor] = {}
         self.scales: dict[str, Tensor] = {}
         for look, style in self.styles.items():
@@ -106,7 +110,9 @@ class DrawnRun(Run):
         terms = self._distribution_of_marks(look, fake)
         if self.step < self.warmup_steps + HEAD_START:
             return figures
-        terms["structure"] = losses.structure(fake, x)
+        # What is finer than the strokes is theirs; what they show is the picture's.
+        terms["structure"] = losses.structure(soften(fake, 1.5), soften(x, 1.5))
+        terms["foreign"] = losses.foreign_colours(fake, self.ranges[look])
         if self.step % 4 == 0:
             terms["temporal"] = self._moved_along(x, under, fake, code)
         if varied:
@@ -130,11 +136,12 @@ class DrawnRun(Run):
     def _distribution_of_marks(self, look: str, fake: Tensor) -> dict[str, Tensor]:
         """The pixels of this batch against where those of the last steps as a whole should go."""
         rows = self.memory[look].rows
-        ours = _some(losses.mark_features(fake), POINTS, self.random) * self.scales[look]
+        few = torch.randperm(len(fake), generator=self.random)[:2].to(fake.device)
+        ours = _some(losses.mark_features(fake[few]), POINTS, self.random) * self.scales[look]
         rows["marks"] = torch.cat((rows["marks"], ours.detach().cpu()))[-REMEMBERED:]
-        whole = _some(rows["marks"], 16_384, self.random).to(self.device)
-        theirs = _some(self.marks[look], 16_384, self.random)
-        directions = losses.random_directions(ours.shape[1], 24, self.random).to(self.device)
+        whole = _some(rows["marks"], SORTED, self.random).to(self.device)
+        theirs = _some(self.marks[look], SORTED, self.random)
+        directions = losses.mark_directions(24, self.random).to(self.device)
         return {"distribution": losses.transport_gap(ours, whole, theirs, directions)}
 
     def _moved_along(self, x: Tensor, under: Tensor, fake: Tensor, code: Tensor) -> Tensor:

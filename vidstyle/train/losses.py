@@ -6,7 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidstyle.layers import expand, luma_of, place, shrink
+from vidstyle.layers import LUMA, expand, luma_of, place, shrink
+
+MARKS = 9  # features of a pixel of a drawing, before its patch
+PATCH = 7  # pixels
+LEVELS = 16  # of brightness
 
 
 def relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:
@@ -39,12 +43,16 @@ def colour_features(rgb: Tensor, places: Tensor) -> Tensor:
 
 
 def mark_features(rgb: Tensor) -> Tensor:
-    """Joint features of the pixels of drawings: [N, 3, H, W] -> [N * (H - 10) * (W - 10), 9].
+    """Joint features of the pixels of drawings: [N, 3, H, W] -> [N * (H - 10) * (W - 10), MARKS + PATCH^2].
 
     Luma and two differences to it, of the pixel and of its surroundings of 11 pixels; the contrast of those,
     and of 5 pixels; and the pixel less the mean of 5: how dark lines are, how dense, and on which ground.
+    Then the patch of luma around the pixel less its mean, for the shapes of strokes and the flatness of
+    washes (distributions of patches: Elnekave and Weiss, CVPR 2022).
     """
     luma = luma_of(rgb)
+    patches = F.unfold(luma[:, :, 2:-2, 2:-2], PATCH)
+    patches = (patches - patches.mean(dim=1, keepdim=True)).transpose(1, 2).reshape(-1, PATCH**2)
     both = torch.cat((rgb, luma * luma), dim=1)
     wide, near = _valid_mean(both, 11), _valid_mean(both, 5)[:, :, 3:-3, 3:-3]
     rgb, luma = rgb[:, :, 5:-5, 5:-5], luma[:, :, 5:-5, 5:-5]
@@ -53,7 +61,47 @@ def mark_features(rgb: Tensor) -> Tensor:
         variance = mean[:, 3:] - luma_of(mean[:, :3]).square()
         parts.append(variance.clamp(min=1e-5).sqrt() * gain)
     parts.append(luma - luma_of(near[:, :3]))
-    return torch.cat(parts, dim=1).permute(0, 2, 3, 1).reshape(-1, 9)
+    return torch.cat((torch.cat(parts, dim=1).permute(0, 2, 3, 1).reshape(-1, MARKS), patches), dim=1)
+
+
+def mark_directions(count: int, random: torch.Generator) -> Tensor:
+    """Unit vectors [MARKS + PATCH^2, 2 * count]: `count` over the marks, as many over the patches.
+
+    Every other one of the latter is a smooth filter, so that shapes count and not only grain.
+    """
+    marks = random_directions(MARKS, count, random)
+    filters = torch.randn(count, 1, PATCH, PATCH, generator=random)
+    filters[::2] = F.avg_pool2d(F.pad(filters[::2], (1, 1, 1, 1)), 3, stride=1)
+    filters = filters.flatten(1) - filters.flatten(1).mean(1, keepdim=True)
+    return torch.block_diag(marks, (filters / filters.norm(dim=1, keepdim=True)).T)
+
+
+def colour_range(rgb: Tensor) -> Tensor:
+    """What colours a style has at each brightness: pixels [P, 3] -> mean and spread [LEVELS, 2, 2].
+
+    Of red and blue, less luma. Levels with few pixels take those of all.
+    """
+    luma = rgb @ rgb.new_tensor(LUMA)
+    chroma = rgb[:, ::2] - luma[:, None]
+    level = (luma * LEVELS).long().clamp(0, LEVELS - 1)
+    rows = []
+    for number in range(LEVELS):
+        here = chroma[level == number]
+        here = here if len(here) >= 100 else chroma
+        rows.append(torch.stack((here.mean(0), here.std(0))))
+    return torch.stack(rows)
+
+
+def foreign_colours(rgb: Tensor, known: Tensor) -> Tensor:
+    """How far colours are from any that the style has at their brightness, see `colour_range`.
+
+    A rare tint (a blue sky in a pencil drawing) weighs little in a distribution and is seen at once.
+    """
+    luma = luma_of(rgb)
+    chroma = torch.cat((rgb[:, 0:1] - luma, rgb[:, 2:3] - luma), dim=1)
+    level = (luma.detach() * LEVELS).long().clamp(0, LEVELS - 1)[:, 0]
+    mean, spread = known[level].permute(3, 0, 4, 1, 2)
+    return F.relu((chroma - mean).abs() - 3 * spread - 0.01).mean()
 
 
 def sliced_wasserstein(ours: Tensor, theirs: Tensor, directions: Tensor) -> Tensor:

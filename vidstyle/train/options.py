@@ -22,6 +22,7 @@ class Weights:
     transport: float = 0.02
     calm: float = 1.0
     variation: float = 0.2
+    foreign: float = 0.0
     guess: float = 1.0
 
 

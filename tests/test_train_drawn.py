@@ -119,7 +119,27 @@ def test_features_of_marks_tell_lines_from_an_even_grey() -> None:
     lines[..., ::2] = 0.3
     lines[..., 1::2] = 0.7
     flat, hatched = losses.mark_features(even), losses.mark_features(lines)
-    assert flat.shape == hatched.shape == (14 * 14, 9)
+    assert flat.shape == hatched.shape == (14 * 14, losses.MARKS + losses.PATCH**2)
     assert torch.allclose(flat[:, 3:6].mean(0), hatched[:, 3:6].mean(0), atol=0.02)
     assert hatched[:, 6].min() > flat[:, 6].max() + 0.2
     assert CROP % 2 == 0, "cells of the texture head are 2 x 2"
+
+
+def test_directions_look_at_marks_or_at_shapes_and_not_at_brightness() -> None:
+    directions = losses.mark_directions(6, torch.Generator().manual_seed(0))
+    assert directions.shape == (losses.MARKS + losses.PATCH**2, 12)
+    assert torch.allclose(directions.norm(dim=0), torch.ones(12), atol=1e-5)
+    assert not directions[losses.MARKS :, :6].any() and not directions[: losses.MARKS, 6:].any()
+    assert directions[losses.MARKS :].sum(dim=0).abs().max() < 1e-4, "a patch's mean says nothing"
+
+
+def test_a_colour_that_the_style_never_shows_is_foreign() -> None:
+    """Grey drawings know no blue; what they show themselves is no stranger."""
+    random = torch.Generator().manual_seed(3)
+    greys = (
+        torch.rand(5000, 1, generator=random).expand(-1, 3) + torch.randn(5000, 3, generator=random) * 0.01
+    )
+    known = losses.colour_range(greys.clamp(0, 1))
+    assert losses.foreign_colours(torch.full((1, 3, 8, 8), 0.5), known) < 1e-3
+    sky = torch.tensor([0.45, 0.5, 0.65])[None, :, None, None].expand(1, 3, 8, 8)
+    assert losses.foreign_colours(sky, known) > 0.03

@@ -26,30 +26,16 @@ from vidstyle.blend import load_style
 from vidstyle.cielab import rgb_to_lab
 from vidstyle.color import to_rgb
 from vidstyle.decode import Decoder
-from vidstyle.evaluate import blur, colour_distance, content_kept, sliced_wasserstein
+from vidstyle.evaluate import blur, colour_distance, sliced_wasserstein
 from vidstyle.evaluate_clip import ClipTally
+from vidstyle.evaluate_pictures import mean_content_kept, read_pictures, transfers
 from vidstyle.plot import write_png
-from vidstyle.stills import read_picture
 from vidstyle.style import Style
-from vidstyle.transfer import histogram_matching, monge_kantorovich, reinhard, sample_colours
 
 SIDE = 192
 CLIP_FRAMES = 60
 
 Look = Callable[[Tensor], Tensor]
-
-
-def pictures(folder: Path, count: int) -> list[Tensor]:
-    """Up to `count` pictures [3, h, w], spread over the folder, short side SIDE."""
-    paths = sorted(folder.glob("*.jpg"))
-    chosen = paths[:: max(1, len(paths) // count)][:count]
-    found = []
-    for path in chosen:
-        rgb = read_picture(path)[None].float() / 255
-        scale = SIDE / min(rgb.shape[-2:])
-        size = [round(length * scale) for length in rgb.shape[-2:]]
-        found.append(F.interpolate(rgb, size=size, mode="bilinear", antialias=True)[0])
-    return found
 
 
 def local_colours(set_: Sequence[Tensor]) -> Tensor:
@@ -79,13 +65,12 @@ def profile(set_: Sequence[Tensor]) -> Tensor:
     return rings - rings.mean()
 
 
-def figures(results: list[Tensor], source: list[Tensor], style: list[Tensor]) -> dict[str, float]:
-    kept = [float(content_kept(r[None], s[None])) for r, s in zip(results, source, strict=True)]
+def figures(results: Sequence[Tensor], source: Sequence[Tensor], style: Sequence[Tensor]) -> dict[str, float]:
     return {
         "colour": round(colour_distance(results, style), 3),
         "local": round(sliced_wasserstein(local_colours(results), local_colours(style)), 3),
         "vignette": round(float((profile(results) - profile(style)).abs().mean()), 3),
-        "content": round(sum(kept) / len(kept), 4),
+        "content": round(mean_content_kept(results, source), 4),
     }
 
 
@@ -101,7 +86,9 @@ def flicker(style: Style, clip: Path) -> float:
     return tally.report(clip, clip).warping_error.ratio
 
 
-def sheet(path: Path, source: list[Tensor], looks: dict[str, list[Tensor]], style: list[Tensor]) -> None:
+def sheet(
+    path: Path, source: Sequence[Tensor], looks: dict[str, Sequence[Tensor]], style: Sequence[Tensor]
+) -> None:
     """Rows: source, each look, pictures of the style."""
 
     def row(set_: Sequence[Tensor]) -> Tensor:
@@ -123,17 +110,11 @@ def main() -> None:
     arguments = parser.parse_args()
 
     style = load_style(arguments.style)
-    source = pictures(arguments.content, arguments.count)
-    wanted = pictures(arguments.pictures, arguments.count)
-    colours = sample_colours(source), sample_colours(wanted)
-    looks: dict[str, Look] = {
-        "untouched": lambda rgb: rgb,
-        "Reinhard": reinhard(*colours),
-        "MKL": monge_kantorovich(*colours),
-        "histogram": histogram_matching(*colours),
-        arguments.style: style,
-    }
-    results = {name: [look(picture[None])[0] for picture in source] for name, look in looks.items()}
+    source = read_pictures(arguments.content, arguments.count, SIDE)
+    wanted = read_pictures(arguments.pictures, arguments.count, SIDE)
+    looks: dict[str, Look] = {**transfers(source, wanted), arguments.style: style}
+    results: dict[str, Sequence[Tensor]] = {"untouched": source}
+    results |= {name: [look(picture[None])[0] for picture in source] for name, look in looks.items()}
     found = {name: figures(set_, source, wanted) for name, set_ in results.items()}
     table(
         ("", "colour", "local", "vignette", "content"),
@@ -144,7 +125,7 @@ def main() -> None:
         table(("clip", "E_warp over the source's"), [(name, str(value)) for name, value in warp.items()])
     if arguments.sheet:
         chosen = slice(0, len(source), max(1, len(source) // 8))
-        shown = {name: results[name][chosen] for name in ("MKL", arguments.style)}
+        shown = {name: results[name][chosen] for name in ("mkl", arguments.style)}
         sheet(arguments.sheet, source[chosen], shown, wanted[chosen])
     report("style_figures", style=arguments.style, content_hash=style.content_hash, figures=found, warp=warp)
 

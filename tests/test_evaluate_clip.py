@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ def test_a_still_source_with_a_boiling_result() -> None:
     boiling = [(f + 4 * torch.rand(f.shape, generator=noise)).clamp(0, 255).to(torch.uint8) for f in clip]
     assert report(clip, clip).warping_error.ratio == 1
     assert report(clip, boiling).warping_error.ratio == float("inf")
+    assert report(clip, boiling).to_dict()["warping_error"]["ratio"] is None, "JSON has no infinity"
     assert report(clip, boiling).change.result_mean > 0
 
 
@@ -103,6 +105,33 @@ def test_clips_that_do_not_belong_together(clip: Callable[..., Path]) -> None:
         evaluate_clip(path, larger)
     with pytest.raises(InputError, match="two frames"):
         evaluate_clip(path, path, stop=1)
+
+
+def test_frames_must_stand_at_the_same_times(clip: Callable[..., Path]) -> None:
+    """Another frame rate is refused by frame and seconds; a later start or a coarser clock is not."""
+    path = clip("plain.mp4", frames=6, width=96, height=64)
+    slower = clip("plain.mp4", frames=6, width=96, height=64, rate=Fraction(24))
+    with pytest.raises(InputError, match=r"frame 1 stands at 0\.042 s and in .* at 0\.033 s"):
+        evaluate_clip(path, slower)
+    later = tuple(500 + round(1000 * number / 30) for number in range(6))
+    in_milliseconds = clip("vfr.mkv", frames=6, width=96, height=64, pts=later, time_base=Fraction(1, 1000))
+    assert evaluate_clip(path, in_milliseconds).frames == 6
+
+
+def test_hdr_is_refused(clip: Callable[..., Path]) -> None:
+    """The figures are of SDR pictures."""
+    path = clip("pq.mp4", frames=4)
+    with pytest.raises(InputError, match="HDR"):
+        evaluate_clip(path, path)
+
+
+def test_whoever_watches_is_given_every_pair(clip: Callable[..., Path]) -> None:
+    """As codes, once each; ranges are half-open."""
+    path = clip("plain.mp4", frames=6, width=96, height=64)
+    seen: list[tuple[Tensor, Tensor]] = []
+    evaluate_clip(path, path, start=1, stop=4, watch=lambda a, b: seen.append((a, b)))
+    assert len(seen) == 3
+    assert all(a.dtype == torch.uint8 and a.shape == (1, 3, 64, 96) and torch.equal(a, b) for a, b in seen)
 
 
 def test_the_plot_is_a_file(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vidstyle.errors import InputError
-from vidstyle.inputs import check_distinct, expand, is_still, target_of
+from vidstyle.inputs import check_distinct, expand, is_still, picture_pairs, still_pictures, target_of
 
 MP4 = (".mp4", ".mov", ".mkv")
 
@@ -85,3 +85,20 @@ def test_two_results_under_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="another input"):
         check_distinct([(a, b), (b, tmp_path / "out.mp4")])
     check_distinct([(a, a), (b, tmp_path / "out.mp4")])  # the same file is refused by whoever writes it
+
+
+def test_pictures_find_their_results(tmp_path: Path) -> None:
+    """By the same name, the same stem, or the stem before a style's name, in this order."""
+    source, result = tmp_path / "s", tmp_path / "r"
+    touch(source, "a.jpg", "b.jpg", "c.jpg", "notes.txt", ".hidden.png")
+    a, b, c, *_ = touch(result, "a.jpg", "b.png", "c.vlogger.jpg", "a.vlogger.jpg", "d.jpg")
+    found = [(source / "a.jpg", a), (source / "b.jpg", b), (source / "c.jpg", c)]
+    assert picture_pairs(source, result) == found
+    assert picture_pairs(a, b) == [(a, b)]
+    assert [path.name for path in still_pictures(source)] == ["a.jpg", "b.jpg", "c.jpg"]
+    touch(result, "c.other.jpg")
+    with pytest.raises(InputError, match="several results of c"):
+        picture_pairs(source, result)
+    b.unlink()
+    with pytest.raises(InputError, match="no result of b"):
+        picture_pairs(source, result)

@@ -81,16 +81,26 @@ Features = Callable[[Tensor], Tensor]
 def texture_distance(
     results: Sequence[Tensor], style: Sequence[Tensor], features: Features | None = None
 ) -> float:
-    """How differently two sets of pictures are drawn: 0 the same, 1 as far apart as the style spreads.
+    """How differently two sets of pictures [3, H, W] are drawn, see `texture_gap`."""
+    return texture_gap(textures(results, features), textures(style, features))
 
-    Root mean square difference of the mean texture statistics, in standard deviations of the style's
-    pictures. `features` maps one picture [1, 3, H, W] to statistics [F]; by default `texture_statistics`,
-    which needs no weights.
+
+def textures(pictures: Sequence[Tensor], features: Features | None = None) -> Tensor:
+    """Statistics of each picture [N, F]; by default `texture_statistics`, which needs no weights.
+
+    features: maps one picture [1, 3, H, W] to [F].
     """
     features = features or texture_statistics
-    a = torch.stack([features(picture[None]) for picture in results])
-    b = torch.stack([features(picture[None]) for picture in style])
-    return float(((a.mean(0) - b.mean(0)) / (b.std(0) + 1e-3)).square().mean().sqrt())
+    return torch.stack([features(picture[None]) for picture in pictures])
+
+
+def texture_gap(results: Tensor, style: Tensor) -> float:
+    """From `textures` of two sets: 0 drawn the same, 1 as far apart as the style's pictures spread.
+
+    Root mean square difference of the means, in standard deviations of the style's pictures.
+    """
+    gap = (results.mean(0) - style.mean(0)) / (style.std(0) + 1e-3)
+    return float(gap.square().mean().sqrt())
 
 
 def texture_statistics(rgb: Tensor, octaves: int = 4) -> Tensor:
@@ -126,21 +136,22 @@ def texture_statistics(rgb: Tensor, octaves: int = 4) -> Tensor:
 
 
 def blur(x: Tensor, sigma: float) -> Tensor:
-    """Gaussian of `sigma` pixels over [N, C, H, W], mirrored at the borders."""
-    radius = max(1, math.ceil(3 * sigma))
-    radius_down, radius_across = min(radius, x.shape[-2] - 1), min(radius, x.shape[-1] - 1)
-    channels = x.shape[1]
+    """Gaussian of `sigma` pixels over [N, C, H, W], mirrored at the borders.
 
-    def kernel(reach: int) -> Tensor:
-        weights = torch.exp(
-            -0.5 * (torch.arange(-reach, reach + 1, device=x.device, dtype=x.dtype) / sigma) ** 2
-        )
-        return weights / weights.sum()
-
-    padded = F.pad(x, (radius_across, radius_across, radius_down, radius_down), mode="reflect")
-    down = kernel(radius_down).view(1, 1, -1, 1).expand(channels, 1, -1, 1)
-    across = kernel(radius_across).view(1, 1, 1, -1).expand(channels, 1, 1, -1)
-    return F.conv2d(F.conv2d(padded, down, groups=channels), across, groups=channels)
+    As shifted sums: on a CPU a fraction of a convolution's time.
+    """
+    for dim in (-2, -1):
+        radius = min(max(1, math.ceil(3 * sigma)), x.shape[dim] - 1)
+        side = torch.exp(-0.5 * (torch.arange(radius + 1, dtype=torch.float64) / sigma) ** 2)
+        weights = (side / (2 * side.sum() - side[0])).tolist()
+        pad = (0, 0, radius, radius) if dim == -2 else (radius, radius, 0, 0)
+        padded, size = F.pad(x, pad, mode="reflect"), x.shape[dim]
+        total = padded.narrow(dim, radius, size) * weights[0]
+        for away, weight in enumerate(weights[1:], 1):
+            for place in (radius - away, radius + away):
+                total = total.add_(padded.narrow(dim, place, size), alpha=weight)
+        x = total
+    return x
 
 
 def _standardised(maps: Tensor) -> Tensor:

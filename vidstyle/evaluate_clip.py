@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from torch import Tensor
 from vidstyle.color import to_rgb
 from vidstyle.decode import Decoder
 from vidstyle.errors import InputError
-from vidstyle.evaluate import content_kept, detail, lab_error
+from vidstyle.evaluate_pictures import mean_figures, pair_figures
 from vidstyle.flow import Flow, dis_flow, occlusion_mask, resize_flow, scene_change, warping_error
 from vidstyle.plot import Line, plot
 
@@ -71,14 +73,14 @@ class ClipReport:
     content_kept: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, with the means and ratios spelled out."""
+        """Plain data, with the means and ratios spelled out; an infinite ratio, which JSON lacks, is None."""
         plain = asdict(self) | {"source": str(self.source), "result": str(self.result)}
         for name in ("warping_error", "warping_error_far", "change"):
             series: Series = getattr(self, name)
             plain[name] |= {
                 "source_mean": series.source_mean,
                 "result_mean": series.result_mean,
-                "ratio": series.ratio,
+                "ratio": series.ratio if math.isfinite(series.ratio) else None,
             }
         return plain
 
@@ -98,12 +100,14 @@ def evaluate_clip(
     flow_side: int = 540,
     start: int = 0,
     stop: int | None = None,
+    watch: Callable[[Tensor, Tensor], None] | None = None,
 ) -> ClipReport:
     """Compare a restyled clip with its source, frame by frame in one pass.
 
     reference: another result, for instance without smoothing, whose detail counts as all. flow: how motion is
     estimated on the source, by default DIS at its best preset, on frames of at most flow_side pixels short
-    side. Frames [start, stop) are used. Raises InputError when the clips do not belong together.
+    side. Frames [start, stop) are used; watch is given those of source and result as uint8 [1, 3, H, W].
+    Raises InputError when the clips do not belong together: frame counts, timestamps or sizes differ.
     """
     paths = [Path(source), Path(result), *([Path(reference)] if reference else [])]
     tally = ClipTally(flow, flow_side)
@@ -119,9 +123,11 @@ def evaluate_clip(
                 raise InputError(
                     f"{paths[1]}: it has not as many frames as {paths[0]}. Compare whole results."
                 )
-            if len({tuple(frame.shape) for frame in present}) > 1:
-                raise InputError(f"{paths[1]}: its size is not that of {paths[0]}. Compare whole results.")
-            tally.add(number, present[0], present[1], present[2] if reference else None)
+            _check_pair(number, present, paths)
+            rgb = [frame.rgb for frame in present]
+            tally.add(number, rgb[0], rgb[1], rgb[2] if reference else None)
+            if watch is not None:
+                watch(rgb[0], rgb[1])
             number += 1
     if number - start < 2:
         raise InputError(f"{paths[0]}: fewer than two frames to compare. Name a longer clip.")
@@ -172,14 +178,7 @@ class ClipTally:
         """The next frames, RGB [1, 3, H, W] as uint8; detail counts against `reference`, else the source."""
         a, b = _unit(source), _unit(result)
         self._frames += 1
-        self._sums += torch.tensor(
-            [
-                *(detail(b).item(), detail(a if reference is None else _unit(reference)).item()),
-                *(lab_error(b, a).item(), content_kept(b, a).item()),
-                *(b.mean(1).std().item(), a.mean(1).std().item()),
-            ],
-            dtype=torch.float64,
-        )
+        self._sums += pair_figures(a, b, None if reference is None else _unit(reference))
         small = a
         if min(a.shape[-2:]) > self._flow_side:
             scale = self._flow_side / min(a.shape[-2:])
@@ -211,7 +210,6 @@ class ClipTally:
             self._change.add(first.number, source, result)
 
     def report(self, source: Path | str, result: Path | str) -> ClipReport:
-        sharp, sharp_before, strength, kept, contrast, contrast_before = (self._sums / self._frames).tolist()
         return ClipReport(
             source=Path(source),
             result=Path(result),
@@ -220,18 +218,42 @@ class ClipTally:
             warping_error=self._near.series(),
             warping_error_far=self._far.series(),
             change=self._change.series(),
-            detail_kept=sharp / max(sharp_before, 1e-9),
-            strength=strength,
-            contrast_kept=contrast / max(contrast_before, 1e-9),
-            content_kept=kept,
+            **mean_figures(self._sums, self._frames),
         )
 
 
-def _frames(path: Path, start: int, stop: int | None) -> Generator[Tensor, None, None]:
-    """Frames as RGB [1, 3, H, W], uint8 whatever their depth was."""
+@dataclass(frozen=True)
+class _Timed:
+    """A frame as RGB [1, 3, H, W], uint8 whatever its depth was; seconds since the first, and their unit."""
+
+    rgb: Tensor
+    seconds: Fraction
+    unit: Fraction
+
+
+def _frames(path: Path, start: int, stop: int | None) -> Generator[_Timed, None, None]:
     with Decoder(path, start=start, stop=stop) as decoder:
+        if decoder.info.is_hdr:
+            raise InputError(f"{path}: it is HDR, and the figures are made for SDR. Compare SDR copies.")
+        first: int | None = None
         for batch in decoder.batches(1):
-            yield (to_rgb(batch.planes, batch.format) * 255).add_(0.5).to(torch.uint8)
+            first = batch.pts[0] if first is None else first
+            rgb = (to_rgb(batch.planes, batch.format) * 255).add_(0.5).to(torch.uint8)
+            yield _Timed(rgb, (batch.pts[0] - first) * batch.time_base, batch.time_base)
+
+
+def _check_pair(number: int, frames: Sequence[_Timed], paths: Sequence[Path]) -> None:
+    """Raise InputError where the frames of one number differ in size or time."""
+    first = frames[0]
+    for path, frame in zip(paths[1:], frames[1:], strict=True):
+        if frame.rgb.shape != first.rgb.shape:
+            raise InputError(f"{path}: its size is not that of {paths[0]}. Compare whole results.")
+        # Containers round times to their own unit: Matroska's is a millisecond.
+        if abs(frame.seconds - first.seconds) > max(frame.unit, first.unit):
+            raise InputError(
+                f"{path}: frame {number} stands at {float(frame.seconds):.3f} s and in {paths[0]} at "
+                f"{float(first.seconds):.3f} s. Compare a clip with its own result."
+            )
 
 
 def _unit(codes: Tensor) -> Tensor:

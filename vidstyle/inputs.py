@@ -134,6 +134,42 @@ def _in_folder(folder: Path, style_name: str) -> list[Path]:
     return paths
 
 
+def still_pictures(folder: Path) -> list[Path]:
+    """The pictures in a folder, by name. InputError when there are none."""
+    try:
+        found = sorted(path for path in folder.iterdir() if is_still(path) and not path.name.startswith("."))
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be read ({error.strerror}). Name a folder of pictures."
+        ) from error
+    if not found:
+        raise InputError(f"{folder}: holds no pictures. Name a folder that does.")
+    return found
+
+
+def picture_pairs(source: Path, result: Path) -> list[tuple[Path, Path]]:
+    """Pictures with their results: two files, or all of a folder with those of the same names in another.
+
+    A result may have another kind, or a style's name behind its own (`p.vlogger.png`). InputError when one is
+    missing.
+    """
+    if not source.is_dir():
+        return [(source, result)]
+    results = still_pictures(result)
+    pairs = []
+    for path in still_pictures(source):
+        fits = (
+            [r for r in results if r.name == path.name]
+            or [r for r in results if r.stem == path.stem]
+            or [r for r in results if r.name.startswith(f"{path.stem}.")]
+        )
+        if len(fits) != 1:
+            found = "several results" if fits else "no result"
+            raise InputError(f"{result}: it holds {found} of {path.name}. Name the folder of the results.")
+        pairs.append((path, fits[0]))
+    return pairs
+
+
 def target_of(source: Path, style_name: str, output_dir: Path | None, suffixes: Sequence[str]) -> Path:
     """Where the result goes by default: beside the source as `in.vlogger.mp4`, or in a folder as `in.mp4`.
 

@@ -13,6 +13,7 @@ import click
 from vidstyle import __version__
 from vidstyle.cli.apply import apply
 from vidstyle.cli.common import INTERRUPTED, TERMINATED, Terminated, complain
+from vidstyle.cli.evaluate import evaluate
 from vidstyle.cli.farm import farm
 from vidstyle.cli.styles import styles
 from vidstyle.cli.train import train
@@ -25,7 +26,7 @@ def cli() -> None:
     """Give whole videos and pictures the look of other pictures."""
 
 
-for _command in (apply, styles, train, farm):
+for _command in (apply, styles, evaluate, train, farm):
     cli.add_command(_command)
 
 

@@ -1,0 +1,193 @@
+"""`vidstyle evaluate`: how calm a result is, how sharp, how far it went, how near it came to a style."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vidstyle.cli.common import PATH, Command, json_option, progress_option, stopped
+from vidstyle.cli.screen import Screen, State, open_screen
+from vidstyle.errors import InputError, OutputError
+from vidstyle.inputs import is_still, picture_pairs, still_pictures
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vidstyle.evaluate_pictures import FrameSample
+
+_SERIES = {
+    "warping_error": "E_warp, neighbours",
+    "warping_error_far": "E_warp, 10 apart",
+    "change": "change",
+}
+_FIGURES = {
+    "strength": ("style strength", "{:.2f}"),
+    "content_kept": ("content kept", "{:.3f}"),
+    "detail_kept": ("detail kept", "{:.0%}"),
+    "contrast_kept": ("contrast kept", "{:.0%}"),
+}
+_WAYS = {"reinhard": "Reinhard", "mkl": "MKL"}
+
+
+@click.command(
+    cls=Command,
+    epilog="""vidstyle evaluate in.mp4 in.vlogger.mp4 --plot calm.png
+    vidstyle evaluate in.mp4 in.airy.mp4 --pictures airy_stills/ --content photos/""",
+)
+@click.argument("source", type=PATH)
+@click.argument("result", type=PATH)
+@click.option("--frames", "span", metavar="START:STOP", help="Only these frames of the clips.")
+@click.option("--plot", "plot_file", metavar="FILE", type=PATH, help="E_warp over time, a PNG; cuts are red.")
+@click.option("--overwrite", is_flag=True, help="Replace a plot that exists.")
+@click.option("--pictures", metavar="DIR", type=PATH, help="Pictures of the style: how near is the result?")
+@click.option(
+    "--content",
+    metavar="DIR",
+    type=PATH,
+    help="What plain transfers to that style are fitted on.  [default: the source]",
+)
+@progress_option()
+@json_option()
+def evaluate(
+    source: Path,
+    result: Path,
+    span: str | None,
+    plot_file: Path | None,
+    overwrite: bool,
+    pictures: Path | None,
+    content: Path | None,
+    progress: str | None,
+    as_json: bool,
+) -> None:
+    """Compare a restyled clip, picture or folder of pictures with its source.
+
+    E_warp is the error left after the motion of the source is undone (Lai et al., ECCV 2018): flicker, once
+    less what the source has itself. Style strength is a distance in CIELAB, content kept a correlation of
+    what is drawn. With --pictures three plain colour transfers show what could be had without a style.
+    """
+    start, stop = _span(span)
+    stills = source.is_dir() or is_still(source)
+    if stills and (span or plot_file):
+        raise click.UsageError("--frames and --plot are for clips.")
+    if content and not pictures:
+        raise click.UsageError("--content needs --pictures.")
+    if plot_file is not None and plot_file.exists() and not overwrite:
+        raise OutputError(f"{plot_file}: it exists already. Choose another name or use --overwrite.")
+    for folder in (pictures, content):
+        if folder is not None:
+            still_pictures(folder)  # before the long part
+    from vidstyle.evaluate_pictures import FrameSample
+
+    sample = FrameSample() if pictures is not None else None
+    screen = open_screen(progress, unit="pictures" if stills else "frames")
+    screen.start(result.name)
+    try:
+        if stills:
+            report = _pictures(source, result, sample, screen)
+        else:
+            report = _clip(source, result, start, stop, plot_file, sample, screen)
+        if sample is not None and pictures is not None:
+            report["style"] = _style(sample, pictures, content)
+    except KeyboardInterrupt as stop_signal:
+        screen.stop()
+        raise stopped(stop_signal, "Nothing was written.") from None
+    finally:
+        screen.stop()
+    if as_json:
+        click.echo(json.dumps(report))
+    else:
+        _print(report)
+
+
+def _span(text: str | None) -> tuple[int, int | None]:
+    start, colon, stop = (text or ":").partition(":")
+    if not colon or not all(part.isdecimal() or not part for part in (start, stop)):
+        raise click.UsageError(f"--frames must be START:STOP, such as 0:120, not {text!r}.")
+    if stop and int(stop) < int(start or 0) + 2:
+        raise click.UsageError(f"--frames must name two frames or more, not {text!r}.")
+    return int(start or 0), int(stop) if stop else None
+
+
+def _clip(
+    source: Path,
+    result: Path,
+    start: int,
+    stop: int | None,
+    plot_file: Path | None,
+    sample: FrameSample | None,
+    screen: Screen,
+) -> dict[str, Any]:
+    from vidstyle.decode import Decoder
+    from vidstyle.evaluate_clip import evaluate_clip, plot_report
+
+    with Decoder(source) as decoder:
+        end = decoder.info.frames_announced if stop is None else stop
+    watch = _watch(sample, screen, max(end - start, 0))
+    found = evaluate_clip(source, result, start=start, stop=stop, watch=watch)
+    if plot_file is not None:
+        plot_report(plot_file, found)
+    return found.to_dict() | {"kind": "clip", "plot": None if plot_file is None else str(plot_file)}
+
+
+def _pictures(source: Path, result: Path, sample: FrameSample | None, screen: Screen) -> dict[str, Any]:
+    from vidstyle.evaluate_pictures import evaluate_pictures
+
+    if result.is_dir() != source.is_dir():
+        raise InputError(f"{result}: is not of the same kind as {source}. Name two files or two folders.")
+    pairs = picture_pairs(source, result)
+    found = evaluate_pictures(pairs, watch=_watch(sample, screen, len(pairs)))
+    return found.to_dict() | {"kind": "pictures"}
+
+
+def _watch(sample: FrameSample | None, screen: Screen, total: int) -> Callable[[Tensor, Tensor], None]:
+    """Counts the frames that are compared for the screen, and keeps some of them."""
+    done = 0
+
+    def watch(before: Tensor, after: Tensor) -> None:
+        nonlocal done
+        done += 1
+        if sample is not None:
+            sample.add(before, after)
+        screen.update(State(done, total))
+
+    return watch
+
+
+def _style(sample: FrameSample, pictures: Path, content: Path | None) -> dict[str, Any]:
+    from vidstyle.evaluate_pictures import evaluate_style, read_pictures
+
+    before, after = sample.pictures()
+    fitted_on = None if content is None else read_pictures(content)
+    return evaluate_style(before, after, read_pictures(pictures), fitted_on).to_dict()
+
+
+def _print(report: dict[str, Any]) -> None:
+    if report["kind"] == "clip":
+        for name, words in _SERIES.items():
+            series = report[name]
+            ratio = "infinite" if series["ratio"] is None else f"{series['ratio']:.2f}"
+            means = f"source {series['source_mean']:.6f}  result {series['result_mean']:.6f}"
+            click.echo(f"{words:20} {means}  ratio {ratio}")
+    for name, (words, form) in _FIGURES.items():
+        click.echo(f"{words:20} {form.format(report[name])}")
+    if report["kind"] == "clip":
+        cuts = ", ".join(str(cut) for cut in report["cuts"])
+        click.echo(f"{'frames':20} {report['frames']}" + (f", cuts before {cuts}" if cuts else ", no cuts"))
+    else:
+        click.echo(f"{'pictures':20} {report['pictures']}")
+    if report.get("plot"):
+        click.echo(f"{'plot':20} {report['plot']}")
+    if "style" in report:
+        _print_style(report["style"])
+
+
+def _print_style(style: dict[str, Any]) -> None:
+    click.echo(f"\n{'distance to style':20} {'colour':>7} {'texture':>8} {'content kept':>13}")
+    for name, row in style["rows"].items():
+        click.echo(
+            f"{_WAYS.get(name, name):20} {row['colour']:7.2f} {row['texture']:8.2f} {row['content']:13.3f}"
+        )

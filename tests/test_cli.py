@@ -479,7 +479,9 @@ def test_styles_that_cannot_be_used(clip: Clip, style_file: Path, run: Run, tmp_
         assert err.startswith(f"Error: {device}: ")
 
 
-@pytest.mark.parametrize("command", [[], ["apply"], ["styles"], ["evaluate"], ["train"], ["farm"], ["farm", "plan"]])
+@pytest.mark.parametrize(
+    "command", [[], ["apply"], ["styles"], ["evaluate"], ["train"], ["farm"], ["farm", "plan"]]
+)
 def test_help_fits_a_screen(command: list[str], run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """At most 45 lines of 90 columns, and an example under each command."""
     monkeypatch.setenv("COLUMNS", "90")

@@ -139,7 +139,9 @@ def run(*arguments: str) -> tuple[str, float]:
     return done.stdout + done.stderr, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
-@pytest.mark.parametrize("command", [[], ["apply"], ["styles"], ["evaluate"], ["train"], ["farm"], ["farm", "plan"]])
+@pytest.mark.parametrize(
+    "command", [[], ["apply"], ["styles"], ["evaluate"], ["train"], ["farm"], ["farm", "plan"]]
+)
 def test_help_is_quick_and_without_torch(command: list[str]) -> None:
     """Under 0.3 s of work, and no library heavier than click."""
     runs = [run("-X", "importtime", "-m", "vidstyle", *command, "--help") for _ in range(3)]

@@ -49,7 +49,7 @@ def _short(names: Iterable[str]) -> str:
 @click.command(
     cls=Command,
     epilog="""vidstyle apply in.mp4 --style vlogger
-    vidstyle apply in.mp4 --style vlogger:0.6,mine.safetensors:0.4 --variation 7
+    vidstyle apply in.mp4 --style vlogger:0.6,cinema:0.4 --variation 7
     vidstyle apply holiday/ "more/*.mov" --style vlogger --output-dir out""",
 )
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")

@@ -32,6 +32,8 @@ from vidstyle.train.sheets import write_grid
 CONFIG = {"backbone": 13, "working_size": 192, "trunk_width": 48, "light_scale": 2}
 RARE = 0.5  # half of the weight of a colour is the same for all, half goes by how rare it is
 POINTS = 1024
+# Chroma and its changes are small numbers beside a cross entropy.
+SMALL = 30.0
 BATCH_NORM_EPSILON = 1e-3
 
 
@@ -87,9 +89,9 @@ class ColourRun(Run):
 
         terms = {"guess": guess_loss(logits[: len(y)], truth, self.rarity[look])}
         terms["distribution"] = self._saturation(luma[: len(y)], painted[: len(y)], truth)
-        terms["calm"] = edge_aware(painted, luma)
+        terms["calm"] = SMALL * edge_aware(painted, luma)
         if self.step % 2 == 0:
-            terms["temporal"] = self._moved_along(seen, painted, code)
+            terms["temporal"] = SMALL * self._moved_along(seen, painted, code)
         self.theirs.requires_grad_(False)
         game = losses.relativistic_generator(self._logits(look, real), self._logits(look, fake))
         self.theirs.requires_grad_(True)

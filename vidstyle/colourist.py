@@ -26,8 +26,10 @@ BLOCKS = (
 FEWEST_BLOCKS = 6  # fewer do not reach stride 16
 # R - Y and B - Y that the network chooses from: a square of nodes, closer together near grey.
 NODES = (-0.6, -0.4, -0.26, -0.16, -0.08, 0.0, 0.08, 0.16, 0.26, 0.4, 0.6)
-# Below 1 the choice is sharpened: the plain mean of what a thing could be is a dull brown.
-TEMPERATURE = 0.5
+# Below 1 the choice is sharpened: the plain mean of what a thing could be is a dull brown. Frames are painted
+# with a softer choice than training asks for: calmer in time, and hardly duller.
+TEMPERATURE = 0.8
+TRAINED_TEMPERATURE = 0.5
 GUIDE_RADIUS = 3  # light cells around each in which chroma is a straight line over brightness
 GUIDE_EPSILON = 2e-3
 
@@ -145,7 +147,7 @@ class Colourist(Generator):
 
     def think(self, rgb: Tensor, code: Tensor) -> Controls:
         luma = self.look(rgb)
-        chroma = chosen(self.guess(luma, code))
+        chroma = chosen(self.guess(luma, code), TEMPERATURE)
         size = tuple(length * self.config.light_scale for length in chroma.shape[-2:])
         guide = F.interpolate(luma, size=size, mode="bilinear", antialias=True, align_corners=False)
         return Controls(light=guided(expand(chroma.to(guide.dtype), size), guide))
@@ -196,7 +198,7 @@ def with_chroma(luma: Tensor, chroma: Tensor) -> Tensor:
     return luma + _three(chroma[:, 0:1], chroma[:, 1:2])
 
 
-def chosen(logits: Tensor, temperature: float = TEMPERATURE) -> Tensor:
+def chosen(logits: Tensor, temperature: float) -> Tensor:
     """Logits over NODES^2 -> chroma [N, 2, h, w]: the mean of the sharpened choice."""
     nodes = logits.new_tensor(NODES)
     share = (logits / temperature).softmax(dim=1).unflatten(1, (len(NODES), len(NODES)))

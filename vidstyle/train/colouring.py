@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vidstyle.colourist import (
     NODES,
+    TRAINED_TEMPERATURE,
     Backbone,
     Colourist,
     Inverted,
@@ -79,7 +80,7 @@ class ColourRun(Run):
 
         seen = self.generator.look(grey)
         logits = self.generator.guess(seen, code)
-        painted = chosen(logits)
+        painted = chosen(logits, TRAINED_TEMPERATURE)
         size = logits.shape[-2:]
         luma = F.interpolate(seen, size=size, mode="bilinear", antialias=True)
         truth = F.interpolate(chroma_of(y), size=size, mode="bilinear", antialias=True)
@@ -124,7 +125,7 @@ class ColourRun(Run):
         grid = losses.motion(half, seen.shape[2], seen.shape[3], self.random).to(self.device)
         grain = torch.randn(seen[:half].shape, generator=self.random).to(self.device) * 0.02
         neighbour = (losses.moved(seen[:half], grid) + grain).clamp(0, 1)
-        again = chosen(self.generator.guess(neighbour, code))
+        again = chosen(self.generator.guess(neighbour, code), TRAINED_TEMPERATURE)
         small = F.interpolate(grid.permute(0, 3, 1, 2), size=painted.shape[-2:], mode="bilinear")
         return losses.temporal(losses.moved(painted[:half], small.permute(0, 2, 3, 1)), again)
 

@@ -57,6 +57,9 @@ class ColourRun(Run):
     def _config(self) -> dict[str, int]:
         return {**CONFIG, **self.options.generator}
 
+    def _picture_size(self) -> int:
+        return self.shape.working_size
+
     def _survey(self) -> None:
         """How rare each colour of a look is."""
         self.rarity = {look: rarity(style.shapes()).to(self.device) for look, style in self.styles.items()}

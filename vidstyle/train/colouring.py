@@ -43,6 +43,7 @@ class ColourRun(Run):
 
     generator: Colourist
     paired = False
+    paired = False
 
     def __init__(self, options: TrainOptions) -> None:
         super().__init__(options)

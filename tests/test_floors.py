@@ -28,7 +28,7 @@ FLOORS = {
     2: (
         ("source", "clock", "pictures"),
         ("decode", "encode", "style", "smooth"),
-        ("segments", "streams", "blend"),
+        ("segments", "streams", "blend", "y4m"),
         ("kept", "scan", "sequence"),
         ("join",),
     ),

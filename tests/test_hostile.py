@@ -12,7 +12,7 @@ from pathlib import Path
 
 import av
 import pytest
-from conftest import SPECS, Identity, frame_times, left_over, times
+from conftest import SPECS, Identity, frame_times, left_over, payloads, times
 
 from vidstyle.decode import Decoder
 from vidstyle.errors import InputError, OutputError, VidstyleError
@@ -175,3 +175,22 @@ def test_two_runs_for_one_target(tmp_path: Path, clip: Callable[..., Path]):
     assert first.returncode == 0
     assert frame_times(target) == frame_times(source)
     assert left_over(tmp_path) == ["out.mp4"]
+
+
+def test_a_damaged_stretch_costs_its_own_frames_only(tmp_path: Path, clip: Callable[..., Path]):
+    """The rest keeps its times and the sound its packets, so both stay together; the place is named."""
+    original = clip("sound.mp4", frames=120, options={"preset": "ultrafast", "crf": "10"}, gop=10)
+    source = tmp_path / "keep.mp4"
+    data = bytearray(original.read_bytes())
+    with av.open(str(original)) as file:
+        packets = [(p.pos, p.size) for p in file.demux(video=0) if p.size]
+    for at, size in packets[60:64]:
+        data[at + 4 : at + size] = bytes(size - 4)
+    source.write_bytes(data)
+    report = apply(source, Identity(), tmp_path / "out.mp4", QUICK)
+    whole, found = frame_times(original), frame_times(tmp_path / "out.mp4")
+    assert report.frames == len(found) and 100 <= len(found) < 120
+    assert set(found) <= set(whole) and found[-1] == whole[-1]
+    assert payloads(tmp_path / "out.mp4", 1) == payloads(original, 1)
+    (words,) = [warning for warning in report.warnings if "damaged packets near" in warning]
+    assert "near 2" in words and "the picture before each is held" in words

@@ -12,7 +12,6 @@ from typing import Any
 
 import av
 import av.error
-from av.container import InputContainer
 
 from vidstyle.encode import map_write_error
 from vidstyle.errors import OutputError
@@ -41,18 +40,19 @@ def check_sequence(source: Path, target: Path, suffixes: tuple[str, ...], codec:
         raise OutputError(
             f"{target}: {codec} writes numbered pictures. Name them like frame_%05d{suffixes[0]}."
         )
-    with open_source(source) as original:
-        left = _left_out(original, source)
+    left = left_out(source)
     if not left:
         return []
     return [f"pictures hold no {', '.join(left)}: take them from the source"]
 
 
-def _left_out(original: InputContainer, source: Path) -> list[str]:
-    pictures = picture_stream(original, source).index
-    kinds = [stream.type for stream in original.streams if stream.index != pictures]
+def left_out(source: Path) -> list[str]:
+    """What beside its pictures a source holds, in words."""
+    with open_source(source) as original:
+        pictures = picture_stream(original, source).index
+        kinds = [stream.type for stream in original.streams if stream.index != pictures]
+        chapters = len(original.chapters())
     counted = [f"{kind} ({kinds.count(kind)})" for kind in dict.fromkeys(kinds)]
-    chapters = len(original.chapters())
     return counted + ([f"chapters ({chapters})"] if chapters else [])
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vidstyle.cli.common import PATH, Command, complain, default_of, json_option, progress_option, stopped
+from vidstyle.cli.pipes import PIPE, check_pipes, piped, pour
 from vidstyle.cli.screen import Screen, State, open_screen
 from vidstyle.cli.targets import CONTAINERS, pairs_of
 from vidstyle.errors import OutputError, StyleError, VidstyleError
@@ -178,26 +179,33 @@ def apply(
     All but the look stays. in.mp4 gives in.<style>.mp4 beside it, unless -o or -d says else.
     """
     options = apply_options(batch_size, values)
+    check_pipes(inputs, output, container, as_json or progress in ("openjd", "farm"))
     pairs = pairs_of(inputs, _style_name(wanted), output, output_dir, container, options)
 
     from vidstyle.blend import load_style
 
-    style = load_style(wanted).with_options(options)
-    makes_folder = output_dir is not None
+    with piped(pairs, container, options) as (files, made):
+        style = load_style(wanted).with_options(made)
+        makes_folder = output_dir is not None
 
-    def look(source: Path, target: Path) -> dict[str, Any]:
-        return _plan(source, style, target, options, makes_folder)
+        def look(source: Path, target: Path) -> dict[str, Any]:
+            return _plan(source, style, target, made, makes_folder)
 
-    if dry_run:
-        return _each(pairs, look, _print_plan, as_json)
-    if output_dir is not None:
-        _make_folder(output_dir)
-    screen = open_screen(progress, len(pairs))
+        if dry_run:
+            return _each(files, look, _print_plan, as_json)
+        if output_dir is not None:
+            _make_folder(output_dir)
+        screen = open_screen(progress, len(pairs))
 
-    def restyle(source: Path, target: Path) -> dict[str, Any]:
-        return _restyle(source, style, target, options, screen)
+        def restyle(source: Path, target: Path) -> dict[str, Any]:
+            return _restyle(source, style, target, made, screen)
 
-    return _each(pairs, restyle, _print_report, as_json, screen)
+        if output != PIPE:
+            return _each(files, restyle, _print_report, as_json, screen)
+        code = _each(files, restyle, lambda report: _print_report(report, err=True), as_json, screen)
+        if code == 0:
+            pour(files[0][1], files[0][0], container)
+        return code
 
 
 def apply_options(batch_size: str, values: dict[str, Any]) -> ApplyOptions:
@@ -326,7 +334,7 @@ def _print_plan(plan: dict[str, Any]) -> None:
     click.echo(line)
 
 
-def _print_report(report: dict[str, Any]) -> None:
+def _print_report(report: dict[str, Any], err: bool = False) -> None:
     line = f"{report['target']}: "
     if report["kind"] == "still":
         line += f"{report['width']}x{report['height']} in {report['seconds']:.1f} s"
@@ -338,4 +346,4 @@ def _print_report(report: dict[str, Any]) -> None:
             )
         kept = [f"{count} {kind}" for kind, count in report["streams_copied"].items() if count]
         line += f", kept: {', '.join(kept)}" if kept else ""
-    click.echo(line)
+    click.echo(line, err=err)

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from vidstyle.cli.pipes import PIPE
 from vidstyle.inputs import check_distinct, expand, is_still, target_of
 from vidstyle.numbered import is_sequence, pattern_of
 from vidstyle.options import ApplyOptions
 
-CONTAINERS = ("mp4", "mov", "mkv", "webm", "ts")
+CONTAINERS = ("mp4", "mov", "mkv", "webm", "ts", "y4m")
 
 
 def pairs_of(
@@ -24,7 +25,11 @@ def pairs_of(
     """Every source with its target. name: of the style. Raises UsageError for what cannot be meant."""
     if output is not None and output_dir is not None:
         raise click.UsageError("--output and --output-dir exclude each other.")
+    if output == PIPE:
+        return [(Path(inputs[0]), PIPE)]
     suffixes = _suffixes(output, container, options)
+    if "-" in inputs and output is not None:
+        return [(PIPE, _named(PIPE, output, options))]
     sources = [pattern_of(text) for text in inputs] if options.fps is not None else expand(inputs, name)
     if output is not None:
         if len(sources) > 1:

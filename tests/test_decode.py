@@ -281,3 +281,21 @@ def test_a_change_of_size_is_refused(tmp_path: Path, clip: Callable[..., Path]):
 
 def test_the_made_picture_is_what_it_claims():
     assert [p.shape for p in picture(0, 64, 48)] == [(48, 64)] * 3
+
+
+def test_a_time_that_comes_twice_moves_one_frame_only(tmp_path: Path, clip: Callable[..., Path]):
+    """The frame is kept, half a step later, and those after it stay where they were."""
+    import av
+
+    path = tmp_path / "twice.mkv"
+    with av.open(str(clip("plain.mp4"))) as original, av.open(str(path), "w") as out:
+        track = out.add_stream_from_template(original.streams.video[0])
+        for number, packet in enumerate(p for p in original.demux(video=0) if p.size):
+            packet.pts = packet.dts = 512 * (number - 1 if number == 10 else number)
+            packet.stream = track
+            out.mux(packet)
+    found = decoded_times(path)
+    wanted = frame_times(path)
+    assert wanted[9] == wanted[10] and len(found) == 30
+    assert found[:10] == wanted[:10] and found[11:] == wanted[11:]
+    assert wanted[9] < found[10] < wanted[11]

@@ -51,6 +51,12 @@ class Clock:
             self._heap.remove(time)
             heapq.heapify(self._heap)
 
+    def is_late(self, frame: VideoFrame) -> bool:
+        """Whether a frame comes, by up to a second, after one that is shown later."""
+        if self._heap is not None or frame.pts is None or self.last is None:
+            return False
+        return 0 < (self.last - frame.pts) * self.time_base <= 1
+
     def pts(self, frame: VideoFrame) -> int:
         pts = frame.pts
         if self._heap is not None:
@@ -64,7 +70,9 @@ class Clock:
             if self.last is None:
                 self.untimed = True
             self.repaired += not self.untimed
-            pts = 0 if self.last is None else self.last + self.step
+            # Half a step for one that came twice, so that those after it keep their own times.
+            step = self.step if pts is None else max(1, self.step // 2)
+            pts = 0 if self.last is None else self.last + step
         self.last = pts
         return pts
 

@@ -23,34 +23,11 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from vidstyle.clock import Clock
+from vidstyle.damage import Damage
 from vidstyle.errors import InputError, OutOfMemoryError
 from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
 from vidstyle.numbered import is_sequence
 from vidstyle.source import ACCURATE, frame_rate, open_source, picture_stream, planar_format, read_info
-
-
-@dataclass
-class Damage:
-    """What could not be decoded: seconds into the clip of each damaged packet or frame."""
-
-    packets_seen: int = 0
-    seconds: list[float] | None = None
-
-    def add(self, seconds: float) -> None:
-        self.seconds = [*(self.seconds or []), seconds]
-
-    @property
-    def count(self) -> int:
-        return len(self.seconds or [])
-
-    def exceeds_bound(self) -> bool:
-        """More than a handful and more than a tenth: what is left is no longer the clip."""
-        return self.count > 8 and self.count * 10 > self.packets_seen
-
-    def describe(self) -> str:
-        places = sorted({round(s, 1) for s in self.seconds or []})
-        shown = ", ".join(f"{s:g} s" for s in places[:6]) + (" and later" if len(places) > 6 else "")
-        return f"{self.count} damaged packets near {shown}; the picture before each is held"
 
 
 @dataclass(frozen=True)
@@ -231,6 +208,10 @@ class Decoder:
                     f"{self.source}: the pixel format changes from {self.info.pixel_format} to "
                     f"{frame.format.name} at frame {self.frames_decoded}. Cut the file there first."
                 )
+            if self.damage.count and self._clock.is_late(frame):  # what it hangs on was lost
+                self.damage.add(float((frame.pts or 0) * self.info.time_base))
+                frame = next(self._frames, None)
+                continue
             pts = self._clock.pts(frame)
             self.frame_duration = self._clock.step_after(pts, frame)
             if frame.is_corrupt:

@@ -63,3 +63,25 @@ def test_closing_stops_the_thread_and_closes_the_source_there():
 def test_a_depth_below_one_is_refused():
     with pytest.raises(ValueError, match="depth"):
         next(prefetch([1], depth=0))
+
+
+def test_stopped_while_the_thread_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the very moment of the start leaves no thread and closes the source too."""
+    closed = threading.Event()
+    begin = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        begin(thread)
+        raise KeyboardInterrupt
+
+    def source() -> Iterator[int]:
+        try:
+            while True:
+                yield 1
+        finally:
+            closed.set()
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(iter(prefetch(source())))
+    assert closed.is_set()

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+_START_SECONDS = 2.0  # a thread that has not begun by then never will
 _POLL_SECONDS = 0.05
 
 
@@ -29,7 +30,7 @@ def prefetch(items: Iterable[T], depth: int = 2, name: str = "prefetch") -> Gene
     if depth < 1:
         raise ValueError(f"depth must be at least 1, not {depth}")
     queue: Queue[object] = Queue(depth)
-    stopped = threading.Event()
+    stopped, begun = threading.Event(), threading.Event()
 
     def put(item: object) -> None:
         while not stopped.is_set():
@@ -39,6 +40,7 @@ def prefetch(items: Iterable[T], depth: int = 2, name: str = "prefetch") -> Gene
                 continue
 
     def work() -> None:
+        begun.set()
         try:
             try:
                 for item in items:
@@ -55,8 +57,8 @@ def prefetch(items: Iterable[T], depth: int = 2, name: str = "prefetch") -> Gene
             put(_END)
 
     thread = threading.Thread(target=work, name=f"vidstyle-{name}", daemon=True)
-    thread.start()
     try:
+        thread.start()  # within: Ctrl-C may come while it waits for the thread
         while True:
             item = queue.get()
             if item is _END:
@@ -72,4 +74,5 @@ def prefetch(items: Iterable[T], depth: int = 2, name: str = "prefetch") -> Gene
                 queue.get_nowait()
             except Empty:
                 break
-        thread.join()
+        if begun.wait(_START_SECONDS):
+            thread.join()

@@ -14,7 +14,7 @@ from vidstyle.blend import Blend, load_style
 from vidstyle.errors import StyleError
 from vidstyle.inputs import parse_style, style_name
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline import plan
+from vidstyle.planning import plan
 from vidstyle.style import Style, StyleFacts, save_style, varied
 
 RGB = torch.rand(1, 3, 40, 56, generator=torch.Generator().manual_seed(5))

@@ -17,7 +17,7 @@ from vidstyle.evaluate import blur, detail
 from vidstyle.finish import OVERSHOOT, Finish, deblurred, finished, sharpened, toned
 from vidstyle.layers import luma_of
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline import plan
+from vidstyle.planning import plan
 from vidstyle.tone import Tone
 
 ALL = Finish(sharpen=0.6, deblur=0.4, tone=Tone(0.3, 1.1, 0.2, 1.1))

@@ -14,7 +14,8 @@ from conftest import SPECS, Identity, frame_times, make_clip, payloads, times
 
 from vidstyle.errors import OutputError
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline import apply, plan
+from vidstyle.pipeline import apply
+from vidstyle.planning import plan
 
 QUICK = ApplyOptions(segment_frames=12)
 

@@ -16,7 +16,8 @@ from vidstyle import pipeline, planning
 from vidstyle.errors import DeviceError, OutputError
 from vidstyle.frames import FrameBatch
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline import Progress, apply, plan
+from vidstyle.pipeline import Progress, apply
+from vidstyle.planning import plan
 
 QUICK = ApplyOptions(segment_frames=12, speed="ultrafast", batch_size=4)
 
@@ -99,9 +100,9 @@ def test_batches_are_smaller_on_a_cpu(monkeypatch: pytest.MonkeyPatch):
 
         return VideoInfo(width, height, Fraction(25), Fraction(1, 25), 1.0, "yuv420p", PlaneFormat())
 
-    sizes = [planning._auto_batch_size(info(*s), "cpu") for s in ((320, 180), (1280, 720), (3840, 2160))]
+    sizes = [planning.auto_batch_size(info(*s), "cpu") for s in ((320, 180), (1280, 720), (3840, 2160))]
     assert sizes == [3, 3, 1]
-    sizes = [planning._auto_batch_size(info(*s), "cuda:0") for s in ((320, 180), (1280, 720), (3840, 2160))]
+    sizes = [planning.auto_batch_size(info(*s), "cuda:0") for s in ((320, 180), (1280, 720), (3840, 2160))]
     assert sizes == [16, 16, 1]
 
 

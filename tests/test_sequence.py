@@ -19,7 +19,8 @@ from vidstyle.decode import Decoder
 from vidstyle.errors import InputError, OutputError
 from vidstyle.numbered import file_of, is_sequence, parse_rate, pattern_of, sidecar_of
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline import apply, plan
+from vidstyle.pipeline import apply
+from vidstyle.planning import plan
 
 PNG = ApplyOptions(codec="png", segment_frames=4, batch_size=2)
 EXR = replace(PNG, codec="exr")

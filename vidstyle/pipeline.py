@@ -20,7 +20,7 @@ from vidstyle.frames import FrameBatch
 from vidstyle.hdr import Changes, for_light
 from vidstyle.join import join
 from vidstyle.options import ApplyOptions
-from vidstyle.planning import Plan, Restyler, device_of, plain, plan
+from vidstyle.planning import Plan, Restyler, device_of, plain, plan_with
 from vidstyle.prefetch import prefetch
 from vidstyle.scan import Task
 from vidstyle.segments import Committed, Segment, WorkFolder, check_complete
@@ -67,7 +67,10 @@ class Passage:
 
 
 class Engine(Protocol):
-    """Makes segments somewhere, in any order."""
+    """Makes segments somewhere, in any order. device: of which kind it is there, such as cuda."""
+
+    @property
+    def device(self) -> str: ...
 
     def render(
         self,
@@ -118,14 +121,16 @@ def apply(
     if isinstance(style, Style):
         style = style.with_options(options)
     began = time.perf_counter()
-    job = plan(source, style, target, options)
+    device = device_of(style) if engine is None else engine.device
+    job = plan_with(Path(source), style.content_hash, device, Path(target), options)
     with WorkFolder(job.target, job.key, options).claimed() as work:
         finished = work.finished()
         resumed = len(finished)
         ticker = _Ticker(job, finished, options, on_progress)
         warnings = list(job.warnings)
         if not _is_complete(finished):
-            warnings += (engine or Here()).render(job, style, options, work, finished, ticker.add)
+            make = render_here if engine is None else engine.render
+            warnings += make(job, style, options, work, finished, ticker.add)
         segments = [finished[number] for number in sorted(finished)]
         check_complete(segments, job.target)
         ticker.stage("join")
@@ -147,29 +152,26 @@ def apply(
     )
 
 
-class Here:
-    """The engine of one process: what is missing in one pass, as far as possible."""
+def render_here(
+    job: Plan,
+    style: Restyler,
+    options: ApplyOptions,
+    work: WorkFolder,
+    finished: dict[int, Committed],
+    on_frames: Callable[[int], None],
+) -> list[str]:
+    """What an Engine does, in this process: all that is missing in one pass, as far as possible."""
+    size = options.segment_frames
+    passage = Passage(
+        frozenset(finished),
+        stop=_needed_until(finished, size),
+        anchor=_anchor(finished, smooth_margin(options), size),
+    )
 
-    def render(
-        self,
-        job: Plan,
-        style: Restyler,
-        options: ApplyOptions,
-        work: WorkFolder,
-        finished: dict[int, Committed],
-        on_frames: Callable[[int], None],
-    ) -> list[str]:
-        size = options.segment_frames
-        passage = Passage(
-            frozenset(finished),
-            stop=_needed_until(finished, size),
-            anchor=_anchor(finished, smooth_margin(options), size),
-        )
+    def on_commit(segment: Committed) -> None:
+        finished[segment.number] = segment
 
-        def on_commit(segment: Committed) -> None:
-            finished[segment.number] = segment
-
-        return render(job, style, options, work, passage, on_commit, on_frames)
+    return render(job, style, options, work, passage, on_commit, on_frames)
 
 
 def render(

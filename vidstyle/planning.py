@@ -92,7 +92,7 @@ def look(source: Path, style_hash: str, device: str, target: Path, options: Appl
         info=info,
         key=hash_facts(facts),
         facts=facts,
-        batch_size=options.batch_size or _auto_batch_size(info, device),
+        batch_size=options.batch_size or auto_batch_size(info, device),
         pixel_format=pixel_format,
         frames_announced=info.frames_announced,
         segments_announced=-(-info.frames_announced // options.segment_frames),
@@ -105,7 +105,7 @@ def device_of(style: Restyler) -> str:
     return str(getattr(style, "device", "cpu"))
 
 
-def _auto_batch_size(info: VideoInfo, device: str) -> int:
+def auto_batch_size(info: VideoInfo, device: str) -> int:
     """Frames per batch: enough to keep a GPU busy; on a CPU one for each core that works on them."""
     most = 16 if device.startswith("cuda") else cpu_workers()
     return max(1, min(most, 16_000_000 // (info.width * info.height)))

@@ -12,7 +12,9 @@ from typing import Any
 
 from vidstyle.decode import Anchor, Decoder
 from vidstyle.errors import InputError
+from vidstyle.numbered import is_sequence, numbers_there
 from vidstyle.segments import Segment
+from vidstyle.source import open_source, picture_stream
 
 # Frames that must be found again, each at its time, before a seek is trusted.
 _ANCHOR_FRAMES = 8
@@ -59,6 +61,18 @@ def times_digest(pts: Iterable[int]) -> str:
     """Of timestamps in the order they are shown."""
     text = " ".join(str(time) for time in sorted(pts))
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+def most_frames(source: Path) -> int:
+    """How many frames there can be, from the container's index or by counting packets; nothing is decoded."""
+    if is_sequence(source):
+        return len(numbers_there(source))
+    with open_source(source) as container:
+        stream = picture_stream(container, source)
+        count = stream.frames or sum(1 for packet in container.demux(stream) if packet.size)
+    if not count:
+        raise InputError(f"{source}: there is not a single frame in it. Check that it plays.")
+    return count
 
 
 def scan(

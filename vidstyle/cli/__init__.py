@@ -14,6 +14,7 @@ from vidstyle import __version__
 from vidstyle.cli.apply import apply
 from vidstyle.cli.common import INTERRUPTED, TERMINATED, Terminated, complain
 from vidstyle.cli.evaluate import evaluate
+from vidstyle.cli.export import export
 from vidstyle.cli.farm import farm
 from vidstyle.cli.styles import styles
 from vidstyle.cli.train import train
@@ -28,6 +29,7 @@ def cli() -> None:
 
 for _command in (apply, styles, evaluate, train, farm):
     cli.add_command(_command)
+farm.add_command(export)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,11 @@ from vidstyle.options import CODECS, HDR_WAYS, QUALITIES, ApplyOptions
 from vidstyle.tone import Tone
 
 if TYPE_CHECKING:
-    from vidstyle.pipeline import Progress
+    from vidstyle.pipeline import Engine, Progress
     from vidstyle.style import Style
+
+
+_AT_LEAST_1 = click.IntRange(1)
 
 
 def _default(name: str) -> Any:
@@ -158,6 +162,9 @@ def _short(names: Iterable[str]) -> str:
     show_default=True,
     help="auto, cpu, cuda or cuda:1.",
 )
+@click.option("--devices", metavar="LIST", help="Several: cuda:0,cuda:1 or all.  [default: all GPUs]")
+@click.option("--workers", type=_AT_LEAST_1, metavar="N", help="Processes for the work.  [default: 1]")
+@click.option("--ray", "cluster", metavar="ADDRESS", help="Use a Ray cluster: auto, or its address.")
 @click.option("--batch-size", metavar="N", default="auto", show_default=True, help="Frames in one step.")
 @progress_option()
 @click.option("--dry-run", is_flag=True, help="Print what would be done and do nothing.")
@@ -168,6 +175,9 @@ def apply(
     output: Path | None,
     output_dir: Path | None,
     container: str | None,
+    devices: str | None,
+    workers: int | None,
+    cluster: str | None,
     batch_size: str,
     progress: str | None,
     dry_run: bool,
@@ -184,6 +194,7 @@ def apply(
 
     from vidstyle.blend import load_style
 
+    options, engine = _engine(options, devices, workers, cluster)
     with piped(pairs, container, options) as (files, made):
         style = load_style(wanted).with_options(made)
         makes_folder = output_dir is not None
@@ -198,7 +209,7 @@ def apply(
         screen = open_screen(progress, len(pairs))
 
         def restyle(source: Path, target: Path) -> dict[str, Any]:
-            return _restyle(source, style, target, made, screen)
+            return _restyle(source, style, target, made, screen, engine)
 
         if output != PIPE:
             return _each(files, restyle, _print_report, as_json, screen)
@@ -206,6 +217,22 @@ def apply(
         if code == 0:
             pour(files[0][1], files[0][0], container)
         return code
+
+
+def _engine(
+    options: ApplyOptions, devices: str | None, workers: int | None, cluster: str | None
+) -> tuple[ApplyOptions, Engine | None]:
+    """Who makes the segments, None for this process, and the options with one of the devices."""
+    if cluster is not None:
+        if devices or workers:
+            raise click.UsageError("--ray chooses workers and devices itself: leave the others out.")
+        from vidstyle.farm.cluster import Cluster
+
+        return replace(options, device="cpu"), Cluster(cluster, options.device)
+    from vidstyle.farm.pool import Pool, choose_devices
+
+    names = choose_devices(devices or options.device, workers)
+    return replace(options, device=names[0]), Pool(names) if len(names) > 1 else None
 
 
 def apply_options(batch_size: str, values: dict[str, Any]) -> ApplyOptions:
@@ -277,7 +304,12 @@ def _each(
 
 
 def _restyle(
-    source: Path, style: Style, target: Path, options: ApplyOptions, screen: Screen
+    source: Path,
+    style: Style,
+    target: Path,
+    options: ApplyOptions,
+    screen: Screen,
+    engine: Engine | None,
 ) -> dict[str, Any]:
     screen.start(source.name)
     try:
@@ -291,7 +323,7 @@ def _restyle(
             note = "joining" if progress.stage == "join" else ""
             screen.update(State(progress.frames, progress.total, progress.resumed, note=note))
 
-        return apply_to_clip(source, style, target, options, show).to_dict() | {"kind": "clip"}
+        return apply_to_clip(source, style, target, options, show, engine).to_dict() | {"kind": "clip"}
     except KeyboardInterrupt as stop:
         screen.stop()
         raise stopped(stop, _kept(target, options)) from None

@@ -37,7 +37,7 @@ def farm() -> None:
     take_gpus(os.environ)
 
 
-def _like_apply(command: click.Command) -> click.Command:
+def like_apply(command: click.Command) -> click.Command:
     """The options of `apply` that say what the pictures shall be, in front of the command's own."""
     own = {parameter.name for parameter in command.params}
     shared = {*PIXELS, "wanted"} - own
@@ -122,7 +122,7 @@ def plan(
     _tell(report, as_json, f"{work}: {count} segments (0-{count - 1}), {report['frames']} frames")
 
 
-_like_apply(plan)
+like_apply(plan)
 
 
 @farm.command(cls=Command, epilog="vidstyle farm render --work /show/work --segments 0-11")

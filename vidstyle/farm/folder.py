@@ -37,6 +37,7 @@ class FarmPlan:
     source: Path
     style: str
     batch_size: int | None
+    start_number: int
     frames: int
     warnings: tuple[str, ...]
     tasks: tuple[Task, ...]
@@ -50,8 +51,8 @@ class FarmPlan:
         """The options of the plan; changes are of those that change no byte."""
         stored = self.facts["options"]
         fps = None if stored["fps"] is None else Fraction(stored["fps"])
-        values = {**stored, "tone": Tone(**stored["tone"]), "fps": fps, "batch_size": self.batch_size}
-        values |= changes
+        values = {**stored, "tone": Tone(**stored["tone"]), "fps": fps}
+        values |= {"batch_size": self.batch_size, "start_number": self.start_number, **changes}
         return ApplyOptions(**values)
 
     def work(self, folder: Path) -> WorkFolder:

@@ -76,14 +76,15 @@ def plan_work(
         if on_progress is not None:
             on_progress(Progress(task.stop, max(job.frames_announced, task.stop), 0, "plan"))
     made = FarmPlan(
-        job.key,
-        job.facts,
-        source,
-        style_name,
-        options.batch_size,
-        tasks[-1].stop,
-        tuple(dict.fromkeys((*job.warnings, *tasks[-1].warnings))),
-        tuple(tasks),
+        key=job.key,
+        facts=job.facts,
+        source=source,
+        style=style_name,
+        batch_size=options.batch_size,
+        start_number=options.start_number,
+        frames=tasks[-1].stop,
+        warnings=tuple(dict.fromkeys((*job.warnings, *tasks[-1].warnings))),
+        tasks=tuple(tasks),
     )
     write_plan(folder, made)
     return made

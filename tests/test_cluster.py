@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import json
 import os
 import subprocess
 import sys
@@ -59,7 +58,7 @@ def test_resources_are_looked_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 RUN = """
-import json, os, sys
+import os, sys
 from pathlib import Path
 source, target, mark = sys.argv[1:]
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -72,7 +71,7 @@ from vidstyle.pipeline import apply
 seen = []
 options = ApplyOptions(segment_frames=12, device="cpu", smooth=1.0)
 report = apply(source, DiesOnce(Path(mark), 30), target, options, seen.append, Cluster("auto"))
-print(json.dumps([report.frames, report.segments_total, seen[-1].frames]))
+print("counted", [report.frames, report.segments_total, seen[-1].frames])
 ray.shutdown()
 """
 
@@ -94,7 +93,7 @@ def test_a_cluster_of_two(tmp_path: Path, clip: Clip) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == [60, 5, 60]
+    assert "counted [60, 5, 60]" in done.stdout
     assert mark.exists()
     digests = {hashlib.md5((tmp_path / name).read_bytes()).hexdigest() for name in ("one.mp4", "two.mp4")}
     assert len(digests) == 1

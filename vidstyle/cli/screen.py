@@ -141,7 +141,7 @@ class OpenJD(Screen):
 
     def say(self) -> None:
         self.said, self.said_at = self.percent, time.monotonic()
-        print(f"openjd_progress: {self.percent}", flush=True)
+        print(f"openjd_progress: {self.percent}\n", end="", flush=True)  # a line in one piece
 
     def _beat(self) -> None:
         while not self._ended.wait(_MOST_SECONDS_APART / 4):
@@ -155,7 +155,7 @@ class Farm(OpenJD):
 
     def say(self) -> None:
         super().say()
-        print(f"Progress: {int(self.percent)}%", flush=True)
+        print(f"Progress: {int(self.percent)}%\n", end="", flush=True)
 
 
 SCREENS: dict[str, type[Screen]] = {

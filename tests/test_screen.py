@@ -1,0 +1,48 @@
+"""What farms read of progress: not too often, not too seldom, whole lines."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from vidstyle.cli import screen
+from vidstyle.cli.screen import State, open_screen
+
+
+def progress(out: str) -> list[str]:
+    return [line for line in out.splitlines() if line.startswith("openjd_progress: ")]
+
+
+def test_at_most_once_a_second(capsys: pytest.CaptureFixture[str]) -> None:
+    """However often it is told; the first and the last value are there."""
+    shown = open_screen("farm")
+    shown.start("in.mp4")
+    for frame in range(101):
+        shown.update(State(frame, 100))
+    shown.stop()
+    out = capsys.readouterr().out
+    assert progress(out) == ["openjd_progress: 0.0", "openjd_progress: 100.0"]
+    assert [line for line in out.splitlines() if line.startswith("Progress: ")] == [
+        "Progress: 0%",
+        "Progress: 100%",
+    ]
+
+
+def test_at_least_once_a_minute(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also while nothing is told, until the end and not longer."""
+    monkeypatch.setattr(screen, "_MOST_SECONDS_APART", 0.2)
+    shown = open_screen("openjd")
+    shown.start("in.mp4")
+    shown.update(State(1, 4))
+    deadline = time.monotonic() + 30
+    lines: list[str] = []
+    while len(lines) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+        lines += progress(capsys.readouterr().out)
+    shown.stop()
+    capsys.readouterr()
+    assert set(lines) == {"openjd_progress: 25.0"}
+    time.sleep(0.3)
+    assert not capsys.readouterr().out

@@ -204,15 +204,18 @@ class Generator(nn.Module):
         """RGB [N, 3, H, W] in [0, 1], code [1, K] -> RGB of the same shape in [0, 1]."""
         return self.paint(rgb, self.think(rgb, code), code, dials)
 
-    def think(self, rgb: Tensor, code: Tensor) -> Controls:
-        """Decide about whole frames [N, 3, H, W], or about what `look` made of them."""
+    def think(self, rgb: Tensor, code: Tensor, paper: float = 1.0) -> Controls:
+        """Decide about whole frames [N, 3, H, W], or about what `look` made of them.
+
+        paper: how strongly drawn looks hatch along the waves of their sheet.
+        """
         light = drawing = None
         if self.trunk is not None and self.light is not None:
             small = shrink(rgb, self.config.working_size, multiple=4)
             maps = self.light(self.trunk(small, code))
             light = torch.tanh(F.pixel_shuffle(maps, self.config.light_scale))
         if self.texture is not None:
-            drawing = self.draw(self.look(rgb), code)
+            drawing = self.draw(self.look(rgb), code, paper)
         return Controls(light, drawing)
 
     def look(self, rgb: Tensor) -> Tensor:
@@ -224,11 +227,11 @@ class Generator(nn.Module):
             return F.pad(rgb, (0, width % 2, 0, height % 2), mode="replicate")
         return shrink(rgb, self.config.drawing_size, multiple=2)
 
-    def draw(self, rgb: Tensor, code: Tensor) -> Tensor:
+    def draw(self, rgb: Tensor, code: Tensor, paper: float = 1.0) -> Tensor:
         """Ink, slope and luma [N, 5, h, w] of frames at the drawing resolution."""
         assert self.texture is not None
         height, width = rgb.shape[-2:]
-        waves = sheet(self.waves, height, width, self.config.drawing_size).to(rgb.dtype)
+        waves = (sheet(self.waves, height, width, self.config.drawing_size) * paper).to(rgb.dtype)
         ink, luma = self.texture(rgb, waves, code).to(rgb.dtype), luma_of(rgb)
         return torch.cat((ink, slope_of(luma_of(ink), luma), luma), dim=1)
 

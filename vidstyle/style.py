@@ -133,7 +133,7 @@ class Style:
             return torch.cat([self._painted(frame[None]) for frame in rgb])
         return self._painted(rgb)
 
-    def controls(self, rgb: Tensor, quarter_turns: int = 0) -> Controls:
+    def controls(self, rgb: Tensor, quarter_turns: int = 0, paper: float = 1.0) -> Controls:
         """What the networks decide about frames [N, 3, H, W]; to be smoothed over time and given to `paint`.
 
         It looks at them upright, that is after `quarter_turns` of 90 degrees counter-clockwise: phones store
@@ -141,7 +141,8 @@ class Style:
         """
         with torch.inference_mode(), torch.autocast(self.device.type, self._dtype, enabled=self._half):
             small = self._generator.look(rgb.to(self.device))
-            controls = self._generator.think(torch.rot90(small, quarter_turns, (2, 3)), self._code)
+            upright = torch.rot90(small, quarter_turns, (2, 3))
+            controls = self._generator.think(upright, self._code, paper)
         return controls.turned(-quarter_turns).to(torch.float32)
 
     def paint(self, rgb: Tensor, controls: Controls) -> Tensor:

@@ -23,11 +23,13 @@ class Balance:
 
     adversarial_weight: ratio of gradient norms of the other losses and the adversarial one at the generator's
     last layers (VQGAN: Esser et al., CVPR 2021), so that the adversarial share stays what was asked for.
+    eagerness: how much that share grows with the discriminator's certainty; 0 is not at all.
     augmentation: probability of a geometric change of what D sees; grows while D is surer of its training
     pictures than `TARGET` and shrinks otherwise (ADA: Karras et al., NeurIPS 2020).
     """
 
     share: float
+    eagerness: float = 0.0
     adversarial_weight: float = 0.0
     augmentation: float = 0.0
     certainty: float = 0.0
@@ -37,7 +39,9 @@ class Balance:
     def follow_gradients(self, others: Tensor, adversarial: Tensor, parameters: list[Tensor]) -> None:
         rest = _norm(others, parameters)
         game = _norm(adversarial, parameters)
-        wanted = self.share * min(rest / (game + 1e-6), MOST)
+        # A judge who is sure has something to teach; the gradient of one who guesses is noise.
+        eager = 0.5 + self.eagerness * max(self.certainty, 0.0) if self.eagerness else 1.0
+        wanted = self.share * eager * min(rest / (game + 1e-6), MOST)
         if not math.isfinite(wanted):
             return  # the step is left out, see faults.py
         fresh = self.adversarial_weight == 0

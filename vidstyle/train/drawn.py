@@ -43,6 +43,7 @@ class DrawnRun(Run):
     paired = False  # marks lie still on the sheet, whatever moves below them
     shares = (0.1, 0.5)
     penalty = 0.3
+    eagerness = 4.0
 
     def __init__(self, options: TrainOptions) -> None:
         super().__init__(replace(options, weights=WEIGHTS) if options.weights == Weights() else options)

@@ -105,6 +105,7 @@ class Run(Record):
     paired = True
     shares = (GRADE_SHARE, LIGHT_SHARE)
     penalty = 2.0
+    eagerness = 0.0
 
     def __init__(self, options: TrainOptions) -> None:
         start = Start.of(options.start, options.family) if options.start else None
@@ -145,7 +146,8 @@ class Run(Record):
         self.optimise_theirs = torch.optim.Adam(
             [{"params": list(self.theirs.parameters()), "share": 1.0}], rate, betas=(0.5, 0.99)
         )
-        self.balances = {look: Balance(options.weights.adversarial) for look in self.looks}
+        share = options.weights.adversarial
+        self.balances = {look: Balance(share, self.eagerness) for look in self.looks}
         self.memory: dict[str, Memory] = {}
         self._survey()
         self.faults = Faults()

@@ -6,8 +6,8 @@
 colour: sliced Wasserstein distance in CIELAB to the style's pictures (Reinhard, MKL and histogram matching
 are fitted to the same pictures, so this is their home ground). local: the same of colours less the mean of
 their surroundings, which no pointwise map can move at will. vignette: distance of the brightness profile from
-centre to corner. content: how much of the drawing is kept. E_warp: of every clip, over the source's own,
-unsmoothed.
+centre to corner. texture: how differently they are drawn. content: how much of the drawing is kept.
+E_warp: of every clip, over the source's own, unsmoothed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from vidstyle.blend import load_style
 from vidstyle.cielab import rgb_to_lab
 from vidstyle.color import to_rgb
 from vidstyle.decode import Decoder
-from vidstyle.evaluate import blur, colour_distance, sliced_wasserstein
+from vidstyle.evaluate import blur, colour_distance, sliced_wasserstein, texture_distance
 from vidstyle.evaluate_clip import ClipTally
 from vidstyle.evaluate_pictures import mean_content_kept, read_pictures, transfers
 from vidstyle.plot import write_png
@@ -44,7 +44,7 @@ def local_colours(set_: Sequence[Tensor]) -> Tensor:
     random = torch.Generator().manual_seed(0)
     for picture in set_:
         lab = rgb_to_lab(picture[None])
-        around = lab - blur(lab, SIDE / 10)
+        around = lab - blur(lab, min(picture.shape[-2:]) / 10)
         flat = around.flatten(2)[0].T
         clouds.append(flat[torch.randint(len(flat), (500,), generator=random)])
     return torch.cat(clouds)
@@ -70,17 +70,19 @@ def figures(results: Sequence[Tensor], source: Sequence[Tensor], style: Sequence
         "colour": round(colour_distance(results, style), 3),
         "local": round(sliced_wasserstein(local_colours(results), local_colours(style)), 3),
         "vignette": round(float((profile(results) - profile(style)).abs().mean()), 3),
+        "texture": round(texture_distance(results, style), 3),
         "content": round(mean_content_kept(results, source), 4),
     }
 
 
 def flicker(style: Style, clip: Path) -> float:
-    """E_warp of the restyled clip, straight from the generator, over the source's own."""
+    """E_warp of the clip as `apply` restyles it without smoothing or encoding, over the source's own."""
     tally = ClipTally()
     with Decoder(clip, stop=CLIP_FRAMES) as decoder, closing(decoder.batches(4, 1 << 30)) as batches:
         for batch in batches:
             source = to_rgb(batch.planes, batch.format)
-            both = torch.cat((source, style(source))).mul(255).round().to(torch.uint8)
+            styled = to_rgb(style.restyle(batch).planes, batch.format)
+            both = torch.cat((source, styled)).mul(255).round().to(torch.uint8)
             for number in range(len(batch)):
                 tally.add(batch.index + number, both[number][None], both[len(batch) + number][None])
     return tally.report(clip, clip).warping_error.ratio
@@ -106,18 +108,19 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, required=True)
     parser.add_argument("--clip", type=Path, action="append", default=[])
     parser.add_argument("--count", type=int, default=160)
+    parser.add_argument("--lines", type=int, default=192, help="short side of the pictures; 320 for drawings")
     parser.add_argument("--sheet", type=Path)
     arguments = parser.parse_args()
 
     style = load_style(arguments.style)
-    source = read_pictures(arguments.content, arguments.count, SIDE)
-    wanted = read_pictures(arguments.pictures, arguments.count, SIDE)
+    source = read_pictures(arguments.content, arguments.count, arguments.lines)
+    wanted = read_pictures(arguments.pictures, arguments.count, arguments.lines)
     looks: dict[str, Look] = {**transfers(source, wanted), arguments.style: style}
     results: dict[str, Sequence[Tensor]] = {"untouched": source}
     results |= {name: [look(picture[None])[0] for picture in source] for name, look in looks.items()}
     found = {name: figures(set_, source, wanted) for name, set_ in results.items()}
     table(
-        ("", "colour", "local", "vignette", "content"),
+        ("", "colour", "local", "vignette", "texture", "content"),
         [(name, *(str(value) for value in row.values())) for name, row in found.items()],
     )
     warp = {clip.name: round(flicker(style, clip), 3) for clip in arguments.clip}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.looks import tiny_generator
+from vidstyle.color import to_rgb
 from vidstyle.drawing import contrast, join, sheet, slope_of
+from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.networks import Dials, Generator
 from vidstyle.style import Style, StyleFacts, read_style, save_style
 
@@ -101,6 +104,19 @@ def test_a_drawn_look_is_drawn_upright(tmp_path: Path) -> None:
     lying = torch.rot90(upright, -1, (2, 3))
     drawn = style.paint(lying, style.controls(lying, quarter_turns=1))
     assert torch.allclose(torch.rot90(drawn, 1, (2, 3)), style(upright), atol=1e-4)
+
+
+def test_clips_are_hatched_half_as_strong(tmp_path: Path) -> None:
+    """Hatching lies still on the paper, which shows as soon as something moves beneath it."""
+    style = drawn_style(tmp_path)
+    grey = PlaneFormat(matrix="rgb", full_range=True, chroma_shift=(0, 0))
+    frame = FrameBatch((torch.full((1, 32, 48), 90, dtype=torch.uint8),) * 3, (0,), Fraction(1, 25), grey)
+    rgb = to_rgb(frame.planes, grey)
+    clip = to_rgb(style.restyle(frame).planes, grey)
+    halved = style.paint(rgb, style.controls(rgb, paper=0.5))
+    assert (clip - halved).abs().max() < 0.01
+    unhatched = style.paint(rgb, style.controls(rgb, paper=0.0))
+    assert (style(rgb) - unhatched).abs().mean() > 1.5 * (halved - unhatched).abs().mean() > 0
 
 
 def test_frames_are_drawn_alone() -> None:

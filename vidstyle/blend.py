@@ -41,7 +41,7 @@ class Blend(Style):
         """All styles of the blend with the same dials, and the device, of options."""
         return Blend([(style.with_options(options), share) for style, share in self._parts], self.facts)
 
-    def controls(self, rgb: Tensor, quarter_turns: int = 0) -> Controls:
+    def controls(self, rgb: Tensor, quarter_turns: int = 0, paper: float = 1.0) -> Controls:
         """Not there: each style of a blend decides for itself. Raises TypeError."""
         raise TypeError(f"{self.name}: a blend has no controls of its own. Call the blend itself.")
 
@@ -49,10 +49,10 @@ class Blend(Style):
         """Not there, see `controls`. Raises TypeError."""
         raise TypeError(f"{self.name}: a blend has no controls of its own. Call the blend itself.")
 
-    def _paint(self, rgb: Tensor, quarter_turns: int = 0) -> Tensor:
+    def _paint(self, rgb: Tensor, quarter_turns: int = 0, paper: float = 1.0) -> Tensor:
         out = torch.zeros_like(rgb)
         for style, share in self._parts:
-            out.add_(style._paint(rgb, quarter_turns), alpha=share)
+            out.add_(style._paint(rgb, quarter_turns, paper), alpha=share)
         return out.clamp_(0, 1)
 
 

@@ -145,7 +145,7 @@ class Colourist(Generator):
         luma = luma_of(rgb) if rgb.shape[1] == 3 else rgb
         return shrink(luma, self.config.working_size, multiple=self.backbone.stride)
 
-    def think(self, rgb: Tensor, code: Tensor) -> Controls:
+    def think(self, rgb: Tensor, code: Tensor, paper: float = 1.0) -> Controls:
         luma = self.look(rgb)
         chroma = chosen(self.guess(luma, code), TEMPERATURE)
         size = tuple(length * self.config.light_scale for length in chroma.shape[-2:])

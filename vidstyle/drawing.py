@@ -15,6 +15,8 @@ from vidstyle.layers import Block, Modulated, close, expand, luma_of, strips
 
 # Sigmas in pixels of the drawing at which a pixel is compared with its surroundings.
 SURROUNDINGS = (2.0, 4.0, 8.0)
+# Radius in pixels of the drawing, and the variance above which an edge is kept.
+WASHES = ((3, 0.01), (7, 0.03))
 
 
 class Texture(nn.Module):
@@ -22,22 +24,31 @@ class Texture(nn.Module):
 
     Works on cells of 2 x 2 pixels. Beside the colours it sees how bright each pixel is for its surroundings,
     which is where a pencil draws a line, and the waves of the sheet (see `sheet`), which is how it hatches.
-    It sees some twenty pixels around each; nothing far away can make a line flicker.
+    It sees some twenty pixels around each; nothing far away can make a line flicker. For painted looks it
+    also sees the picture as a brush would simplify it (see `washed`), and how far each colour is from the
+    few that the paintbox has (see `steps`).
     """
 
-    def __init__(self, width: int, blocks: int, waves: int, code_size: int) -> None:
+    def __init__(self, width: int, blocks: int, waves: int, washes: int, code_size: int) -> None:
         super().__init__()
-        channels = 3 + len(SURROUNDINGS) + 2 * waves
+        self.washes = WASHES[:washes]
+        channels = 3 + len(SURROUNDINGS) + 2 * waves + 3 * len(self.washes) + 6 * bool(washes)
         self.enter = Modulated(4 * channels, width, code_size)
         dilations = [(1, 2, 1, 4)[i % 4] for i in range(blocks)]
         self.blocks = nn.ModuleList(Block(width, code_size, dilation) for dilation in dilations)
         self.ink = nn.Conv2d(width, 12, 3, padding=1, padding_mode="replicate")
         close(self.ink)
 
-    def forward(self, rgb: Tensor, waves: Tensor, code: Tensor) -> Tensor:
-        """rgb [N, 3, h, w] in [0, 1] with even h and w, waves [N or 1, 2 K, h, w] as `sheet` gives them."""
-        seen = torch.cat((rgb * 2 - 1, contrast(luma_of(rgb)), waves.expand(len(rgb), -1, -1, -1)), dim=1)
-        x = F.leaky_relu(self.enter(F.pixel_unshuffle(seen, 2), code), 0.2)
+    def forward(self, rgb: Tensor, waves: Tensor, code: Tensor, levels: Tensor | None = None) -> Tensor:
+        """rgb [N, 3, h, w] in [0, 1] with even h and w, waves [N or 1, 2 K, h, w] as `sheet` gives them.
+
+        levels: [N, 6, h, w] as `steps` gives them, of painted looks.
+        """
+        simple = [(washed(rgb, *wash) - rgb) * 4 for wash in self.washes]
+        seen = [rgb * 2 - 1, contrast(luma_of(rgb)), waves.expand(len(rgb), -1, -1, -1), *simple]
+        if levels is not None:
+            seen.append(levels)
+        x = F.leaky_relu(self.enter(F.pixel_unshuffle(torch.cat(seen, dim=1), 2), code), 0.2)
         for block in self.blocks:
             x = block(x, code)
         return F.pixel_shuffle(self.ink(x), 2)
@@ -50,6 +61,32 @@ def contrast(luma: Tensor) -> Tensor:
     """
     parts = [(luma / (soften(luma, sigma) + 0.03)).clamp(0, 2) - 1 for sigma in SURROUNDINGS]
     return torch.cat(parts, dim=1)
+
+
+def washed(rgb: Tensor, radius: int, edge: float) -> Tensor:
+    """Smooth inside of shapes, sharp at their edges [N, C, h, w]: each channel's guided filter with itself.
+
+    He, Sun and Tang, ECCV 2010. edge: variance in a window at which half of it is kept.
+    """
+    mean, square = _mean(rgb, radius), _mean(rgb * rgb, radius)
+    variance = (square - mean * mean).clamp(min=0)
+    gain = variance / (variance + edge)
+    return torch.addcmul(_mean(mean * (1 - gain), radius), _mean(gain, radius), rgb)
+
+
+def steps(rgb: Tensor, frequency: Tensor) -> Tensor:
+    """Where channels stand between the levels of a look with few tones: sines and cosines [N, 6, h, w].
+
+    frequency [1]: levels per unit; 0 for looks without, which see zeros.
+    """
+    phase = 2 * math.pi * frequency * rgb
+    return torch.cat((phase.sin(), phase.cos()), dim=1) * (frequency > 0)
+
+
+def _mean(x: Tensor, radius: int) -> Tensor:
+    size = 2 * radius + 1
+    x = F.pad(x, (radius,) * 4, mode="replicate")
+    return F.avg_pool2d(F.avg_pool2d(x, (size, 1), stride=1), (1, size), stride=1)
 
 
 def soften(x: Tensor, sigma: float) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidstyle.drawing import Texture, join, sheet, slope_of
+from vidstyle.drawing import WASHES, Texture, join, sheet, slope_of, steps, washed
 from vidstyle.layers import Block, Modulated, close, expand, luma_of, place, shrink, strips
 
 LUT_SIZE = 33
@@ -28,6 +28,7 @@ class GeneratorConfig:
     working_size: short side in pixels at which the trunk looks at a frame; its cost depends on nothing else.
     light_scale: cells of the light maps per trunk cell and side; a trunk cell is 4 working pixels. 0: none.
     texture_width: channels of the texture head of drawn looks, 0: none; texture_blocks: its residual blocks.
+    washes: how many simplified pictures it sees, for painted looks, see `drawing.washed`.
     drawing_size: short side in pixels at which it draws. sheet_waves: how many waves of the paper it may
     hatch along, see `drawing.sheet`.
     backbone: blocks of the trunk that colours black-and-white, see `colourist`; 0 for every other look.
@@ -44,6 +45,7 @@ class GeneratorConfig:
     texture_blocks: int = 4
     drawing_size: int = 320
     sheet_waves: int = 2
+    washes: int = 0
     backbone: int = 0
 
     def to_dict(self) -> dict[str, int]:
@@ -195,10 +197,16 @@ class Generator(nn.Module):
             close(self.light)
         if config.texture_width:
             self.texture = Texture(
-                config.texture_width, config.texture_blocks, config.sheet_waves, config.code_size
+                config.texture_width,
+                config.texture_blocks,
+                config.sheet_waves,
+                config.washes,
+                config.code_size,
             )
             self.waves: Tensor
             self.register_buffer("waves", torch.zeros(config.sheet_waves, 2))
+            self.steps: Tensor
+            self.register_buffer("steps", torch.zeros(1 if config.washes else 0))
 
     def forward(self, rgb: Tensor, code: Tensor, dials: Dials | None = None) -> Tensor:
         """RGB [N, 3, H, W] in [0, 1], code [1, K] -> RGB of the same shape in [0, 1]."""
@@ -232,8 +240,17 @@ class Generator(nn.Module):
         assert self.texture is not None
         height, width = rgb.shape[-2:]
         waves = (sheet(self.waves, height, width, self.config.drawing_size) * paper).to(rgb.dtype)
-        ink, luma = self.texture(rgb, waves, code).to(rgb.dtype), luma_of(rgb)
+        ink, luma = self.ink(rgb, waves, code).to(rgb.dtype), luma_of(rgb)
         return torch.cat((ink, slope_of(luma_of(ink), luma), luma), dim=1)
+
+    def ink(self, rgb: Tensor, waves: Tensor, code: Tensor) -> Tensor:
+        """Ink [N, 3, h, w] of pictures at the drawing resolution, with the waves of the sheet under them."""
+        assert self.texture is not None
+        levels = None
+        if self.config.washes:
+            with torch.no_grad():
+                levels = steps(self.graded(washed(rgb, *WASHES[0]), code), self.steps)
+        return self.texture(rgb, waves, code, levels)
 
     def paint(
         self,

@@ -21,11 +21,11 @@ from vidstyle.train.data import PictureSet
 from vidstyle.train.loop import Run
 from vidstyle.train.memory import Memory, palette
 from vidstyle.train.options import TrainOptions, Weights
-from vidstyle.train.waves import find_waves
+from vidstyle.train.waves import find_steps, find_waves
 
 # The shape of a generator of this family; options.generator goes before it.
-CONFIG = {"light_scale": 0, "texture_width": 32, "texture_blocks": 4}
-WEIGHTS = Weights(adversarial=0.5, distribution=10.0, structure=0.3, temporal=4.0, variation=0.1, foreign=4.0)
+CONFIG = {"light_scale": 0, "texture_width": 32, "texture_blocks": 4, "washes": 2}
+WEIGHTS = Weights(adversarial=0.5, distribution=10.0, structure=0.1, temporal=3.0, variation=0.1, foreign=4.0)
 CROP = 112  # pixels of the drawing
 POINTS = 2048  # pixels of a step that the distribution loss looks at
 REMEMBERED = 80_000  # pixels of the last steps, which stand for the whole set
@@ -33,7 +33,7 @@ SORTED = 8192  # of these, and of the pixels of the style, that a step compares
 # Steps in which only the discriminator learns: a judge who knows nothing teaches nothing.
 HEAD_START = 120
 # Grain of paper and film hides under this much noise: a generator that copies it flickers.
-VEIL = 0.03
+VEIL = 0.06
 
 
 class DrawnRun(Run):
@@ -42,7 +42,7 @@ class DrawnRun(Run):
     square = True
     paired = False  # marks lie still on the sheet, whatever moves below them
     shares = (0.1, 0.5)
-    penalty = 0.3
+    penalty = 1.0
     eagerness = 4.0
 
     def __init__(self, options: TrainOptions) -> None:
@@ -63,7 +63,11 @@ class DrawnRun(Run):
         found = torch.cat([find_waves(style.lying, most) for style in self.styles.values()])
         used = found[found.any(dim=1)][:most]
         self.generator.waves[: len(used)] = used.to(self.device)
-        self.average["generator.waves"] = self.generator.waves.detach().clone()
+        if self.shape.washes:
+            tones = [find_steps(style.lying) for style in self.styles.values()]
+            self.generator.steps.fill_(max(tones))
+        for name in ("waves", "steps"):
+            self.average[f"generator.{name}"] = getattr(self.generator, name).detach().clone()
         self.palettes = {look: palette(style, self.random, 40_000) for look, style in self.styles.items()}
         self.ranges = {
             look: losses.colour_range(colours).to(self.device) for look, colours in self.palettes.items()
@@ -94,8 +98,7 @@ class DrawnRun(Run):
         return torch.stack(parts).to(self.device).float() / 255, torch.cat(waves)
 
     def _drawn(self, x: Tensor, waves: Tensor, code: Tensor) -> Tensor:
-        assert self.generator.texture is not None
-        return self.generator.graded(x, code) + self.generator.texture(x, waves, code)
+        return self.generator.graded(x, code) + self.generator.ink(x, waves, code)
 
     def _play(self, look: str) -> dict[str, float]:
         weights = self.options.weights

@@ -1,4 +1,7 @@
-"""Finds what lies still on the paper of a set of drawings: hatching, weave, canvas. Knows pictures only."""
+"""Finds what a set of drawings has in common: what lies still on the paper, and a paintbox of few tones.
+
+Knows pictures only.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from vidstyle.layers import luma_of
 # Share of a frequency's amplitude that must be in step over all pictures.
 COHERENCE = 0.5
 LOWEST = 6  # cycles per side; what is slower is light, not paper
+FLAT = 0.012  # deviation within 5 pixels of what counts as one tone
 JPEG_CELLS = 8  # pixels between the block borders of JPEG, which are in step too
 
 
@@ -54,6 +58,33 @@ def find_waves(pictures: Tensor, most: int) -> Tensor:
             waves[found] = torch.tensor(exact)
             found += 1
     return waves
+
+
+def find_steps(pictures: Tensor) -> float:
+    """Levels per unit of the channels of pictures [M, 3, S, S] uint8 that use few tones; 0 for all others.
+
+    A comb in the histogram of flat places: its spectrum has a peak well above what is around it.
+    """
+    random = torch.Generator().manual_seed(0)
+    tones = [torch.zeros(0)]
+    for picture in pictures:
+        smooth = F.avg_pool2d(picture[None].float() / 255, 5, stride=1)
+        mean = F.avg_pool2d(smooth, 5, stride=1)
+        spread = (F.avg_pool2d(smooth.square(), 5, stride=1) - mean.square()).clamp(min=0).sqrt()
+        smooth = smooth[:, :, 2:-2, 2:-2]
+        flat = smooth[(spread < FLAT) & (smooth > 0.03) & (smooth < 0.93)]
+        if len(flat) >= 100:
+            tones.append(flat[torch.randint(len(flat), (400,), generator=random)])
+    values = torch.cat(tones)
+    if len(values) < 4000:
+        return 0.0
+    frequencies = torch.arange(3.0, 24.0, 0.1)
+    parts = [torch.polar(torch.ones_like(values), 2 * math.pi * f * values).mean() for f in frequencies]
+    comb = torch.stack(parts).abs()
+    inside = slice(20, -20)
+    best = int(comb[inside].argmax()) + 20
+    around = torch.cat((comb[best - 20 : best - 12], comb[best + 12 : best + 20])).max()
+    return float(frequencies[best]) if comb[best] > max(0.2, 1.8 * float(around)) else 0.0
 
 
 def _refined(strength: Tensor, down: int, across: int) -> tuple[float, float]:

@@ -10,7 +10,7 @@ import torch
 
 from tests.looks import tiny_generator
 from vidstyle.color import to_rgb
-from vidstyle.drawing import contrast, join, sheet, slope_of
+from vidstyle.drawing import contrast, join, sheet, slope_of, steps, washed
 from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.networks import Dials, Generator
 from vidstyle.style import Style, StyleFacts, read_style, save_style
@@ -104,6 +104,38 @@ def test_a_drawn_look_is_drawn_upright(tmp_path: Path) -> None:
     lying = torch.rot90(upright, -1, (2, 3))
     drawn = style.paint(lying, style.controls(lying, quarter_turns=1))
     assert torch.allclose(torch.rot90(drawn, 1, (2, 3)), style(upright), atol=1e-4)
+
+
+def test_a_wash_is_smooth_inside_and_sharp_at_edges() -> None:
+    random = torch.Generator().manual_seed(2)
+    picture = torch.full((1, 3, 40, 40), 0.2)
+    picture[..., 20:] = 0.8
+    noisy = picture + torch.randn(picture.shape, generator=random) * 0.03
+    simple = washed(noisy, 3, 0.01)
+    assert simple[..., 5:15].std() < 0.5 * noisy[..., 5:15].std()
+    assert (simple[..., 20] - simple[..., 19]).mean() > 0.45, "of a step of 0.6"
+
+
+def test_steps_are_zero_on_a_level_and_for_looks_without() -> None:
+    levels = torch.arange(5.0).view(1, 1, 1, 5).expand(1, 3, 2, 5) / 8
+    assert steps(levels, torch.tensor([8.0]))[:, :3].abs().max() < 1e-5
+    assert (steps(levels, torch.tensor([8.0]))[:, 3:] - 1).abs().max() < 1e-5
+    assert not steps(levels, torch.zeros(1)).any()
+
+
+@pytest.mark.parametrize("washes", [0, 2])
+def test_painted_looks_come_back_from_their_files(tmp_path: Path, washes: int) -> None:
+    """With or without washes: a file of either kind loads, and draws as before."""
+    generator = tiny_generator(
+        light_scale=0, texture_width=8, texture_blocks=1, drawing_size=32, washes=washes
+    )
+    if washes:
+        generator.steps.fill_(9.3)
+    facts = StyleFacts(name="p", family="drawn", looks=("p",))
+    style = read_style(save_style(tmp_path / "p.safetensors", generator, {"p": CODE}, facts, half=False))
+    rgb = torch.rand(1, 3, 40, 60)
+    with torch.no_grad():
+        assert (style(rgb) - generator(rgb, CODE)).abs().max() < 0.02, "the grade is baked"
 
 
 def test_clips_are_hatched_half_as_strong(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from vidstyle.train import losses
 from vidstyle.train.drawn import CROP, HEAD_START, WEIGHTS
 from vidstyle.train.loop import run_of, train
 from vidstyle.train.options import TrainOptions
-from vidstyle.train.waves import find_waves
+from vidstyle.train.waves import find_steps, find_waves
 
 TINY = {"grade_width": 8, "texture_width": 8, "texture_blocks": 1, "drawing_size": 40}
 
@@ -110,6 +110,16 @@ def test_the_grid_of_jpeg_is_not_the_paper() -> None:
     pictures = drawings(None).clone()
     pictures[:, :, ::8] += 12
     assert not find_waves(pictures, 2).any()
+
+
+def test_a_paintbox_of_few_tones_is_found_by_its_steps() -> None:
+    """Eight steps from 0.1 to 0.9 are ten a unit; photographs and drawings of all tones have none."""
+    pictures = drawings(None).float() / 255
+    smooth = torch.nn.functional.avg_pool2d(pictures, 9, stride=1)
+    few = ((smooth - 0.1) * 10).round() / 10 + 0.1
+    assert find_steps((few.clamp(0, 1) * 255).to(torch.uint8)) == pytest.approx(10, abs=0.3)
+    assert find_steps((smooth * 255).to(torch.uint8)) == 0
+    assert find_steps(torch.randint(0, 255, (3, 3, 40, 40), dtype=torch.uint8)) == 0, "nothing is flat"
 
 
 def test_features_of_marks_tell_lines_from_an_even_grey() -> None:

@@ -205,8 +205,9 @@ class Generator(nn.Module):
             )
             self.waves: Tensor
             self.register_buffer("waves", torch.zeros(config.sheet_waves, 2))
+        if config.texture_width and config.washes:
             self.steps: Tensor
-            self.register_buffer("steps", torch.zeros(1 if config.washes else 0))
+            self.register_buffer("steps", torch.zeros(1))
 
     def forward(self, rgb: Tensor, code: Tensor, dials: Dials | None = None) -> Tensor:
         """RGB [N, 3, H, W] in [0, 1], code [1, K] -> RGB of the same shape in [0, 1]."""

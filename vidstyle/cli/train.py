@@ -138,5 +138,7 @@ def _looks(texts: tuple[str, ...]) -> dict[str, tuple[Path, ...]]:
         name, equals, folder = text.partition("=")
         if not (name and equals and folder):
             raise click.UsageError(f"--style must be NAME=DIR, not {text!r}.")
+        if set(name) & set(",:#/"):
+            raise click.UsageError(f"--style {text!r}: a look's name cannot hold any of , : # /.")
         looks[name] = (*looks.get(name, ()), Path(folder))
     return looks

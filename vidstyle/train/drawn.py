@@ -66,8 +66,8 @@ class DrawnRun(Run):
         if self.shape.washes:
             tones = [find_steps(style.lying) for style in self.styles.values()]
             self.generator.steps.fill_(max(tones))
-        for name in ("waves", "steps"):
-            self.average[f"generator.{name}"] = getattr(self.generator, name).detach().clone()
+        for name, value in self.generator.named_buffers():
+            self.average[f"generator.{name}"] = value.detach().clone()
         self.palettes = {look: palette(style, self.random, 40_000) for look, style in self.styles.items()}
         self.ranges = {
             look: losses.colour_range(colours).to(self.device) for look, colours in self.palettes.items()

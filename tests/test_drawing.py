@@ -10,10 +10,10 @@ import torch
 
 from tests.looks import tiny_generator
 from vidstyle.color import to_rgb
-from vidstyle.drawing import contrast, join, sheet, slope_of, steps, washed
+from vidstyle.drawing import contrast, join, sheet, slope_of, stepped, steps, washed
 from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.networks import Dials, Generator
-from vidstyle.style import Style, StyleFacts, read_style, save_style
+from vidstyle.style import MOVING_PAPER, Style, StyleFacts, read_style, save_style
 
 CODE = torch.full((1, 16), 0.3)
 WAVES = torch.tensor([[76.1763, 60.7859], [0.0, 0.0]])
@@ -118,9 +118,19 @@ def test_a_wash_is_smooth_inside_and_sharp_at_edges() -> None:
 
 def test_steps_are_zero_on_a_level_and_for_looks_without() -> None:
     levels = torch.arange(5.0).view(1, 1, 1, 5).expand(1, 3, 2, 5) / 8
-    assert steps(levels, torch.tensor([8.0]))[:, :3].abs().max() < 1e-5
-    assert (steps(levels, torch.tensor([8.0]))[:, 3:] - 1).abs().max() < 1e-5
-    assert not steps(levels, torch.zeros(1)).any()
+    eight = torch.tensor([8.0, 0.0])
+    assert steps(levels, eight)[:, :3].abs().max() < 1e-5
+    assert (steps(levels, eight)[:, 3:] - 1).abs().max() < 1e-5
+    assert not steps(levels, torch.zeros(2)).any()
+
+
+def test_stepped_colours_gather_at_the_levels_and_keep_their_order() -> None:
+    ramp = torch.linspace(0, 1, 200).view(1, 1, 1, 200).expand(1, 3, 1, 200)
+    out = stepped(ramp, torch.tensor([8.0, 0.4]))[0, 0, 0]
+    assert (out.diff() >= -1e-6).all()
+    level = (3 + 0.4 / (2 * torch.pi)) / 8
+    assert (out - level).abs().lt(0.01).sum() > 2 * (ramp[0, 0, 0] - level).abs().lt(0.01).sum()
+    assert torch.equal(stepped(ramp, torch.zeros(2)), ramp)
 
 
 @pytest.mark.parametrize("washes", [0, 2])
@@ -130,7 +140,7 @@ def test_painted_looks_come_back_from_their_files(tmp_path: Path, washes: int) -
         light_scale=0, texture_width=8, texture_blocks=1, drawing_size=32, washes=washes
     )
     if washes:
-        generator.steps.fill_(9.3)
+        generator.steps.copy_(torch.tensor([9.3, 1.3]))
     facts = StyleFacts(name="p", family="drawn", looks=("p",))
     style = read_style(save_style(tmp_path / "p.safetensors", generator, {"p": CODE}, facts, half=False))
     rgb = torch.rand(1, 3, 40, 60)
@@ -138,17 +148,17 @@ def test_painted_looks_come_back_from_their_files(tmp_path: Path, washes: int) -
         assert (style(rgb) - generator(rgb, CODE)).abs().max() < 0.02, "the grade is baked"
 
 
-def test_clips_are_hatched_half_as_strong(tmp_path: Path) -> None:
+def test_clips_are_hatched_much_weaker(tmp_path: Path) -> None:
     """Hatching lies still on the paper, which shows as soon as something moves beneath it."""
     style = drawn_style(tmp_path)
     grey = PlaneFormat(matrix="rgb", full_range=True, chroma_shift=(0, 0))
     frame = FrameBatch((torch.full((1, 32, 48), 90, dtype=torch.uint8),) * 3, (0,), Fraction(1, 25), grey)
     rgb = to_rgb(frame.planes, grey)
     clip = to_rgb(style.restyle(frame).planes, grey)
-    halved = style.paint(rgb, style.controls(rgb, paper=0.5))
-    assert (clip - halved).abs().max() < 0.01
+    weak = style.paint(rgb, style.controls(rgb, paper=MOVING_PAPER))
+    assert (clip - weak).abs().max() < 0.01
     unhatched = style.paint(rgb, style.controls(rgb, paper=0.0))
-    assert (style(rgb) - unhatched).abs().mean() > 1.5 * (halved - unhatched).abs().mean() > 0
+    assert (style(rgb) - unhatched).abs().mean() > 1.5 * (weak - unhatched).abs().mean() > 0
 
 
 def test_frames_are_drawn_alone() -> None:

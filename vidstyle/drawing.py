@@ -16,7 +16,7 @@ from vidstyle.layers import Block, Modulated, close, expand, luma_of, strips
 # Sigmas in pixels of the drawing at which a pixel is compared with its surroundings.
 SURROUNDINGS = (2.0, 4.0, 8.0)
 # Radius in pixels of the drawing, and the variance above which an edge is kept.
-WASHES = ((3, 0.01), (7, 0.03))
+WASHES = ((3, 0.004), (7, 0.03))
 
 
 class Texture(nn.Module):
@@ -74,13 +74,19 @@ def washed(rgb: Tensor, radius: int, edge: float) -> Tensor:
     return torch.addcmul(_mean(mean * (1 - gain), radius), _mean(gain, radius), rgb)
 
 
-def steps(rgb: Tensor, frequency: Tensor) -> Tensor:
+def steps(rgb: Tensor, levels: Tensor) -> Tensor:
     """Where channels stand between the levels of a look with few tones: sines and cosines [N, 6, h, w].
 
-    frequency [1]: levels per unit; 0 for looks without, which see zeros.
+    levels [2]: how many there are per unit, 0 for looks without, which see zeros; and their phase, so that
+    the sines are 0 and rise on a level.
     """
-    phase = 2 * math.pi * frequency * rgb
-    return torch.cat((phase.sin(), phase.cos()), dim=1) * (frequency > 0)
+    phase = 2 * math.pi * levels[0] * rgb - levels[1]
+    return torch.cat((phase.sin(), phase.cos()), dim=1) * (levels[0] > 0)
+
+
+def stepped(rgb: Tensor, levels: Tensor) -> Tensor:
+    """Drawn towards the nearest level, smoothly and rising everywhere; unchanged for looks without levels."""
+    return rgb - steps(rgb, levels)[:, :3] / (2 * math.pi * levels[0]).clamp(min=1)
 
 
 def _mean(x: Tensor, radius: int) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidstyle.drawing import WASHES, Texture, join, sheet, slope_of, steps, washed
+from vidstyle.drawing import WASHES, Texture, join, sheet, slope_of, stepped, steps, washed
 from vidstyle.layers import Block, Modulated, close, expand, luma_of, place, shrink, strips
 
 LUT_SIZE = 33
@@ -207,7 +207,7 @@ class Generator(nn.Module):
             self.register_buffer("waves", torch.zeros(config.sheet_waves, 2))
         if config.texture_width and config.washes:
             self.steps: Tensor
-            self.register_buffer("steps", torch.zeros(1))
+            self.register_buffer("steps", torch.zeros(2))
 
     def forward(self, rgb: Tensor, code: Tensor, dials: Dials | None = None) -> Tensor:
         """RGB [N, 3, H, W] in [0, 1], code [1, K] -> RGB of the same shape in [0, 1]."""
@@ -245,13 +245,17 @@ class Generator(nn.Module):
         return torch.cat((ink, slope_of(luma_of(ink), luma), luma), dim=1)
 
     def ink(self, rgb: Tensor, waves: Tensor, code: Tensor) -> Tensor:
-        """Ink [N, 3, h, w] of pictures at the drawing resolution, with the waves of the sheet under them."""
+        """Ink [N, 3, h, w] of pictures at the drawing resolution, with the waves of the sheet under them.
+
+        What a painted look begins with is the wash itself: the simplified picture, graded, in the few tones
+        of its paintbox. The network paints on that.
+        """
         assert self.texture is not None
-        levels = None
-        if self.config.washes:
-            with torch.no_grad():
-                levels = steps(self.graded(washed(rgb, *WASHES[0]), code), self.steps)
-        return self.texture(rgb, waves, code, levels)
+        if not self.config.washes:
+            return self.texture(rgb, waves, code)
+        wash = self.graded(washed(washed(rgb, *WASHES[0]), *WASHES[0]), code)
+        ink = self.texture(rgb, waves, code, steps(wash, self.steps).detach())
+        return ink + stepped(stepped(wash, self.steps), self.steps) - self.graded(rgb, code)
 
     def paint(
         self,

@@ -34,8 +34,8 @@ FAMILIES = ("photographic", "drawn", "colour")
 # A style file holds weights of a small network. What is far larger is something else, or an attack.
 MOST_BYTES = 64 << 20
 # Hatching lies still on the paper while a clip moves beneath it. On a still picture it is part of the look;
-# in clips it is drawn half as strong, which more than halves the flicker of a moving dark coat.
-MOVING_PAPER = 0.5
+# in clips it is drawn much weaker: on a moving dark coat it would be most of the flicker.
+MOVING_PAPER = 0.3
 
 
 @dataclass(frozen=True)

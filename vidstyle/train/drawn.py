@@ -64,8 +64,8 @@ class DrawnRun(Run):
         used = found[found.any(dim=1)][:most]
         self.generator.waves[: len(used)] = used.to(self.device)
         if self.shape.washes:
-            tones = [find_steps(style.lying) for style in self.styles.values()]
-            self.generator.steps.fill_(max(tones))
+            tones = max(find_steps(style.lying) for style in self.styles.values())
+            self.generator.steps.copy_(torch.tensor(tones))
         for name, value in self.generator.named_buffers():
             self.average[f"generator.{name}"] = value.detach().clone()
         self.palettes = {look: palette(style, self.random, 40_000) for look, style in self.styles.items()}

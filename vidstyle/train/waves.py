@@ -60,8 +60,10 @@ def find_waves(pictures: Tensor, most: int) -> Tensor:
     return waves
 
 
-def find_steps(pictures: Tensor) -> float:
-    """Levels per unit of the channels of pictures [M, 3, S, S] uint8 that use few tones; 0 for all others.
+def find_steps(pictures: Tensor) -> tuple[float, float]:
+    """Levels per unit, and their phase, of the channels of pictures [M, 3, S, S] uint8 that use few tones.
+
+    Zeros for all others.
 
     A comb in the histogram of flat places: its spectrum has a peak well above what is around it.
     """
@@ -77,14 +79,17 @@ def find_steps(pictures: Tensor) -> float:
             tones.append(flat[torch.randint(len(flat), (400,), generator=random)])
     values = torch.cat(tones)
     if len(values) < 4000:
-        return 0.0
+        return 0.0, 0.0
     frequencies = torch.arange(3.0, 24.0, 0.1)
     parts = [torch.polar(torch.ones_like(values), 2 * math.pi * f * values).mean() for f in frequencies]
     comb = torch.stack(parts).abs()
+    phases = torch.stack(parts).angle()
     inside = slice(20, -20)
     best = int(comb[inside].argmax()) + 20
     around = torch.cat((comb[best - 20 : best - 12], comb[best + 12 : best + 20])).max()
-    return float(frequencies[best]) if comb[best] > max(0.2, 1.8 * float(around)) else 0.0
+    if comb[best] <= max(0.2, 1.8 * float(around)):
+        return 0.0, 0.0
+    return float(frequencies[best]), float(phases[best])
 
 
 def _refined(strength: Tensor, down: int, across: int) -> tuple[float, float]:

@@ -11,6 +11,7 @@ import torch
 from tests.looks import picture_folder
 from vidstyle.blend import load_style
 from vidstyle.drawing import sheet
+from vidstyle.options import ApplyOptions
 from vidstyle.train import losses
 from vidstyle.train.drawn import CROP, HEAD_START, WEIGHTS
 from vidstyle.train.loop import run_of, train
@@ -47,6 +48,30 @@ def test_law_11_the_same_seed_draws_the_same(options: TrainOptions) -> None:
     assert style.family == "drawn"
     rgb = torch.rand(1, 3, 50, 70)
     assert style(rgb).shape == rgb.shape
+
+
+def test_painted_looks_begin_with_a_wash(options: TrainOptions) -> None:
+    """Before the game, a painted look is the simplified picture in the style's colours."""
+    painted = replace(options, family="painted", steps=3)
+    train(painted)
+    style = load_style(painted.output)
+    assert style.family == "painted"
+    rgb = torch.rand(1, 3, 40, 60) * 0.2 + 0.4
+    flat, graded = style(rgb), style.with_options(ApplyOptions(texture=0.0, device="cpu"))(rgb)
+    assert flat.std() < 0.7 * graded.std(), "noise is washed away"
+
+
+def test_law_11_a_painted_run_resumes(options: TrainOptions) -> None:
+    painted = replace(options, family="painted", output=options.output.with_name("p.safetensors"))
+    train(painted)
+    wanted = painted.output.read_bytes()
+    run = run_of(painted)
+    run.begin()
+    for _ in range(6):
+        run.advance()
+    run.save()
+    train(replace(painted, resume=True))
+    assert painted.output.read_bytes() == wanted
 
 
 def test_law_11_a_resumed_drawn_run_equals_an_uninterrupted_one(options: TrainOptions) -> None:

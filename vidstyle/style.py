@@ -30,7 +30,7 @@ from vidstyle.options import ApplyOptions
 
 STYLE_FOLDER = Path(__file__).parent / "styles"
 FORMAT = "vidstyle-style-1"
-FAMILIES = ("photographic", "drawn", "colour")
+FAMILIES = ("photographic", "drawn", "painted", "colour")
 # A style file holds weights of a small network. What is far larger is something else, or an attack.
 MOST_BYTES = 64 << 20
 # Hatching lies still on the paper while a clip moves beneath it. On a still picture it is part of the look;

@@ -43,7 +43,7 @@ def _number(name: str, words: str) -> Callable[..., Any]:
     type=click.Choice(FAMILIES),
     default=default_of(TrainOptions, "family"),
     show_default=True,
-    help="Colour and light; marks on paper; or black-and-white to colour.",
+    help="Colour and light; marks; washes; black-and-white to colour.",
 )
 @click.option("-o", "--output", metavar="FILE", type=PATH, required=True, help="The style file.")
 @click.option(

@@ -1,4 +1,4 @@
-"""Training of the family `drawn`: pencils, brushes and whatever else leaves marks on paper.
+"""Training of the families `drawn` and `painted`: pencils, brushes, whatever else leaves marks on paper.
 
 The marks are learned from crops at the drawing resolution. The discriminator sees them together with the
 waves of the sheet, because hatching lies still on the paper while what it shades does not; where the waves of
@@ -8,6 +8,7 @@ a style run is read from its pictures before the first step.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -24,8 +25,8 @@ from vidstyle.train.options import TrainOptions, Weights
 from vidstyle.train.waves import find_steps, find_waves
 
 # The shape of a generator of this family; options.generator goes before it.
-CONFIG = {"light_scale": 0, "texture_width": 32, "texture_blocks": 4, "washes": 2}
-WEIGHTS = Weights(adversarial=0.5, distribution=10.0, structure=0.1, temporal=3.0, variation=0.1, foreign=4.0)
+CONFIG = {"light_scale": 0, "texture_width": 32, "texture_blocks": 4}
+WEIGHTS = Weights(adversarial=0.5, distribution=10.0, structure=0.3, temporal=4.0, variation=0.1, foreign=4.0)
 CROP = 112  # pixels of the drawing
 POINTS = 2048  # pixels of a step that the distribution loss looks at
 REMEMBERED = 80_000  # pixels of the last steps, which stand for the whole set
@@ -33,7 +34,7 @@ SORTED = 8192  # of these, and of the pixels of the style, that a step compares
 # Steps in which only the discriminator learns: a judge who knows nothing teaches nothing.
 HEAD_START = 120
 # Grain of paper and film hides under this much noise: a generator that copies it flickers.
-VEIL = 0.06
+VEIL = 0.04
 
 
 class DrawnRun(Run):
@@ -42,14 +43,17 @@ class DrawnRun(Run):
     square = True
     paired = False  # marks lie still on the sheet, whatever moves below them
     shares = (0.1, 0.5)
-    penalty = 1.0
+    penalty = 0.3
     eagerness = 4.0
+    config: ClassVar[dict[str, int]] = CONFIG
+    weights = WEIGHTS
 
     def __init__(self, options: TrainOptions) -> None:
-        super().__init__(replace(options, weights=WEIGHTS) if options.weights == Weights() else options)
+        plain = options.weights == Weights()
+        super().__init__(replace(options, weights=self.weights) if plain else options)
 
     def _config(self) -> dict[str, int]:
-        return {**CONFIG, **self.options.generator}
+        return {**self.config, **self.options.generator}
 
     def _picture_size(self) -> int:
         return self.shape.drawing_size
@@ -170,6 +174,18 @@ class DrawnRun(Run):
         luma = luma_of(rgb)
         fine = luma - F.avg_pool2d(F.pad(luma, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
         return torch.cat((rgb * 2 - 1, fine * 5, waves), dim=1)
+
+
+class PaintedRun(DrawnRun):
+    """A run whose generator paints: it begins with a wash in the style's few tones, and goes on gently.
+
+    A wash is most of the look before the game begins. A discriminator as loud as for drawings undoes it.
+    """
+
+    shares = (0.05, 0.1)
+    eagerness = 0.0
+    config: ClassVar[dict[str, int]] = {**CONFIG, "washes": 2}
+    weights = replace(WEIGHTS, adversarial=0.25, structure=0.1, temporal=3.0)
 
 
 def _some(rows: Tensor, count: int, random: torch.Generator) -> Tensor:

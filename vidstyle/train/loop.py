@@ -90,6 +90,10 @@ def run_of(options: TrainOptions) -> Run:
         from vidstyle.train.drawn import DrawnRun
 
         return DrawnRun(options)
+    if options.family == "painted":
+        from vidstyle.train.drawn import PaintedRun
+
+        return PaintedRun(options)
     return Run(options)
 
 

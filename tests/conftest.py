@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,11 @@ import pytest
 import torch
 
 from vidstyle.frames import FrameBatch
+
+# A shell ignores SIGINT for what it runs in the background, and children inherit that: tests of Ctrl-C could
+# then never stop anything.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TURNED_90 = (0, -65536, 0, 65536, 0, 0, 0, 0, 1073741824)
 TURNED_AND_FLIPPED = (0, 65536, 0, 65536, 0, 0, 0, 0, 1073741824)

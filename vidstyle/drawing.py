@@ -6,12 +6,13 @@ Knows tensors only.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidstyle.layers import Block, Modulated, close, expand, luma_of, strips
+from vidstyle.layers import Block, Modulated, box_mean, close, expand, luma_of, strips
 
 # Sigmas in pixels of the drawing at which a pixel is compared with its surroundings.
 SURROUNDINGS = (2.0, 4.0, 8.0)
@@ -31,20 +32,26 @@ class Texture(nn.Module):
 
     def __init__(self, width: int, blocks: int, waves: int, washes: int, code_size: int) -> None:
         super().__init__()
-        self.washes = WASHES[:washes]
-        channels = 3 + len(SURROUNDINGS) + 2 * waves + 3 * len(self.washes) + 6 * bool(washes)
+        channels = 3 + len(SURROUNDINGS) + 2 * waves + 3 * washes + 6 * bool(washes)
         self.enter = Modulated(4 * channels, width, code_size)
         dilations = [(1, 2, 1, 4)[i % 4] for i in range(blocks)]
         self.blocks = nn.ModuleList(Block(width, code_size, dilation) for dilation in dilations)
         self.ink = nn.Conv2d(width, 12, 3, padding=1, padding_mode="replicate")
         close(self.ink)
 
-    def forward(self, rgb: Tensor, waves: Tensor, code: Tensor, levels: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        rgb: Tensor,
+        waves: Tensor,
+        code: Tensor,
+        washes: Sequence[Tensor] = (),
+        levels: Tensor | None = None,
+    ) -> Tensor:
         """rgb [N, 3, h, w] in [0, 1] with even h and w, waves [N or 1, 2 K, h, w] as `sheet` gives them.
 
-        levels: [N, 6, h, w] as `steps` gives them, of painted looks.
+        Of painted looks: washes of rgb as `washed` gives them, levels [N, 6, h, w] as `steps` does.
         """
-        simple = [(washed(rgb, *wash) - rgb) * 4 for wash in self.washes]
+        simple = [(wash - rgb) * 4 for wash in washes]
         seen = [rgb * 2 - 1, contrast(luma_of(rgb)), waves.expand(len(rgb), -1, -1, -1), *simple]
         if levels is not None:
             seen.append(levels)
@@ -68,10 +75,11 @@ def washed(rgb: Tensor, radius: int, edge: float) -> Tensor:
 
     He, Sun and Tang, ECCV 2010. edge: variance in a window at which half of it is kept.
     """
-    mean, square = _mean(rgb, radius), _mean(rgb * rgb, radius)
+    size = 2 * radius + 1
+    mean, square = box_mean(rgb, size), box_mean(rgb * rgb, size)
     variance = (square - mean * mean).clamp(min=0)
     gain = variance / (variance + edge)
-    return torch.addcmul(_mean(mean * (1 - gain), radius), _mean(gain, radius), rgb)
+    return torch.addcmul(box_mean(mean * (1 - gain), size), box_mean(gain, size), rgb)
 
 
 def steps(rgb: Tensor, levels: Tensor) -> Tensor:
@@ -87,12 +95,6 @@ def steps(rgb: Tensor, levels: Tensor) -> Tensor:
 def stepped(rgb: Tensor, levels: Tensor) -> Tensor:
     """Drawn towards the nearest level, smoothly and rising everywhere; unchanged for looks without levels."""
     return rgb - steps(rgb, levels)[:, :3] / (2 * math.pi * levels[0]).clamp(min=1)
-
-
-def _mean(x: Tensor, radius: int) -> Tensor:
-    size = 2 * radius + 1
-    x = F.pad(x, (radius,) * 4, mode="replicate")
-    return F.avg_pool2d(F.avg_pool2d(x, (size, 1), stride=1), (1, size), stride=1)
 
 
 def soften(x: Tensor, sigma: float) -> Tensor:

@@ -89,6 +89,16 @@ def expand(x: Tensor, size: tuple[int, ...] | torch.Size) -> Tensor:
     return x if tuple(x.shape[-2:]) == tuple(size) else F.interpolate(x, size=tuple(size), mode="bilinear")
 
 
+def inner_mean(x: Tensor, size: int) -> Tensor:
+    """Mean of the size x size window around each pixel that has a whole one [N, C, H - size + 1, ...]."""
+    return F.avg_pool2d(F.avg_pool2d(x, (size, 1), stride=1), (1, size), stride=1)
+
+
+def box_mean(x: Tensor, size: int) -> Tensor:
+    """Mean of the size x size window around every pixel, the border repeated; size is odd."""
+    return inner_mean(F.pad(x, (size // 2,) * 4, mode="replicate"), size)
+
+
 def strips(x: Tensor) -> list[tuple[int, int]]:
     """Rows [top, bottom) of x [N, C, H, W] to work on at a time: few on a CPU, all elsewhere."""
     height = x.shape[-2]

@@ -253,8 +253,9 @@ class Generator(nn.Module):
         assert self.texture is not None
         if not self.config.washes:
             return self.texture(rgb, waves, code)
-        wash = self.graded(washed(washed(rgb, *WASHES[0]), *WASHES[0]), code)
-        ink = self.texture(rgb, waves, code, steps(wash, self.steps).detach())
+        washes = [washed(rgb, *wash) for wash in WASHES[: self.config.washes]]
+        wash = self.graded(washed(washes[0], *WASHES[0]), code)
+        ink = self.texture(rgb, waves, code, washes, steps(wash, self.steps).detach())
         return ink + stepped(stepped(wash, self.steps), self.steps) - self.graded(rgb, code)
 
     def paint(

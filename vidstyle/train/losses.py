@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidstyle.layers import LUMA, expand, luma_of, place, shrink
+from vidstyle.layers import LUMA, box_mean, expand, inner_mean, luma_of, place, shrink
 
 MARKS = 9  # features of a pixel of a drawing, before its patch
 PATCH = 7  # pixels
@@ -38,7 +38,7 @@ def colour_features(rgb: Tensor, places: Tensor) -> Tensor:
     height, width = rgb.shape[-2:]
     near = max(3, min(height, width) // 30) | 1
     wide = expand(shrink(rgb, 12), rgb.shape[-2:])
-    parts = [rgb, _mean(rgb, near), wide, place(rgb)[:, :2].square() * 0.3]
+    parts = [rgb, box_mean(rgb, near), wide, place(rgb)[:, :2].square() * 0.3]
     return torch.cat([p.flatten(2)[:, :, places] for p in parts], dim=1).transpose(1, 2).flatten(0, 1)
 
 
@@ -54,7 +54,7 @@ def mark_features(rgb: Tensor) -> Tensor:
     patches = F.unfold(luma[:, :, 2:-2, 2:-2], PATCH)
     patches = (patches - patches.mean(dim=1, keepdim=True)).transpose(1, 2).reshape(-1, PATCH**2)
     both = torch.cat((rgb, luma * luma), dim=1)
-    wide, near = _valid_mean(both, 11), _valid_mean(both, 5)[:, :, 3:-3, 3:-3]
+    wide, near = inner_mean(both, 11), inner_mean(both, 5)[:, :, 3:-3, 3:-3]
     rgb, luma = rgb[:, :, 5:-5, 5:-5], luma[:, :, 5:-5, 5:-5]
     parts = [_opponent(rgb), _opponent(wide[:, :3])]
     for mean, gain in ((wide, 2), (near, 2)):
@@ -97,8 +97,7 @@ def foreign_colours(rgb: Tensor, known: Tensor) -> Tensor:
 
     A rare tint (a blue sky in a pencil drawing) weighs little in a distribution and is seen at once.
     """
-    luma = luma_of(rgb)
-    chroma = torch.cat((rgb[:, 0:1] - luma, rgb[:, 2:3] - luma), dim=1)
+    luma, chroma = _opponent(rgb).split((1, 2), dim=1)
     level = (luma.detach() * LEVELS).long().clamp(0, LEVELS - 1)[:, 0]
     mean, spread = known[level].permute(3, 0, 4, 1, 2)
     return F.relu((chroma - mean).abs() - 3 * spread - 0.01).mean()
@@ -177,6 +176,13 @@ def moved(x: Tensor, grid: Tensor) -> Tensor:
     return F.grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
+def neighbour_of(x: Tensor, grain: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Pictures [N, C, H, W] a moment later: moved, with fresh grain of that deviation; and the grid of it."""
+    grid = motion(x.shape[0], x.shape[2], x.shape[3], generator).to(x.device)
+    noise = torch.randn(x.shape, generator=generator).to(x.device) * grain
+    return (moved(x, grid) + noise).clamp(0, 1), grid
+
+
 def temporal(first_moved: Tensor, second: Tensor, seen: Tensor | None = None) -> Tensor:
     """A frame and its moved neighbour get the same look: mean absolute difference where both are seen."""
     gap = (first_moved - second).abs()
@@ -189,16 +195,7 @@ def _opponent(rgb: Tensor) -> Tensor:
     return torch.cat((luma, rgb[:, 0:1] - luma, rgb[:, 2:3] - luma), dim=1)
 
 
-def _valid_mean(x: Tensor, size: int) -> Tensor:
-    return F.avg_pool2d(F.avg_pool2d(x, (size, 1), stride=1), (1, size), stride=1)
-
-
-def _mean(x: Tensor, size: int) -> Tensor:
-    x = F.pad(x, (size // 2,) * 4, mode="replicate")
-    return F.avg_pool2d(F.avg_pool2d(x, (size, 1), stride=1), (1, size), stride=1)
-
-
 def _normalised(luma: Tensor) -> Tensor:
-    mean = _mean(luma, 9)
-    deviation = (_mean(luma.square(), 9) - mean.square()).clamp(min=0).add(4e-4).sqrt()
+    mean = box_mean(luma, 9)
+    deviation = (box_mean(luma.square(), 9) - mean.square()).clamp(min=0).add(4e-4).sqrt()
     return (luma - mean) / deviation * 0.3

@@ -30,7 +30,9 @@ def drawn_style(folder: Path) -> Style:
     return read_style(save_style(folder / "d.safetensors", drawn_generator(), {"d": CODE}, facts))
 
 
-@pytest.mark.parametrize("size", [(32, 48), (33, 47), (9, 9), (1, 1), (5, 200), (90, 161), (161, 90)])
+@pytest.mark.parametrize(
+    "size", [(32, 48), (33, 47), (9, 9), (1, 1), (5, 200), (32, 160), (160, 32), (90, 161), (161, 90)]
+)
 def test_a_drawn_look_keeps_every_frame_size(size: tuple[int, int]) -> None:
     rgb = torch.rand(2, 3, *size)
     with torch.no_grad():

@@ -144,9 +144,9 @@ def join(out: Tensor, rgb: Tensor, drawing: Tensor, amount: float) -> Tensor:
     finer detail than the drawing, the ink follows it: lines stay as sharp as the edges they stand for.
     """
     height, width = out.shape[-2:]
-    if min(drawing.shape[-2:]) == min(
-        height, width
-    ):  # drawn at its own size; even sides may be one pixel longer
+    longer = drawing.shape[-2] - height, drawing.shape[-1] - width
+    if min(drawing.shape[-2:]) == min(height, width) and longer in ((0, 0), (0, 1), (1, 0)):
+        # Drawn at its own size, where even sides may be one pixel longer.
         return torch.add(out, drawing[:, 0:3, :height, :width], alpha=amount)
     if drawing.shape[-2] > height:
         ink = F.interpolate(drawing[:, 0:3], size=(height, width), mode="bilinear", antialias=True)

@@ -19,7 +19,8 @@ import numpy as np
 import torch
 
 from vidstyle.networks import Generator, GeneratorConfig
-from vidstyle.style import STYLE_FOLDER, StyleFacts, save_style
+from vidstyle.shelf import STYLE_FOLDER
+from vidstyle.style import StyleFacts, save_style
 
 
 @dataclass(frozen=True)

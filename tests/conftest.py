@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import struct
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -290,6 +291,13 @@ def identity() -> Identity:
 @pytest.fixture
 def brighter() -> Brighter:
     return Brighter()
+
+
+@pytest.fixture(autouse=True)
+def no_own_styles(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests neither see nor touch the styles of whoever runs them."""
+    variable = {"win32": "APPDATA", "darwin": "HOME"}.get(sys.platform, "XDG_DATA_HOME")
+    monkeypatch.setenv(variable, str(tmp_path_factory.mktemp("data")))
 
 
 @pytest.fixture(autouse=True)

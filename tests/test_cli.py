@@ -385,7 +385,7 @@ def test_options_reach_the_style(clip: Clip, stub: StubStyle, run: Run, tmp_path
 @pytest.fixture
 def style_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A real style file of random weights, the only one there is; its name is tiny."""
-    monkeypatch.setattr("vidstyle.style.STYLE_FOLDER", tmp_path / "styles")
+    monkeypatch.setattr("vidstyle.shelf.STYLE_FOLDER", tmp_path / "styles")
     torch.manual_seed(0)
     config = GeneratorConfig(trunk_width=8, trunk_blocks=1, grade_width=8, working_size=32)
     facts = StyleFacts("tiny", "photographic", summary="Random.", looks=("tiny",))

@@ -28,7 +28,8 @@ FLOORS = {
     2: (
         ("source", "clock", "pictures"),
         ("decode", "encode", "style", "smooth"),
-        ("segments", "streams", "blend", "y4m"),
+        ("shelf", "segments", "streams", "y4m"),
+        ("blend",),
         ("kept", "scan", "sequence"),
         ("join",),
     ),

@@ -16,11 +16,10 @@ from vidstyle.blend import load_style
 from vidstyle.errors import DeviceError, OutputError, StyleError
 from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.options import ApplyOptions
+from vidstyle.shelf import STYLE_FOLDER, list_styles
 from vidstyle.style import (
-    STYLE_FOLDER,
     StyleFacts,
     choose_device,
-    list_styles,
     read_facts,
     save_style,
 )

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from vidstyle.options import ApplyOptions
     from vidstyle.pipeline import Progress, Report, apply
     from vidstyle.planning import plan
+    from vidstyle.shelf import list_styles
     from vidstyle.stills import restyle_still
-    from vidstyle.style import Style, list_styles
+    from vidstyle.style import Style
 
 __version__ = "0.1.0"
 
@@ -37,7 +38,8 @@ _HOME = {
     "pipeline": ("Progress", "Report", "apply"),
     "planning": ("plan",),
     "stills": ("restyle_still",),
-    "style": ("Style", "list_styles"),
+    "shelf": ("list_styles",),
+    "style": ("Style",),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 

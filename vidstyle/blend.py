@@ -13,7 +13,8 @@ from torch import Tensor
 from vidstyle.inputs import parse_style, style_name
 from vidstyle.networks import Controls, Dials
 from vidstyle.options import ApplyOptions
-from vidstyle.style import Style, StyleFacts, hash_text, read_style, style_path
+from vidstyle.shelf import style_path
+from vidstyle.style import Style, StyleFacts, hash_text, read_style
 
 
 class Blend(Style):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Mapping as MappingType
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -28,7 +26,6 @@ from vidstyle.frames import FrameBatch
 from vidstyle.networks import Controls, Dials, Generator, config_from, lut_atlas
 from vidstyle.options import ApplyOptions
 
-STYLE_FOLDER = Path(__file__).parent / "styles"
 FORMAT = "vidstyle-style-1"
 FAMILIES = ("photographic", "drawn", "painted", "colour")
 # A style file holds weights of a small network. What is far larger is something else, or an attack.
@@ -248,21 +245,6 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def style_path(name_or_path: str) -> Path:
-    """Where a style lies that is named, or given by the path of its file. StyleError for an unknown name."""
-    path = Path(name_or_path)
-    if path.suffix != ".safetensors" and os.sep not in name_or_path:
-        path = STYLE_FOLDER / f"{name_or_path}.safetensors"
-        if not path.is_file():
-            raise StyleError(_unknown(name_or_path))
-    return path
-
-
-def list_styles() -> list[StyleFacts]:
-    """Facts of the styles that came with vidstyle, by name."""
-    return [read_facts(path) for path in sorted(STYLE_FOLDER.glob("*.safetensors"))]
-
-
 def read_facts(path: Path) -> StyleFacts:
     """Only the facts, without the weights."""
     with _opened(path) as file:
@@ -368,7 +350,7 @@ def _upload(plane: Tensor, device: torch.device) -> Tensor:
 
 def _opened(path: Path) -> Any:
     if not path.is_file():
-        raise StyleError(f"{path}: there is no such style file. Check the path, or name one of: {_names()}.")
+        raise StyleError(f"{path}: there is no such style file. Check the path, or see vidstyle styles.")
     if path.stat().st_size > MOST_BYTES:
         raise StyleError(f"{path}: far too large for a style file. Use a file made by vidstyle train.")
     try:
@@ -387,9 +369,13 @@ def _document(path: Path, metadata: MappingType[str, str] | None) -> dict[str, A
     if not isinstance(document, dict):
         raise _damaged(path, "its facts cannot be read")
     if document.get("format") != FORMAT:
-        raise StyleError(
-            f"{path}: its format is not {FORMAT}. Use a newer vidstyle, or train the style again."
-        )
+        kind, made = FORMAT.rpartition("-")[0], str(document.get("format"))
+        if made.startswith(f"{kind}-"):
+            raise StyleError(
+                f"{path}: it was made by another version of vidstyle (its format is {made[:40]!r}, this version "
+                f"reads {FORMAT!r}). Update vidstyle, or train the style again."
+            )
+        raise _damaged(path, f"its format is not {FORMAT}")
     return document
 
 
@@ -412,17 +398,3 @@ def _facts(path: Path, document: dict[str, Any]) -> StyleFacts:
 
 def _damaged(path: Path, why: str) -> StyleError:
     return StyleError(f"{path}: the style file is damaged: {why}. Get it again, or train it again.")
-
-
-def _names() -> str:
-    return ", ".join(path.stem for path in sorted(STYLE_FOLDER.glob("*.safetensors"))) or "none"
-
-
-def _unknown(name: str) -> str:
-    known: Sequence[str] = [path.stem for path in sorted(STYLE_FOLDER.glob("*.safetensors"))]
-    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"Did you mean {nearest[0]}? " if nearest else ""
-    return (
-        f"{name}: there is no such style. {hint}"
-        f"Known styles: {_names()}; or give the path of a .safetensors file."
-    )

@@ -19,7 +19,7 @@ from vidstyle.cli.common import Command
 def styles(name: str | None, as_json: bool) -> None:
     """List the styles, or the facts of one, by name or by the path of its file."""
     from vidstyle.blend import load_style
-    from vidstyle.style import list_styles
+    from vidstyle.shelf import list_styles
 
     found = [facts.to_dict() for facts in (list_styles() if name is None else [load_style(name).facts])]
     if as_json:

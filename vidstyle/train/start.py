@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from vidstyle.errors import StyleError
 from vidstyle.networks import Generator, GeneratorConfig, StyleEncoder
-from vidstyle.style import read_network, style_path
+from vidstyle.shelf import style_path
+from vidstyle.style import read_network
 from vidstyle.train.options import TrainOptions
 
 

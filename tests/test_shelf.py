@@ -44,5 +44,5 @@ def test_a_style_of_another_version_is_told_as_such(tmp_path: Path) -> None:
 
     path = _rewritten(tiny_style(tmp_path))
     path.write_bytes(path.read_bytes().replace(b"vidstyle-style-1", b"vidstyle-style-2"))
-    with pytest.raises(StyleError, match="another version of vidstyle.*Update vidstyle"):
+    with pytest.raises(StyleError, match=r"another version of vidstyle.*Update vidstyle"):
         load_style(path)

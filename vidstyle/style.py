@@ -372,7 +372,7 @@ def _document(path: Path, metadata: MappingType[str, str] | None) -> dict[str, A
         kind, made = FORMAT.rpartition("-")[0], str(document.get("format"))
         if made.startswith(f"{kind}-"):
             raise StyleError(
-                f"{path}: it was made by another version of vidstyle (its format is {made[:40]!r}, this version "
+                f"{path}: it was made by another version of vidstyle (format {made[:40]!r}, while this one "
                 f"reads {FORMAT!r}). Update vidstyle, or train the style again."
             )
         raise _damaged(path, f"its format is not {FORMAT}")

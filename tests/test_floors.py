@@ -28,9 +28,9 @@ FLOORS = {
     2: (
         ("source", "clock", "pictures"),
         ("decode", "encode", "style", "smooth"),
-        ("shelf", "segments", "streams", "y4m"),
+        ("shelf", "segments", "streams", "cube", "y4m"),
         ("blend",),
-        ("kept", "scan", "sequence"),
+        ("kept", "scan", "sequence", "export"),
         ("join",),
     ),
     3: (
@@ -141,7 +141,7 @@ def run(*arguments: str) -> tuple[str, float]:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["apply"], ["styles"], ["evaluate"], ["train"], ["farm"], ["farm", "plan"]]
+    "command", [[], ["apply"], ["styles"], ["evaluate"], ["train"], ["farm"], ["farm", "plan"], ["export"]]
 )
 def test_help_is_quick_and_without_torch(command: list[str]) -> None:
     """Under 0.3 s of work, and no library heavier than click."""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from torch import Tensor
@@ -34,6 +35,15 @@ class Blend(Style):
         self.device, self.finish, self._stream = first.device, first.finish, first._stream
         painting = [style.dials for style, _ in parts if not style.dials.is_identity]
         self.dials = painting[0] if painting else Dials(strength=0)
+
+    @property
+    def parts(self) -> Sequence[tuple[Style, float]]:
+        return self._parts
+
+    @property
+    def network(self) -> NoReturn:
+        """Not there, see `controls`. Raises TypeError."""
+        raise TypeError(f"{self.name}: a blend has several networks. Ask its parts for theirs.")
 
     def to(self, device: str | torch.device) -> Blend:
         return Blend([(style.to(device), share) for style, share in self._parts], self.facts)

@@ -107,6 +107,16 @@ class Style:
     def family(self) -> str:
         return self.facts.family
 
+    @property
+    def parts(self) -> Sequence[tuple[Style, float]]:
+        """The styles that paint, with their shares, which sum to 1: only a blend has several."""
+        return ((self, 1.0),)
+
+    @property
+    def network(self) -> tuple[Generator, Tensor]:
+        """The generator and the code [1, K] in use, for whoever writes the look down in another form."""
+        return self._generator, self._code
+
     def to(self, device: str | torch.device) -> Style:
         return self._copy(torch.device(device), self.dials, self.variation, self.finish)
 

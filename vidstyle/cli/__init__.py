@@ -15,6 +15,7 @@ from vidstyle.cli.apply import apply
 from vidstyle.cli.common import INTERRUPTED, TERMINATED, Terminated, complain
 from vidstyle.cli.evaluate import evaluate
 from vidstyle.cli.export import export
+from vidstyle.cli.export_style import export as export_style
 from vidstyle.cli.farm import farm
 from vidstyle.cli.styles import styles
 from vidstyle.cli.train import train
@@ -27,7 +28,7 @@ def cli() -> None:
     """Give whole videos and pictures the look of other pictures."""
 
 
-for _command in (apply, styles, evaluate, train, farm):
+for _command in (apply, styles, evaluate, train, farm, export_style):
     cli.add_command(_command)
 farm.add_command(export)
 

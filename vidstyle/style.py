@@ -8,6 +8,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping as MappingType
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.looks import tiny_generator
-from vidstyle.layers import place, shrink, small_size
+from vidstyle.layers import Enlarged, expand, place, shrink, small_size, strips
 from vidstyle.networks import (
     Dials,
     Mapping,
@@ -66,6 +66,16 @@ def test_painting_in_strips_is_painting(dials: Dials) -> None:
     controls, atlas = generator.think(rgb, CODE), lut_atlas(generator.lut(CODE))
     wanted = generator.paint(rgb, controls, CODE, dials)
     assert (generator.paint_baked(rgb, controls, atlas, dials) - wanted).abs().max() < 0.5 / 255
+
+
+@pytest.mark.parametrize("small", [(1, 1), (7, 13), (32, 57), (90, 3)])
+@pytest.mark.parametrize("size", [(20, 31), (75, 61), (720, 64), (64, 33)])
+def test_maps_enlarged_in_strips_are_maps_enlarged(small: tuple[int, int], size: tuple[int, int]) -> None:
+    """Larger and smaller, and every row of it; a level of 8 bit is four hundred times the tolerance."""
+    maps = torch.rand(2, 3, *small)
+    wanted, enlarged = expand(maps, size), Enlarged(maps, size)
+    rows = [enlarged.rows(top, bottom) for top, bottom in strips(wanted)]
+    assert torch.allclose(torch.cat(rows, dim=2), wanted, rtol=0, atol=1e-5)
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidstyle.layers import LUMA, Modulated, expand, luma_of, place, shrink, strips
+from vidstyle.layers import LUMA, Enlarged, Modulated, expand, luma_of, place, shrink, strips
 from vidstyle.networks import Controls, Dials, Generator, GeneratorConfig, Mapping
 
 # The inverted residual blocks of EfficientNet-Lite0: kernel, stride, expansion, channels.
@@ -167,7 +167,7 @@ class Colourist(Generator):
     def paint_baked(self, rgb: Tensor, controls: Controls, atlas: Tensor, dials: Dials) -> Tensor:
         assert controls.light is not None
         height, width = rgb.shape[-2:]
-        maps = expand(controls.light, (height, controls.light.shape[-1]))
+        maps = Enlarged(controls.light, (height, width))
         out = torch.empty_like(rgb)
         for top, bottom in strips(rgb):
             source = rgb[:, :, top:bottom]
@@ -176,7 +176,7 @@ class Colourist(Generator):
             if dials.grade != 1:
                 base = torch.lerp(source, base, dials.grade)
             if dials.light:
-                base = tinted(base, luma, expand(maps[:, :, top:bottom], (bottom - top, width)), dials.light)
+                base = tinted(base, luma, maps.rows(top, bottom), dials.light)
             if dials.strength != 1:
                 base = torch.lerp(source, base, dials.strength)
             out[:, :, top:bottom] = base

@@ -6,13 +6,13 @@ Knows tensors only.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidstyle.layers import Block, Modulated, box_mean, close, expand, luma_of, strips
+from vidstyle.layers import Block, Enlarged, Modulated, box_mean, close, luma_of, strips
 
 # Sigmas in pixels of the drawing at which a pixel is compared with its surroundings.
 SURROUNDINGS = (2.0, 4.0, 8.0)
@@ -140,21 +140,31 @@ def slope_of(ink: Tensor, luma: Tensor) -> Tensor:
 def join(out: Tensor, rgb: Tensor, drawing: Tensor, amount: float) -> Tensor:
     """A drawing [N, 5, h, w] (ink, slope, luma) put onto the graded picture, at any size.
 
-    out, rgb: [N, 3, H, W], the picture so far and the source. The ink is resized; where the source shows
-    finer detail than the drawing, the ink follows it: lines stay as sharp as the edges they stand for.
+    out, rgb: [N, 3, H, W], the picture so far and the source. See `inked`.
     """
-    height, width = out.shape[-2:]
+    ink = inked(rgb, drawing)
+    parts = [torch.add(out[:, :, a:b], ink(a, b), alpha=amount) for a, b in strips(out)]
+    return torch.cat(parts, dim=2)
+
+
+def inked(rgb: Tensor, drawing: Tensor) -> Callable[[int, int], Tensor]:
+    """What a drawing adds to a picture: (top, bottom) -> [N, 3, bottom - top, W].
+
+    The ink is resized; where the source rgb shows finer detail than the drawing, the ink follows it: lines
+    stay as sharp as the edges they stand for.
+    """
+    height, width = rgb.shape[-2:]
     longer = drawing.shape[-2] - height, drawing.shape[-1] - width
     if min(drawing.shape[-2:]) == min(height, width) and longer in ((0, 0), (0, 1), (1, 0)):
         # Drawn at its own size, where even sides may be one pixel longer.
-        return torch.add(out, drawing[:, 0:3, :height, :width], alpha=amount)
+        return lambda top, bottom: drawing[:, 0:3, top:bottom, :width]
     if drawing.shape[-2] > height:
         ink = F.interpolate(drawing[:, 0:3], size=(height, width), mode="bilinear", antialias=True)
-        return torch.add(out, ink, alpha=amount)
-    tall = expand(drawing, (height, drawing.shape[-1]))
-    parts = []
-    for top, bottom in strips(out):
-        ink, slope, coarse = expand(tall[:, :, top:bottom], (bottom - top, width)).split((3, 1, 1), dim=1)
-        fine = (luma_of(rgb[:, :, top:bottom]) - coarse) * slope
-        parts.append(torch.add(out[:, :, top:bottom], ink + fine, alpha=amount))
-    return torch.cat(parts, dim=2)
+        return lambda top, bottom: ink[:, :, top:bottom]
+    full = Enlarged(drawing, (height, width))
+
+    def rows(top: int, bottom: int) -> Tensor:
+        ink, slope, coarse = full.rows(top, bottom).split((3, 1, 1), dim=1)
+        return torch.addcmul(ink, luma_of(rgb[:, :, top:bottom]) - coarse, slope)
+
+    return rows

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidstyle.drawing import WASHES, Texture, join, sheet, slope_of, stepped, steps, washed
-from vidstyle.layers import Block, Modulated, close, expand, luma_of, place, shrink, strips
+from vidstyle.drawing import WASHES, Texture, inked, join, sheet, slope_of, stepped, steps, washed
+from vidstyle.layers import Block, Enlarged, Modulated, close, expand, luma_of, place, shrink, strips
 
 LUT_SIZE = 33
 # Short side of the picture whose difference to the frame counts as fine detail.
@@ -287,25 +287,30 @@ class Generator(nn.Module):
 
         On a CPU the frame is painted in strips that stay in its cache.
         """
-        height, width = rgb.shape[-2:]
         out = apply_atlas(rgb, atlas)
         if dials.grade != 1:
-            out = torch.lerp(rgb, out, dials.grade)
+            torch.lerp(rgb, out, dials.grade, out=out)
+        size = (rgb.shape[-2], rgb.shape[-1])
+        lit = None
         if dials.light and controls.light is not None:
             luma = luma_of(out)
-            base = _taller(shrink(luma, DETAIL_SIZE), height)
-            maps = _taller(controls.light, height)
-            for top, bottom in strips(rgb):
-                size = (bottom - top, width)
-                gain, offset, detail = expand(maps[:, :, top:bottom], size).split((3, 3, 1), dim=1)
-                strip = out[:, :, top:bottom]
-                fine = luma[:, :, top:bottom] - expand(base[:, :, top:bottom], size)
-                strip.add_(offset.addcmul_(strip, gain).addcmul_(fine, detail), alpha=dials.light)
+            lit = Enlarged(controls.light, size), luma, Enlarged(shrink(luma, DETAIL_SIZE), size)
+        ink = None
         if dials.texture and controls.drawing is not None:
-            out = join(out, rgb, controls.drawing, dials.texture)
-        if dials.strength != 1:
-            out = torch.lerp(rgb, out, dials.strength)
-        return out.clamp_(0, 1)
+            ink = inked(rgb, controls.drawing)
+        for top, bottom in strips(rgb):
+            strip = out[:, :, top:bottom]
+            if lit is not None:
+                maps, luma, base = lit
+                gain, offset, detail = maps.rows(top, bottom).split((3, 3, 1), dim=1)
+                fine = luma[:, :, top:bottom] - base.rows(top, bottom)
+                strip.add_(offset.addcmul_(strip, gain).addcmul_(fine, detail), alpha=dials.light)
+            if ink is not None:
+                strip.add_(ink(top, bottom), alpha=dials.texture)
+            if dials.strength != 1:
+                torch.lerp(rgb[:, :, top:bottom], strip, dials.strength, out=strip)
+            strip.clamp_(0, 1)
+        return out
 
     def graded(self, rgb: Tensor, code: Tensor) -> Tensor:
         count, _, height, width = rgb.shape
@@ -330,11 +335,6 @@ class Generator(nn.Module):
         return torch.add(graded, change, alpha=amount)
 
 
-def _taller(x: Tensor, height: int) -> Tensor:
-    """Expanded down to full height, still narrow: the first half of `expand`, to be finished in strips."""
-    return expand(x, (height, x.shape[-1]))
-
-
 def lut_atlas(lut: Tensor) -> Tensor:
     """A table [3, B, G, R] as one picture [1, 3, G, B * R]: its slices of equal blue side by side."""
     channels, blue, green, red = lut.shape
@@ -354,12 +354,12 @@ def apply_atlas(rgb: Tensor, atlas: Tensor) -> Tensor:
         red, green, blue = (rgb[:, :, top:bottom].clamp(0, 1) * (size - 1)).unbind(1)
         lower = blue.floor().clamp_(max=size - 2)
         grid = torch.empty((*red.shape, 2), dtype=rgb.dtype, device=rgb.device)
-        grid[..., 0] = red.add_(lower, alpha=size).mul_(2 / last).sub_(1)
-        grid[..., 1] = green.mul_(2 / (size - 1)).sub_(1)
+        torch.sub(red.add_(lower, alpha=size).mul_(2 / last), 1, out=grid[..., 0])
+        torch.sub(green.mul_(2 / (size - 1)), 1, out=grid[..., 1])
         below = F.grid_sample(atlas, grid, padding_mode="border", align_corners=True)
         grid[..., 0] += 2 * size / last
         above = F.grid_sample(atlas, grid, padding_mode="border", align_corners=True)
-        out[:, :, top:bottom] = below.lerp_(above, (blue - lower)[:, None])
+        torch.lerp(below, above, blue.sub_(lower)[:, None], out=out[:, :, top:bottom])
     return out
 
 

@@ -28,6 +28,7 @@ FLOORS = {
     2: (
         ("source", "clock", "pictures"),
         ("decode", "encode", "style", "smooth"),
+        ("attached",),
         ("shelf", "segments", "streams", "cube", "y4m"),
         ("blend",),
         ("kept", "scan", "sequence", "export"),

@@ -279,26 +279,24 @@ def read_style(path: Path, looks: MappingType[str, float] | None = None) -> Styl
 
 def read_network(path: Path) -> tuple[Generator, dict[str, Tensor], StyleFacts]:
     """What a style file holds: the generator, a code [1, K] for each look, and the facts. StyleError."""
-    with _opened(path) as file:
-        document = _document(path, file.metadata())
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+    tensors, document = read_document(path)
     facts = _facts(path, document)
     try:
         generator = generator_for(config_from(document["generator"]))
     except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(path, f"its network is described wrongly: {error}") from error
+        raise damaged(path, f"its network is described wrongly: {error}") from error
     codes = {look: tensors.pop(f"code.{look}", None) for look in facts.looks}
     weights = {name: tensor.to(torch.float32) for name, tensor in tensors.items()}
     try:
         generator.load_state_dict(weights)
     except RuntimeError as error:
-        raise _damaged(path, "its weights do not fit its network") from error
+        raise damaged(path, "its weights do not fit its network") from error
     size = generator.config.code_size
     if not codes or any(code is None or tuple(code.shape) != (1, size) for code in codes.values()):
-        raise _damaged(path, "a style code is missing or has the wrong size")
+        raise damaged(path, "a style code is missing or has the wrong size")
     kept = {look: code.to(torch.float32) for look, code in codes.items() if code is not None}
     if not all(torch.isfinite(t).all() for t in (*weights.values(), *kept.values())):
-        raise _damaged(path, "it holds numbers that are not finite")
+        raise damaged(path, "it holds numbers that are not finite")
     return generator, kept, facts
 
 
@@ -326,6 +324,18 @@ def save_style(
     }
     tensors |= {f"code.{look}": code.detach().cpu().to(torch.float32) for look, code in codes.items()}
     document = {"format": FORMAT, "generator": generator.config.to_dict(), "facts": facts.to_dict()}
+    return write_document(path, tensors, document)
+
+
+def read_document(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What stands in a style file, as it stands there, not yet understood. StyleError."""
+    with _opened(path) as file:
+        document = _document(path, file.metadata())
+        return {name: file.get_tensor(name) for name in file.keys()}, document  # noqa: SIM118 - no mapping
+
+
+def write_document(path: Path, tensors: dict[str, Tensor], document: dict[str, Any]) -> Path:
+    """Write a style file (atomically). OutputError."""
     # One entry only: safetensors writes several in no particular order, and equal styles are equal files.
     metadata = {"vidstyle": json.dumps(document, sort_keys=True)}
     try:
@@ -367,7 +377,7 @@ def _opened(path: Path) -> Any:
     try:
         return safe_open(path, framework="pt")
     except (SafetensorError, OSError) as error:
-        raise _damaged(path, f"it is not a safetensors file ({error})") from error
+        raise damaged(path, f"it is not a safetensors file ({error})") from error
 
 
 def _document(path: Path, metadata: MappingType[str, str] | None) -> dict[str, Any]:
@@ -376,9 +386,9 @@ def _document(path: Path, metadata: MappingType[str, str] | None) -> dict[str, A
     try:
         document = json.loads(metadata["vidstyle"])
     except ValueError as error:
-        raise _damaged(path, "its facts cannot be read") from error
+        raise damaged(path, "its facts cannot be read") from error
     if not isinstance(document, dict):
-        raise _damaged(path, "its facts cannot be read")
+        raise damaged(path, "its facts cannot be read")
     if document.get("format") != FORMAT:
         kind, made = FORMAT.rpartition("-")[0], str(document.get("format"))
         if made.startswith(f"{kind}-"):
@@ -386,7 +396,7 @@ def _document(path: Path, metadata: MappingType[str, str] | None) -> dict[str, A
                 f"{path}: it was made by another version of vidstyle (format {made[:40]!r}, while this one "
                 f"reads {FORMAT!r}). Update vidstyle, or train the style again."
             )
-        raise _damaged(path, f"its format is not {FORMAT}")
+        raise damaged(path, f"its format is not {FORMAT}")
     return document
 
 
@@ -403,9 +413,9 @@ def _facts(path: Path, document: dict[str, Any]) -> StyleFacts:
         if facts.family not in FAMILIES or not all(isinstance(look, str) for look in facts.looks):
             raise ValueError("the family or the looks are unknown")
     except (TypeError, ValueError) as error:
-        raise _damaged(path, f"its facts are wrong: {error}") from error
+        raise damaged(path, f"its facts are wrong: {error}") from error
     return replace(facts, looks=tuple(facts.looks))
 
 
-def _damaged(path: Path, why: str) -> StyleError:
+def damaged(path: Path, why: str) -> StyleError:
     return StyleError(f"{path}: the style file is damaged: {why}. Get it again, or train it again.")

@@ -1,37 +1,133 @@
-"""`vidstyle styles`: what styles there are and what they say of themselves."""
+"""`vidstyle styles`: what styles there are, what they say of themselves, and how they come and go."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import click
 
-from vidstyle.cli.common import Command
+from vidstyle.cli.common import PATH, Command, complain
+from vidstyle.errors import StyleError
 
 
-@click.command(
-    cls=Command,
+class Styles(click.Group):
+    """A group that shows styles where no other command of it is named: `styles`, `styles vlogger`."""
+
+    command_class = Command
+    format_epilog = Command.format_epilog
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(
+    cls=Styles,
+    epilog="""vidstyle styles
+    vidstyle styles vlogger --json
+    vidstyle styles export alice -o alice.safetensors""",
+)
+def styles() -> None:
+    """List the styles, or the facts of one: `vidstyle styles`, `vidstyle styles vlogger`.
+
+    Your own styles stand in the folder that your system keeps for the data of programs. A style that was
+    added, imported or learned can be named like those that came with vidstyle.
+    """
+
+
+@styles.command(
     epilog="""vidstyle styles
     vidstyle styles vlogger --json""",
 )
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def styles(name: str | None, as_json: bool) -> None:
-    """List the styles, or the facts of one, by name or by the path of its file."""
+def show(name: str | None, as_json: bool) -> None:
+    """List the styles, or the facts of one, by its name or file."""
     from vidstyle.blend import load_style
-    from vidstyle.shelf import list_styles
+    from vidstyle.shelf import style_files
+    from vidstyle.style import read_facts
 
-    found = [facts.to_dict() for facts in (list_styles() if name is None else [load_style(name).facts])]
+    failed: StyleError | None = None
+    found: list[dict[str, Any]] = []
+    if name is not None:
+        found = [load_style(name).facts.to_dict()]
+    else:
+        for path in style_files():
+            try:
+                found.append(read_facts(path).to_dict() | {"name": path.stem})
+            except StyleError as error:  # the others can still be listed
+                complain(str(error))
+                failed = error
     if as_json:
         click.echo(json.dumps(found if name is None else found[0], default=str))
-        return
-    if name is not None:
+    elif name is not None:
         for key, value in found[0].items():
             text = ", ".join(value) if isinstance(value, tuple | list) else value
-            click.echo(f"{key}: {json.dumps(text) if isinstance(text, dict) else text}")
-        return
+            click.echo(_plain(f"{key}: {json.dumps(text) if isinstance(text, dict) else text}"))
+    else:
+        _list(found)
+    if failed is not None:
+        raise click.exceptions.Exit(failed.exit_code)
+
+
+@click.command(
+    cls=Command,
+    epilog="""vidstyle styles add airy.safetensors
+    vidstyle styles import alice.safetensors --name alice_2""",
+)
+@click.argument("file", type=PATH)
+@click.option("--name", metavar="NAME", help="What it shall be called.  [default: as the file]")
+@click.option("--overwrite", is_flag=True, help="Replace a style of yours of that name.")
+def add(file: Path, name: str | None, overwrite: bool) -> None:
+    """Put a style file among your styles, with its card.
+
+    `import` is another word for it, for a file that was exported elsewhere.
+    """
+    from vidstyle.shelf import add_style
+
+    target = add_style(file, name, overwrite)
+    click.echo(f"{target}: added. Use it with --style {target.stem}.")
+
+
+styles.add_command(add, "add")
+styles.add_command(add, "import")
+
+
+@styles.command(epilog="vidstyle styles remove alice")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+def remove(names: Sequence[str]) -> None:
+    """Remove styles of yours, with their cards."""
+    from vidstyle.shelf import remove_style
+
+    for name in names:
+        click.echo(f"{remove_style(name)}: removed")
+
+
+@styles.command(epilog="vidstyle styles export alice -o alice.safetensors")
+@click.argument("name")
+@click.option("-o", "--output", metavar="FILE", type=PATH, help="The file.  [default: NAME.safetensors]")
+@click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
+def export(name: str, output: Path | None, overwrite: bool) -> None:
+    """Write a style with its card into one file to share."""
+    from vidstyle.shelf import export_style
+
+    target = export_style(name, output or Path(f"{Path(name).stem}.safetensors"), overwrite)
+    click.echo(f"{target}: exported. Add it elsewhere with: vidstyle styles import {target.name}")
+
+
+def _list(found: Sequence[dict[str, Any]]) -> None:
     width = max((len(facts["name"]) for facts in found), default=0)
     for facts in found:
-        click.echo(f"{facts['name']:{width}}  {facts['summary'] or facts['family']}")
+        click.echo(_plain(f"{facts['name']:{width}}  {facts['summary'] or facts['family']}"))
         if len(facts["looks"]) > 1:
-            click.echo("\n".join(f"{'':{width}}  {facts['name']}#{look}" for look in facts["looks"]))
+            for look in facts["looks"]:
+                click.echo(_plain(f"{'':{width}}  {facts['name']}#{look}"))
+
+
+def _plain(text: str) -> str:
+    """Without what a terminal would obey: the words come from files of other people."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -12,7 +12,9 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from common import Run, make_clip, report, run, streams, style_file, table, vidstyle
+from common import Run, report, run, streams, style_file, table, vidstyle
+
+from vidstyle.trialclip import make_clip
 
 
 def main() -> None:

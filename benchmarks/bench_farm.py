@@ -13,7 +13,9 @@ import hashlib
 import tempfile
 from pathlib import Path
 
-from common import Run, make_clip, report, run, style_file, table, vidstyle
+from common import Run, report, run, style_file, table, vidstyle
+
+from vidstyle.trialclip import make_clip
 
 
 def farm(*arguments: object) -> Run:

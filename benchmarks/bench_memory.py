@@ -9,7 +9,9 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from common import make_clip, report, run, streams, style_file, table, vidstyle
+from common import report, run, streams, style_file, table, vidstyle
+
+from vidstyle.trialclip import make_clip
 
 
 def main() -> None:

@@ -10,12 +10,10 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 import torch
 
 from vidstyle.networks import Generator, GeneratorConfig
@@ -75,41 +73,6 @@ def style_file(name: str, folder: Path) -> Path:
     facts = StyleFacts(name="untrained", family="photographic", looks=("untrained",))
     code = torch.zeros(1, generator.config.code_size)
     return save_style(folder / "untrained.safetensors", generator, {"untrained": code}, facts)
-
-
-def make_clip(path: Path, width: int, height: int, frames: int, sound: bool = True, rate: int = 30) -> Path:
-    """A clip of drifting soft shapes with some grain and a tone, H.264 in MP4."""
-    random = np.random.default_rng(0)
-    coarse = random.random((height // 30 + 2, width // 30 + 8, 3)).astype(np.float32)
-    large = torch.nn.functional.interpolate(
-        torch.from_numpy(coarse).permute(2, 0, 1)[None], size=(height, width + 240), mode="bicubic"
-    )[0]
-    scene = (large.clamp(0, 1) * 255).to(torch.uint8).permute(1, 2, 0).numpy()
-    grain = random.integers(0, 8, (height, width, 1), dtype=np.uint8)
-    with av.open(str(path), "w") as out:
-        video = out.add_stream("libx264", rate=rate, options={"preset": "ultrafast", "crf": "20"})
-        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
-        audio: Any = out.add_stream("aac", rate=48000, layout="mono") if sound else None
-        for number in range(frames):
-            shift = 2 * number % 240
-            codes = np.minimum(scene[:, shift : shift + width], 247) + grain
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(codes), format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, rate)
-            out.mux(video.encode(frame))
-        out.mux(video.encode(None))
-        if audio is not None:
-            _tone(out, audio, frames / rate)
-    return path
-
-
-def _tone(out: Any, audio: Any, seconds: float) -> None:
-    samples = np.sin(np.arange(int(seconds * 48000)) * (2 * np.pi * 440 / 48000)).astype(np.float32) * 0.2
-    for start in range(0, len(samples), 1024):
-        block = np.ascontiguousarray(samples[None, start : start + 1024])
-        frame = av.AudioFrame.from_ndarray(block, format="flt", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
-        out.mux(audio.encode(frame))
-    out.mux(audio.encode(None))
 
 
 def streams(path: Path) -> tuple[int, int, tuple[int, int]]:

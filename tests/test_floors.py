@@ -19,7 +19,7 @@ HOME = Path(vidstyle.__file__).parent
 # steps and inside a folder from its neighbours, so there are no cycles.
 FLOORS = {
     1: (
-        ("errors", "damage", "layers", "tone"),
+        ("errors", "damage", "layers", "tone", "ceilings"),
         ("drawing", "numbered"),
         ("frames", "options", "inputs", "prefetch", "networks", "flow", "cielab", "plot"),
         ("color", "transfer", "finish", "colourist"),
@@ -32,12 +32,12 @@ FLOORS = {
         ("shelf", "segments", "streams", "cube", "y4m"),
         ("blend",),
         ("kept", "scan", "sequence", "export"),
-        ("join",),
+        ("join", "trialclip"),
     ),
     3: (
         ("planning",),
         ("pipeline", "stills"),
-        ("evaluate",),
+        ("evaluate", "bench"),
         ("evaluate_pictures",),
         ("train", "farm", "evaluate_clip"),
     ),
@@ -58,6 +58,7 @@ DOORS = {
         "segments",
         "join",
         "planning",
+        "trialclip",
     },  # planning asks for its version only
     "cv2": {
         "flow",
@@ -142,7 +143,8 @@ def run(*arguments: str) -> tuple[str, float]:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["apply"], ["styles"], ["evaluate"], ["train"], ["farm"], ["farm", "plan"], ["export"]]
+    "command",
+    [[], ["apply"], ["styles"], ["evaluate"], ["bench"], ["train"], ["farm"], ["farm", "plan"], ["export"]],
 )
 def test_help_is_quick_and_without_torch(command: list[str]) -> None:
     """Under 0.3 s of work, and no library heavier than click."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vidstyle.errors import OutputError
-from vidstyle.plot import HEIGHT, WIDTH, Line, plot, write_png
+from vidstyle.plot import HEIGHT, WIDTH, Line, plot, plot_bars, write_png
 
 
 def test_pixels_come_back(tmp_path: Path) -> None:
@@ -36,6 +36,17 @@ def test_nothing_to_draw(tmp_path: Path) -> None:
     """No lines, or all zero: an empty plot."""
     assert plot(tmp_path / "a.png", "", []).is_file()
     assert plot(tmp_path / "b.png", "", [Line("zero", [0, 1], [0.0, 0.0])]).is_file()
+
+
+def test_bars_are_as_long_as_what_they_stand_for(tmp_path: Path) -> None:
+    """Twice the value, twice the length; the parts of a bar have colours of their own."""
+    path = plot_bars(tmp_path / "bars.png", "ms", [("one", [1.0]), ("two", [1.0, 1.0]), ("none", [])])
+    read = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB).astype(int)
+    blue, orange = (np.abs(read - colour).max(axis=2) < 8 for colour in ((30, 100, 190), (230, 130, 20)))
+    rows = [slice(34 + 26 * number, 52 + 26 * number) for number in range(3)]
+    first, second, third = (int((blue | orange)[row].sum(axis=1).max()) for row in rows)
+    assert first > 100 and abs(second - 2 * first) <= 4 and third == 0
+    assert not orange[rows[0]].any() and orange[rows[1]].any()
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:

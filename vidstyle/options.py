@@ -1,4 +1,4 @@
-"""The options of `apply` with their defaults, and the codecs it can write. Defaults live only here."""
+"""The options of `apply` and `bench` with their defaults, and the codecs. Defaults live only here."""
 
 from __future__ import annotations
 
@@ -254,3 +254,21 @@ class ApplyOptions:
         """All options that change a byte of the picture stream; they are part of every segment's key."""
         unseen = {"device", "batch_size", "overwrite", "work_dir", "start_number"}
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in unseen}
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """What to measure. sizes: of the clips that are made, width and height; frames: of each clip."""
+
+    sizes: tuple[tuple[int, int], ...] = ((1280, 720),)
+    frames: int = 120
+    device: str = "auto"
+    price_per_hour: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.frames < 8:
+            raise ValueError(f"frames must be at least 8, not {self.frames}")
+        if not self.sizes or any(side < 16 or side % 2 for size in self.sizes for side in size):
+            raise ValueError("size must be even numbers of at least 16, such as 1280x720")
+        if self.price_per_hour is not None and self.price_per_hour < 0:
+            raise ValueError(f"price-per-hour must be at least 0, not {self.price_per_hour}")

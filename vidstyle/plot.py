@@ -1,4 +1,4 @@
-"""A line plot as a PNG file with nothing but numpy. Knows numbers and colours only."""
+"""Lines and bars as a PNG file with nothing but numpy. Knows numbers and colours only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import cycle, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +87,30 @@ def draw(
         _text(canvas, text, place, 12, colour)
         place += 8 * len(text) + 24
     return canvas.reshape(height, _SCALE, width, _SCALE, 3).mean(axis=(1, 3)).round().astype(np.uint8)
+
+
+def plot_bars(path: Path, title: str, bars: Sequence[tuple[str, Sequence[float]]]) -> Path:
+    """Lying bars into a PNG file, each a name and parts one after the other. Raises OutputError."""
+    return write_png(path, draw_bars(title, bars))
+
+
+def draw_bars(title: str, bars: Sequence[tuple[str, Sequence[float]]]) -> NDArray[np.uint8]:
+    """Lying bars, each a name and its parts, as RGB [H, W, 3]; what a bar amounts to stands behind it."""
+    height = _TOP + 26 * max(len(bars), 1) + 10
+    canvas = np.full((height * _SCALE, WIDTH * _SCALE, 3), 255, np.uint8)
+    left = 24 + 8 * max([len(name) for name, _ in bars] or [0])
+    longest = max([sum(parts) for _, parts in bars] or [0.0]) or 1.0
+    _text(canvas, title, 12, 12, _INK)
+    for number, (name, parts) in enumerate(bars):
+        top = _TOP + 26 * number
+        _text(canvas, name, 12, top + 4, _INK)
+        start = float(left)
+        for part, colour in zip(parts, cycle(_LINES[1:])):
+            stop = start + part / longest * (WIDTH - left - 90)
+            canvas[top * _SCALE : (top + 18) * _SCALE, round(start * _SCALE) : round(stop * _SCALE)] = colour
+            start = stop
+        _text(canvas, f"{sum(parts):.3g}", start + 8, top + 4, _INK)
+    return canvas.reshape(height, _SCALE, WIDTH, _SCALE, 3).mean(axis=(1, 3)).round().astype(np.uint8)
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8]) -> Path:

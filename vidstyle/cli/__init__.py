@@ -12,6 +12,7 @@ import click
 
 from vidstyle import __version__
 from vidstyle.cli.apply import apply
+from vidstyle.cli.bench import bench
 from vidstyle.cli.common import INTERRUPTED, TERMINATED, Terminated, complain
 from vidstyle.cli.evaluate import evaluate
 from vidstyle.cli.export import export
@@ -28,7 +29,7 @@ def cli() -> None:
     """Give whole videos and pictures the look of other pictures."""
 
 
-for _command in (apply, styles, evaluate, train, farm, export_style):
+for _command in (apply, styles, evaluate, bench, train, farm, export_style):
     cli.add_command(_command)
 farm.add_command(export)
 

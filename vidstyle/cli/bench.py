@@ -1,0 +1,155 @@
+"""`vidstyle bench`: how fast a style is on this machine, stage by stage, and what holds it back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vidstyle.cli.common import PATH, Command, default_of, stopped
+from vidstyle.errors import OutputError
+from vidstyle.options import BenchOptions
+
+if TYPE_CHECKING:
+    from vidstyle.bench import BenchReport, Measured
+
+
+def _sizes(text: str) -> tuple[tuple[int, int], ...]:
+    found = []
+    for part in text.split(","):
+        width, cross, height = part.strip().partition("x")
+        if not cross or not width.isdecimal() or not height.isdecimal():
+            raise click.UsageError(f"--size must be such as 1280x720,1920x1080, not {text!r}.")
+        found.append((int(width), int(height)))
+    return tuple(found)
+
+
+def _written(sizes: tuple[tuple[int, int], ...]) -> str:
+    return ",".join(f"{width}x{height}" for width, height in sizes)
+
+
+@click.command(
+    cls=Command,
+    epilog="""vidstyle bench
+    vidstyle bench --size 1280x720,1920x1080,3840x2160 --device cuda --plot stages.png
+    vidstyle bench in.mp4 --style sketch --price-per-hour 2.50""",
+)
+@click.argument("clip", type=PATH, required=False)
+@click.option(
+    "-s", "--style", "wanted", metavar="NAME", default="vlogger", show_default=True, help="A style."
+)
+@click.option(
+    "--size",
+    metavar="LIST",
+    help=f"Of the clips that are made.  [default: {_written(default_of(BenchOptions, 'sizes'))}]",
+)
+@click.option(
+    "--frames",
+    type=int,
+    metavar="N",
+    default=default_of(BenchOptions, "frames"),
+    show_default=True,
+    help="Length of each clip.",
+)
+@click.option(
+    "--device",
+    metavar="NAME",
+    default=default_of(BenchOptions, "device"),
+    show_default=True,
+    help="auto, cpu, cuda or cuda:1.",
+)
+@click.option("--price-per-hour", type=float, metavar="N", help="Of this machine, in any currency.")
+@click.option("--plot", "plot_file", type=PATH, metavar="FILE", help="The stages as bars, a PNG.")
+@click.option("--overwrite", is_flag=True, help="Replace a plot that exists.")
+@click.option("--json", "as_json", is_flag=True, help="Print the JSON document only.")
+def bench(
+    clip: Path | None,
+    wanted: str,
+    size: str | None,
+    plot_file: Path | None,
+    overwrite: bool,
+    as_json: bool,
+    **values: Any,
+) -> None:
+    """Measure a style on clips made for it, or on the start of CLIP.
+
+    Each stage alone, then all together, as apply runs them. A table, then one JSON document on the last line.
+    """
+    if clip is not None and size is not None:
+        raise click.UsageError("--size is for clips that are made: leave it out, or the clip.")
+    try:
+        if size is not None:
+            values["sizes"] = _sizes(size)
+        options = BenchOptions(**values)
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from error
+    if plot_file is not None and plot_file.exists() and not overwrite:
+        raise OutputError(f"{plot_file}: it exists already. Choose another name or use --overwrite.")
+
+    from vidstyle.bench import bench as measure
+    from vidstyle.blend import load_style
+
+    try:
+        report = measure(load_style(wanted), options, clip, lambda words: click.echo(words, err=True))
+    except KeyboardInterrupt as stop:
+        raise stopped(stop, "Nothing was written.") from None
+    document = report.to_dict()
+    if plot_file is not None:
+        _plot(plot_file, report)
+    if not as_json:
+        for measured, found in zip(report.clips, document["clips"], strict=True):
+            _print(measured, found)
+    if document["machine"]["load"] and document["machine"]["load"] > 1.5 * document["machine"]["cores"]:
+        click.echo("Note: other programs are running on this machine, so the figures are too low.", err=True)
+    click.echo(json.dumps(document))
+
+
+def _print(clip: Measured, found: dict[str, Any]) -> None:
+    click.echo(
+        f"{clip.width}x{clip.height}, {clip.frames} frames in batches of {clip.batch_size}: {clip.source}"
+    )
+    click.echo(f"  {'stage alone':12} {'ms/frame':>9} {'median':>9} {'p95':>9} {'CPU ms':>9} {'frames/s':>9}")
+    for stage in clip.stages:
+        if not stage.wall:
+            continue
+        line = f"  {stage.name:12} {stage.wall:9.2f} {stage.median:9.2f} {stage.p95:9.2f} {stage.cpu:9.2f}"
+        click.echo(f"{line} {1000 / stage.wall:9.1f}" + ("" if stage.used else "  (not used by apply)"))
+    whole, cpu = 1000 / clip.fps, clip.cpu_seconds_a_frame * 1000
+    click.echo(f"  {'all together':12} {whole:9.2f} {'':9} {'':9} {cpu:9.2f} {clip.fps:9.1f}")
+    click.echo(
+        f"  stages one after the other take {clip.sum_of_stages:.1f} ms, {clip.sum_of_stages / whole:.2f} "
+        f"times this; cores busy {clip.busy:.0%}; first frame after {clip.first_frame_seconds:.2f} s"
+    )
+    what = "the CPU cores bound it" if clip.bound == "cores" else f"{clip.bound} bounds it"
+    click.echo(
+        f"  {what}: at most {clip.ceiling_fps:.1f} frames/s, {found['distance']['ceiling']:.0%} reached"
+    )
+    shares = [f"{share:.1%} of the {name}" for name, share in found["distance"].items() if name != "ceiling"]
+    click.echo(f"  the stages alone reach {', '.join(shares)}")
+    peaks = [("host", clip.peak_host_bytes), ("device", clip.peak_device_bytes)]
+    memory = ", ".join(f"{name} {peak / 1e9:.2f} GB" for name, peak in peaks if peak is not None)
+    click.echo(f"  peak memory: {memory}")
+    _print_cost(found["cost"])
+
+
+def _print_cost(cost: dict[str, float | None]) -> None:
+    """Figures a farm buys by."""
+    per_gpu = cost["fps_per_gpu"]
+    line = f"  {cost['fps_per_core']:.1f} frames/s a CPU core"
+    line += "" if per_gpu is None else f", {per_gpu:.1f} frames/s a GPU"
+    line += f"; an hour of 1080p30 takes {cost['machine_hours']:.2f} h, {cost['core_hours']:.2f} core hours"
+    line += "" if per_gpu is None else f", {cost['gpu_hours']:.2f} GPU hours"
+    click.echo(line + ("" if cost["price"] is None else f", a price of {cost['price']:.2f}"))
+
+
+def _plot(path: Path, report: BenchReport) -> None:
+    from vidstyle.plot import plot_bars
+
+    bars: list[tuple[str, list[float]]] = []
+    for clip in report.clips:
+        used = [stage for stage in clip.stages if stage.used and stage.wall]
+        bars += [(f"{clip.width}x{clip.height} {stage.name}", [stage.wall]) for stage in used]
+        bars.append((f"{clip.width}x{clip.height} together", [1000 / clip.fps]))
+    plot_bars(path, f"{report.style}: ms a frame", bars)

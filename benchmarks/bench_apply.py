@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from common import Run, report, run, streams, style_file, table, vidstyle
@@ -17,20 +18,21 @@ from common import Run, report, run, streams, style_file, table, vidstyle
 from vidstyle.trialclip import make_clip
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Frames per second of the whole apply.")
     parser.add_argument("--clip", type=Path, help="a clip; by default one is made, 1280x720 with sound")
     parser.add_argument("--frames", type=int, default=150, help="length of the made clip")
+    parser.add_argument("--size", type=int, nargs=2, default=[1280, 720], metavar=("W", "H"))
     parser.add_argument("--peer-frames", type=int, default=24, help="length of the peer's clip: it is slow")
     parser.add_argument("--style", default="vlogger")
     parser.add_argument("--peer", help="program to compare with")
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--threads", type=int, nargs="+", default=[2])
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home)
         style = style_file(arguments.style, folder)
-        clip = arguments.clip or make_clip(folder / "in.mp4", 1280, 720, arguments.frames)
+        clip = arguments.clip or make_clip(folder / "in.mp4", *arguments.size, arguments.frames)
         frames, sound, size = streams(clip)
         lines: list[list[str]] = []
         figures: dict[str, float] = {}
@@ -53,10 +55,10 @@ def main() -> None:
         if arguments.peer:
             short = clip
             if not arguments.clip:
-                short = make_clip(folder / "short.mp4", 1280, 720, arguments.peer_frames)
+                short = make_clip(folder / "short.mp4", *arguments.size, arguments.peer_frames)
             count = streams(short)[0]
             target = folder / "peer.mp4"
-            command = [arguments.peer, "video", str(short), "-o", str(target), "--max-size", "1280"]
+            command = [arguments.peer, "video", str(short), "-o", str(target), "--max-size", str(max(size))]
             best = min((run(command) for _ in range(arguments.repeats)), key=lambda one: one.seconds)
             kept = streams(target)
             add("peer", count, best, kept[1] > 0)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from common import Run, report, run, style_file, table, vidstyle
@@ -26,14 +27,14 @@ def digest(path: Path) -> str:
     return hashlib.md5(path.read_bytes()).hexdigest()
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="The overhead of farm plan, render and join.")
     parser.add_argument("--frames", type=int, default=480)
     parser.add_argument("--width", type=int, default=960)
     parser.add_argument("--height", type=int, default=540)
     parser.add_argument("--many", type=int, default=200, help="tiny segments of the second clip")
     parser.add_argument("--style", default="vlogger")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home)
         style = style_file(arguments.style, folder)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,13 +43,14 @@ def fit(pixels: list[int], seconds: list[float]) -> tuple[float, float, float]:
 
 
 @torch.inference_mode()
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Time of the generator by frame size.")
     parser.add_argument("--style", default="vlogger")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--sizes", nargs="+", help="such as 1280x720", default=[f"{w}x{h}" for w, h in SIZES])
     parser.add_argument("--cpu-time", action="store_true", help="for a busy machine; use one thread")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     clock = time.process_time if arguments.cpu_time else time.perf_counter
 
     def best(work: Callable[[], object]) -> float:
@@ -61,7 +62,7 @@ def main() -> None:
     check(style)
     working_size = style._generator.config.working_size
     lines, rows = [], []
-    for width, height in SIZES:
+    for width, height in (map(int, size.split("x")) for size in arguments.sizes):
         rgb = torch.rand(1, 3, height, width)
         small = shrink(rgb, working_size, multiple=4)
         controls = style.controls(rgb)
@@ -95,7 +96,7 @@ def main() -> None:
         worst_deviation_percent=deviation,
         clock="cpu" if arguments.cpu_time else "wall",
         trunk_growth=growth,
-        seconds_720p=next(line["whole"] for line in lines if line["height"] == 720),
+        seconds_720p=next((line["whole"] for line in lines if line["height"] == 720), None),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from common import report, run, streams, style_file, table, vidstyle
@@ -14,13 +15,13 @@ from common import report, run, streams, style_file, table, vidstyle
 from vidstyle.trialclip import make_clip
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Peak memory by the length of the clip.")
     parser.add_argument("--frames", type=int, nargs="+", default=[240, 2400])
     parser.add_argument("--size", type=int, nargs=2, default=[1920, 1080], metavar=("W", "H"))
     parser.add_argument("--style", default="vlogger")
     parser.add_argument("--threads", type=int, default=2)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     peaks, lines = {}, []
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -118,5 +119,15 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def report(name: str, **figures: Any) -> None:
-    """The last line, for machines."""
-    print(json.dumps({"benchmark": name, **figures, "machine": machine()}))
+    """The last line, for machines; record.py keeps it."""
+    made = {"date": date.today().isoformat(), "commit": commit()}
+    print(json.dumps({"benchmark": name, **made, **figures, "machine": machine()}))
+
+
+def commit() -> str:
+    """Of the checkout, with a + where files were changed since; "" outside of one."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    except FileNotFoundError:
+        return ""

@@ -158,6 +158,20 @@ def test_a_full_disk_is_told_in_words(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_that_cannot_be_finished_is_removed(
+    tmp_path: Path, clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+):
+    """Also when all frames went well and only the end fails."""
+
+    def fail(handle: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("vidstyle.encode.os.fsync", fail)
+    with pytest.raises(OutputError, match="Input/output error"):
+        encode(clip("plain.mp4"), tmp_path / "a")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_that_cannot_be_written(tmp_path: Path, clip: Callable[..., Path]):
     with pytest.raises(OutputError, match="cannot be written"):
         encode(clip("plain.mp4"), tmp_path / "none" / "a.mp4")

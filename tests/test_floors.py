@@ -19,7 +19,7 @@ HOME = Path(vidstyle.__file__).parent
 # steps and inside a folder from its neighbours, so there are no cycles.
 FLOORS = {
     1: (
-        ("errors", "damage", "layers", "tone", "ceilings"),
+        ("errors", "damage", "layers", "tone", "ceilings", "words"),
         ("drawing", "numbered"),
         ("frames", "options", "inputs", "prefetch", "networks", "flow", "cielab", "plot"),
         ("color", "transfer", "finish", "colourist"),
@@ -39,7 +39,7 @@ FLOORS = {
         ("pipeline", "stills"),
         ("evaluate", "bench"),
         ("evaluate_pictures",),
-        ("train", "farm", "evaluate_clip"),
+        ("train", "farm", "evaluate_clip", "doctor"),
     ),
     4: (("cli",), ("__main__", "__init__")),
 }
@@ -59,7 +59,8 @@ DOORS = {
         "join",
         "planning",
         "trialclip",
-    },  # planning asks for its version only
+        "doctor",
+    },  # planning and doctor only ask what it is and has
     "cv2": {
         "flow",
         "stills",
@@ -144,7 +145,10 @@ def run(*arguments: str) -> tuple[str, float]:
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["apply"], ["styles"], ["evaluate"], ["bench"], ["train"], ["farm"], ["farm", "plan"], ["export"]],
+    [
+        *([], ["apply"], ["styles"], ["evaluate"], ["bench"], ["train"], ["farm"], ["farm", "plan"]),
+        *(["export"], ["doctor"]),
+    ],
 )
 def test_help_is_quick_and_without_torch(command: list[str]) -> None:
     """Under 0.3 s of work, and no library heavier than click."""

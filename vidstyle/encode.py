@@ -259,17 +259,20 @@ class Encoder:
             self.frames += 1
 
     def close(self) -> None:
-        """Flush the encoder and bring the file to the disk."""
+        """Flush the encoder and bring the file to the disk; where that fails, remove it."""
         if self._closed:
             return
-        self._encode(None)
         try:
+            self._encode(None)
             self._container.close()
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
-        except (av.error.FFmpegError, OSError) as error:
-            map_write_error(self._target, error)
+        except BaseException as error:
+            self.abort()
+            if isinstance(error, (av.error.FFmpegError, OSError)):
+                map_write_error(self._target, error)
+            raise
         self._closed = True
 
     def abort(self) -> None:

@@ -14,6 +14,7 @@ from vidstyle import __version__
 from vidstyle.cli.apply import apply
 from vidstyle.cli.bench import bench
 from vidstyle.cli.common import INTERRUPTED, TERMINATED, Terminated, complain
+from vidstyle.cli.doctor import doctor
 from vidstyle.cli.evaluate import evaluate
 from vidstyle.cli.export import export
 from vidstyle.cli.export_style import export as export_style
@@ -29,7 +30,7 @@ def cli() -> None:
     """Give whole videos and pictures the look of other pictures."""
 
 
-for _command in (apply, styles, evaluate, bench, train, farm, export_style):
+for _command in (apply, styles, evaluate, bench, train, farm, export_style, doctor):
     cli.add_command(_command)
 farm.add_command(export)
 

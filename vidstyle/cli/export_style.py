@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from vidstyle.cli.common import PATH, Command, default_of, json_option
-from vidstyle.cli.words import size_in_words
 from vidstyle.inputs import parse_style, style_name
 from vidstyle.options import ApplyOptions
+from vidstyle.words import size_in_words
 
 
 @click.command(

@@ -1,4 +1,4 @@
-"""Sizes and times as people say them."""
+"""Sizes and times as people say them. Knows nothing else."""
 
 from __future__ import annotations
 

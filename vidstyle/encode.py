@@ -288,6 +288,10 @@ class Encoder:
     def _encode(self, frame: VideoFrame | None) -> None:
         try:
             for packet in self._stream.encode(frame):
+                if frame is None and self.frames <= 2:
+                    # x265 makes the decoding times of one or two frames from memory that it never set. So few
+                    # are never reordered.
+                    packet.dts = packet.pts
                 self.packet_pts.append(cast(int, packet.pts))
                 self._container.mux(packet)
         except (av.error.FFmpegError, OSError) as error:

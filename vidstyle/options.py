@@ -160,6 +160,8 @@ HARDWARE = {
 }
 # What to do with PQ and HLG: stop; make SDR of it; or keep it, with less of the look.
 HDR_WAYS = ("refuse", "tonemap", "keep")
+# The version of ONNX's operators that `export --onnx` writes: the oldest that has all it needs (GridSample).
+ONNX_OPSET = 16
 
 
 @dataclass(frozen=True)

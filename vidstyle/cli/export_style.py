@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,15 @@ import click
 
 from vidstyle.cli.common import PATH, Command, default_of, json_option
 from vidstyle.inputs import parse_style, style_name
-from vidstyle.options import ApplyOptions
+from vidstyle.options import ONNX_OPSET, ApplyOptions
 from vidstyle.words import size_in_words
 
 
 @click.command(
     cls=Command,
     epilog="""vidstyle export vlogger --cube 33
-    vidstyle export vlogger --cube 65 --strength 0.7 -o vlogger_soft.cube""",
+    vidstyle export vlogger --cube 65 --strength 0.7 -o soft.cube
+    vidstyle export sketch --onnx""",
 )
 @click.argument("style", metavar="STYLE")
 @click.option(
@@ -26,7 +28,10 @@ from vidstyle.words import size_in_words
     metavar="33|65",
     help="Its colour alone, as a table with so many entries a side.",
 )
-@click.option("-o", "--output", metavar="FILE", type=PATH, help="The file.  [default: STYLE.cube]")
+@click.option("--onnx", is_flag=True, help=f"All of it, as a network in ONNX (opset {ONNX_OPSET}).")
+@click.option(
+    "-o", "--output", metavar="FILE", type=PATH, help="The file.  [default: STYLE.cube or STYLE.onnx]"
+)
 @click.option(
     "--strength",
     type=float,
@@ -47,6 +52,7 @@ from vidstyle.words import size_in_words
 def export(
     style: str,
     cube: str | None,
+    onnx: bool,
     output: Path | None,
     strength: float,
     variation: int,
@@ -58,20 +64,28 @@ def export(
 
     STYLE is what apply takes: a name, a file, FILE#LOOK, or a blend. A .cube is for pictures as they are
     shown (BT.709, sRGB), not for camera log or linear light; its header says what of the look it leaves out.
+    The network takes frames of any size and number, RGB in 0..1, and needs the extra onnx to be written.
     """
-    if cube is None:
-        raise click.UsageError("say what to write: --cube 33 or --cube 65.")
+    if (cube is not None) == onnx:
+        raise click.UsageError("say what to write: --cube 33, --cube 65 or --onnx.")
+    if onnx and force:
+        raise click.UsageError("--force is for --cube: ONNX holds every look whole.")
+    if onnx and importlib.util.find_spec("onnx") is None:
+        raise click.UsageError("--onnx needs a package: pip install 'vidstyle[onnx]'.")
     try:
         options = ApplyOptions(strength=strength, variation=variation, device="cpu")
     except ValueError as error:
         raise click.UsageError(f"{error}.") from error
-    target = output or Path(f"{style_name(parse_style(style))}.cube")
+    target = output or Path(f"{style_name(parse_style(style))}.{'onnx' if onnx else 'cube'}")
 
     from vidstyle.blend import load_style
-    from vidstyle.export import export_cube
+    from vidstyle.export import export_cube, export_onnx
 
     look = load_style(style).with_options(options)
-    made = export_cube(look, target, int(cube), strength=strength, force=force, overwrite=overwrite)
+    if cube is None:
+        made = export_onnx(look, target, overwrite=overwrite)
+    else:
+        made = export_cube(look, target, int(cube), strength=strength, force=force, overwrite=overwrite)
     _tell(made.to_dict(), as_json)
 
 

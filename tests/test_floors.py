@@ -22,7 +22,7 @@ FLOORS = {
         ("errors", "damage", "layers", "tone", "ceilings", "words", "allocator"),
         ("drawing", "numbered"),
         ("frames", "options", "inputs", "prefetch", "networks", "flow", "cielab", "plot"),
-        ("color", "graph", "transfer", "finish", "colourist"),
+        ("color", "graph", "transfer", "finish", "colourist", "match"),
         ("hdr",),
     ),
     2: (
@@ -40,6 +40,7 @@ FLOORS = {
         ("evaluate", "bench"),
         ("evaluate_pictures",),
         ("train", "farm", "evaluate_clip", "doctor"),
+        ("survey",),
     ),
     4: (("cli",), ("__main__", "__init__")),
 }

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from vidstyle.inputs import parse_style, style_name
+from vidstyle.match import Before
 from vidstyle.networks import Controls, Dials
 from vidstyle.options import ApplyOptions
 from vidstyle.shelf import style_path
@@ -35,6 +36,7 @@ class Blend(Style):
         self.device, self.finish, self._stream = first.device, first.finish, first._stream
         painting = [style.dials for style, _ in parts if not style.dials.is_identity]
         self.dials = painting[0] if painting else Dials(strength=0)
+        self.before = Before()
 
     @property
     def parts(self) -> Sequence[tuple[Style, float]]:
@@ -46,11 +48,11 @@ class Blend(Style):
         raise TypeError(f"{self.name}: a blend has several networks. Ask its parts for theirs.")
 
     def to(self, device: str | torch.device) -> Blend:
-        return Blend([(style.to(device), share) for style, share in self._parts], self.facts)
+        return self._of([(style.to(device), share) for style, share in self._parts])
 
     def with_options(self, options: ApplyOptions) -> Blend:
         """All styles of the blend with the same dials, and the device, of options."""
-        return Blend([(style.with_options(options), share) for style, share in self._parts], self.facts)
+        return self._of([(style.with_options(options), share) for style, share in self._parts])
 
     def controls(self, rgb: Tensor, quarter_turns: int = 0, paper: float = 1.0) -> Controls:
         """Not there: each style of a blend decides for itself. Raises TypeError."""
@@ -59,6 +61,11 @@ class Blend(Style):
     def paint(self, rgb: Tensor, controls: Controls) -> Tensor:
         """Not there, see `controls`. Raises TypeError."""
         raise TypeError(f"{self.name}: a blend has no controls of its own. Call the blend itself.")
+
+    def _of(self, parts: Sequence[tuple[Style, float]]) -> Blend:
+        made = Blend(parts, self.facts)
+        made.before, made.content_hash = self.before.to(made.device), self.content_hash
+        return made
 
     def _paint(self, rgb: Tensor, quarter_turns: int = 0, paper: float = 1.0) -> Tensor:
         out = torch.zeros_like(rgb)

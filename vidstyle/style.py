@@ -24,6 +24,7 @@ from vidstyle.colourist import generator_for
 from vidstyle.errors import DeviceError, OutputError, StyleError
 from vidstyle.finish import Finish, finished
 from vidstyle.frames import FrameBatch
+from vidstyle.match import Before
 from vidstyle.networks import Controls, Dials, Generator, config_from, lut_atlas
 from vidstyle.options import ApplyOptions
 
@@ -94,6 +95,7 @@ class Style:
             self._generator = self._generator.to(memory_format=torch.channels_last)
             self._stream = torch.cuda.Stream(self.device)
         self.finish = finish or Finish()
+        self.before = Before()
         self.variation = variation
         self._plain_code = code
         self._code = varied(generator, code, variation).to(self.device)
@@ -131,6 +133,14 @@ class Style:
         )
         finish = Finish(options.sharpen, options.deblur, options.tone)
         return self._copy(choose_device(options.device), dials, options.variation, finish)
+
+    def with_before(self, before: Before) -> Style:
+        """The same style for the clip whose frames are to be changed like this first; see `match`."""
+        style = copy.copy(self)
+        style.before = before.to(self.device)
+        if not before.is_nothing:
+            style.content_hash = hash_text(self.content_hash, before.text)
+        return style
 
     @torch.inference_mode()
     def __call__(self, rgb: Tensor) -> Tensor:
@@ -188,14 +198,15 @@ class Style:
         return replace(batch, planes=tuple(plane.cpu() for plane in from_rgb(painted, batch.format)))
 
     def _painted(self, rgb: Tensor, quarter_turns: int = 0, paper: float = 1.0) -> Tensor:
-        """The look, then the finish; each only where there is something to do."""
+        """What comes before the look, the look, the finish; each only where there is something to do."""
+        rgb = self.before(rgb, quarter_turns)
         if not self.dials.is_identity:
             rgb = self._paint(rgb, quarter_turns, paper)
         return finished(rgb, self.finish)
 
     @property
     def changes_nothing(self) -> bool:
-        return self.dials.is_identity and self.finish.is_nothing
+        return self.before.is_nothing and self.dials.is_identity and self.finish.is_nothing
 
     @property
     def _half(self) -> bool:
@@ -209,7 +220,7 @@ class Style:
         if device != self.device:
             generator = generator_for(generator.config)
             generator.load_state_dict(self._generator.state_dict())
-        return Style(
+        made = Style(
             generator,
             self._plain_code,
             self.facts,
@@ -219,6 +230,8 @@ class Style:
             variation=variation,
             finish=finish,
         )
+        made.before = self.before.to(device)
+        return made
 
 
 @torch.inference_mode()

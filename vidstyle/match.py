@@ -21,7 +21,7 @@ from vidstyle.layers import luma_of, strips
 
 # A clip is moved by at most this much, in stops of light, of red and blue against green, and of chroma. Up to
 # half of it nearly the whole way is gone, beyond it bends towards the bound.
-MOST_EXPOSURE, MOST_BALANCE, MOST_CHROMA = 0.75, 0.4, 0.35
+MOST_EXPOSURE, MOST_BALANCE, MOST_CHROMA = 1.0, 0.4, 0.35
 # Less than this is not worth touching a clip for: no eye sees it.
 _LEAST = 0.02
 _GAMMA = 2.2  # stops of light in code values: a picture's curve as a plain power
@@ -54,10 +54,9 @@ class Correction:
     def __str__(self) -> str:
         if self.is_nothing:
             return "nothing to change"
-        parts = [("exposure", f"{self.exposure:+.2f} stops", self.exposure)]
-        parts += [(name, f"{stops:+.2f}", stops) for name, stops in (("red", self.red), ("blue", self.blue))]
-        parts.append(("colour", f"x{self.chroma:.2f}", self.chroma - 1))
-        return ", ".join(f"{name} {text}" for name, text, change in parts if change)
+        stops = {"exposure": self.exposure, "red": self.red, "blue": self.blue}
+        parts = [f"{name} {value:+.2f} stops" for name, value in stops.items() if value]
+        return ", ".join(parts + [f"colour x{self.chroma:.2f}"] * (self.chroma != 1))
 
 
 NOTHING = Correction()
@@ -87,7 +86,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Spread:
-    """How far clips lie apart: standard deviations in CIELAB, of lightness, of grey's a* and b*, of chroma."""
+    """How far clips lie apart: standard deviations of lightness, of grey's a* and b*, of chroma (CIELAB)."""
 
     lightness: float
     balance: float
@@ -220,14 +219,14 @@ def _stops(correction: Correction) -> tuple[float, float, float]:
 def _coloured(rgb: Tensor, factor: float) -> Tensor:
     """RGB with its distance from grey times the factor, but no colour beyond what RGB can hold."""
     luma = luma_of(rgb)
-    share: Tensor | float = factor
-    if factor > 1:
-        red, green, blue = rgb.split(1, dim=1)
-        high = torch.maximum(torch.maximum(red, green), blue).sub_(luma).div_((1.001 - luma))
-        low = (luma - torch.minimum(torch.minimum(red, green), blue)).div_(luma + 0.001)
-        # 0 for grey, 1 where a channel has reached its end: there the colour stays as it is.
-        share = torch.maximum(high, low).mul_(1 - factor).add_(factor)
-    return torch.addcmul(luma, rgb - luma, share) if factor > 1 else torch.lerp(luma, rgb, factor)
+    if factor < 1:
+        return torch.lerp(luma, rgb, factor)
+    red, green, blue = rgb.split(1, dim=1)
+    high = torch.maximum(torch.maximum(red, green), blue).sub_(luma).div_(1.001 - luma)
+    low = (luma - torch.minimum(torch.minimum(red, green), blue)).div_(luma + 0.001)
+    # 0 for grey, 1 where a channel has reached its end: there the colour stays as it is.
+    full = torch.maximum(high, low)
+    return torch.addcmul(luma, rgb - luma, full.mul_(1 - factor).add_(factor))
 
 
 def _lightness(lab: Tensor) -> float:
@@ -254,15 +253,13 @@ def _grey(samples: Tensor) -> tuple[float, float] | None:
         return None
     colours = torch.log2(codes[0::2] / codes[1]) * _GAMMA
     shades = codes.pow(_GREY_NORM).mean(1).log2() / _GREY_NORM * _GAMMA
-    centre = (shades[0::2] - shades[1]).clamp(-2 * _GREY_PRIOR, 2 * _GREY_PRIOR)
+    centre = (shades[0::2] - shades[1]).clamp(-_GREY_PRIOR, _GREY_PRIOR)
     prior = -colours.square().sum(0) / (2 * _GREY_PRIOR**2)
     for _ in range(20):
         away = (colours - centre[:, None]).square().sum(0)
         near = torch.exp(prior - away / (2 * _GREY_WIDTH**2))
-        if float(near.mean()) < _FEWEST_GREY:
-            return None
-        centre = (colours * near).sum(1) / near.sum()
-    return float(centre[0]), float(centre[1])
+        centre = (colours * near).sum(1) / near.sum().clamp(min=1e-9)
+    return None if float(near.mean()) < _FEWEST_GREY else (float(centre[0]), float(centre[1]))
 
 
 def _balanced(clips: Sequence[Tensor]) -> list[Correction]:

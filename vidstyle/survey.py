@@ -1,7 +1,7 @@
-"""A first pass over several clips and pictures: what each of them needs to look like the others. Paints nothing.
+"""A first pass over several clips and pictures: what each needs to look like the others. Paints nothing.
 
-One correction serves a whole clip. What differs between its scenes was put there by whoever shot and cut it, a
-night after a day, and is kept; and no frame can jump where a scene's end was missed or seen wrongly.
+One correction serves a whole clip. What differs between its scenes was put there by whoever shot and cut it,
+a night after a day, and is kept; and no frame can jump where a scene's end was missed or seen wrongly.
 """
 
 from __future__ import annotations
@@ -112,6 +112,8 @@ def survey(
     seen: dict[Path, list[Tensor]] = {}
     errors: dict[Path, VidstyleError] = {}
     for source in sources:
+        if on_seen is not None:
+            on_seen(source, 0, 0)
         try:
             seen[source] = frames_of(source, style, options, on_seen)
         except VidstyleError as error:
@@ -202,8 +204,11 @@ def _upright(batch: FrameBatch, light: HdrLight | None, device: torch.device) ->
 
 
 def _levels(rgb: Tensor) -> Tensor:
-    """[1, 3, h, w] in [0, 1] -> [3, h, w] uint8. Whole levels: the last bits of a sum may depend on the number
-    of threads, and the same command has to find the same keys again."""
+    """[1, 3, h, w] in [0, 1] -> [3, h, w] uint8.
+
+    Whole levels: the last bits of a sum may depend on the number of threads, and the same command has to find
+    the same keys again.
+    """
     return rgb[0].mul(255).round_().clamp_(0, 255).to(torch.uint8)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vidstyle.cli.common import PATH, Command, complain, default_of, json_option, progress_option, stopped
+from vidstyle.cli.match import check_match, find_matches
 from vidstyle.cli.pipes import PIPE, check_pipes, piped, pour
 from vidstyle.cli.screen import Screen, State, open_screen
 from vidstyle.cli.targets import CONTAINERS, pairs_of
@@ -25,6 +26,7 @@ from vidstyle.tone import Tone
 if TYPE_CHECKING:
     from vidstyle.pipeline import Engine, Progress
     from vidstyle.style import Style
+    from vidstyle.survey import Matched
 
 
 _AT_LEAST_1 = click.IntRange(1)
@@ -145,6 +147,7 @@ def _short(names: Iterable[str]) -> str:
     show_default=True,
     help="Average along the motion: auto, off or 0..1.",
 )
+@click.option("--match", is_flag=True, help="First bring the light and colour of several inputs together.")
 @click.option("--deinterlace", is_flag=True, default=_default("deinterlace"), help="Deinterlace the source.")
 @click.option(
     "--hdr",
@@ -179,6 +182,7 @@ def apply(
     workers: int | None,
     cluster: str | None,
     batch_size: str,
+    match: bool,
     progress: str | None,
     dry_run: bool,
     as_json: bool,
@@ -186,11 +190,13 @@ def apply(
 ) -> int:
     """Restyle clips and pictures: files, folders or quoted patterns.
 
-    All but the look stays. in.mp4 gives in.<style>.mp4 beside it, unless -o or -d says else.
+    All but the look stays. in.mp4 gives in.<style>.mp4 beside it; -o and -d name others.
     """
     options = apply_options(batch_size, values)
     check_pipes(inputs, output, container, as_json or progress in ("openjd", "farm"))
     pairs = pairs_of(inputs, _style_name(wanted), output, output_dir, container, options)
+    if match:
+        check_match(len(pairs), options)
 
     from vidstyle.blend import load_style
 
@@ -198,22 +204,27 @@ def apply(
     with piped(pairs, container, options) as (files, made):
         style = load_style(wanted).with_options(made)
         makes_folder = output_dir is not None
+        if output_dir is not None and not dry_run:
+            _make_folder(output_dir)
+        screen = open_screen(progress, len(pairs) * (2 if match else 1))
+        matched = None
+        if match:
+            matched = find_matches([source for source, _ in files], style, made, screen, as_json)
+
+        def ready(source: Path) -> Style:
+            return style if matched is None else matched.style_for(source, style)
 
         def look(source: Path, target: Path) -> dict[str, Any]:
-            return _plan(source, style, target, made, makes_folder)
-
-        if dry_run:
-            return _each(files, look, _print_plan, as_json)
-        if output_dir is not None:
-            _make_folder(output_dir)
-        screen = open_screen(progress, len(pairs))
+            return _plan(source, ready(source), target, made, makes_folder)
 
         def restyle(source: Path, target: Path) -> dict[str, Any]:
-            return _restyle(source, style, target, made, screen, engine)
+            return _restyle(source, ready(source), target, made, screen, engine)
 
+        if dry_run:
+            return _each(files, look, _print_plan, as_json, matched)
         if output != PIPE:
-            return _each(files, restyle, _print_report, as_json, screen)
-        code = _each(files, restyle, lambda report: _print_report(report, err=True), as_json, screen)
+            return _each(files, restyle, _print_report, as_json, matched, screen)
+        code = _each(files, restyle, lambda report: _print_report(report, err=True), as_json, None, screen)
         if code == 0:
             pour(files[0][1], files[0][0], container)
         return code
@@ -279,6 +290,7 @@ def _each(
     work: Callable[[Path, Path], dict[str, Any]],
     show: Callable[[dict[str, Any]], None],
     as_json: bool,
+    matched: Matched | None = None,
     screen: Screen | None = None,
 ) -> int:
     """Work through the inputs; one that fails is reported and the others go on. The first failure's code."""
@@ -293,13 +305,17 @@ def _each(
             complain(str(error))
             failed.append({"source": str(source), "exit_code": error.exit_code, "error": str(error)})
             continue
+        if matched is not None:
+            report["match"] = matched.matches[source].to_dict()
         done.append(report)
         for warning in report["warnings"]:
             click.echo(f"Warning: {source}: {warning}", err=True)
         if not as_json:
             show(report)
     if as_json:
-        click.echo(json.dumps({"results": done, "failures": failed}, default=str))
+        document = {"results": done, "failures": failed}
+        group = {} if matched is None else {"match": matched.to_dict()}
+        click.echo(json.dumps(document | group, default=str))
     return failed[0]["exit_code"] if failed else 0
 
 

@@ -1,0 +1,71 @@
+"""`--match` of `apply`: the first pass over all inputs, and what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vidstyle.cli.common import stopped
+from vidstyle.cli.screen import Screen, State
+from vidstyle.options import ApplyOptions
+
+if TYPE_CHECKING:
+    from vidstyle.style import Style
+    from vidstyle.survey import Matched
+
+
+def check_match(inputs: int, options: ApplyOptions) -> None:
+    """UsageError for what cannot be meant."""
+    if inputs < 2:
+        raise click.UsageError(
+            "--match brings several inputs together, and there is only one: "
+            "name the others too, or leave it out."
+        )
+    if options.hdr == "keep":
+        raise click.UsageError("--match works on SDR: use --hdr tonemap instead of keep, or leave it out.")
+
+
+def find_matches(
+    sources: Sequence[Path], style: Style, options: ApplyOptions, screen: Screen, quiet: bool
+) -> Matched:
+    """Look at all sources; say what was found unless quiet."""
+    from vidstyle.survey import survey
+
+    begun: list[Path] = []
+
+    def on_seen(source: Path, frames: int, total: int) -> None:
+        if begun[-1:] != [source]:
+            screen.stop()
+            begun.append(source)
+            screen.start(source.name)
+        screen.update(State(frames, total, note="measuring"))
+
+    try:
+        matched = survey(sources, style, options, on_seen)
+    except KeyboardInterrupt as stop:
+        screen.stop()
+        raise stopped(stop, "Nothing was begun yet; the same command starts again.") from None
+    finally:
+        screen.stop()
+    if len(matched.matches) == 1:
+        click.echo("Warning: only one input can be used: there is nothing to match it with.", err=True)
+    elif not quiet:
+        for line in _words(matched):
+            click.echo(line)
+    return matched
+
+
+def _words(matched: Matched) -> list[str]:
+    if not matched.matches:
+        return []
+    before, after = matched.spreads
+    return [
+        f"Matching {len(matched.matches)} inputs; standard deviations between them (CIELAB): "
+        f"lightness {before.lightness:.1f} -> {after.lightness:.1f}, "
+        f"white balance {before.balance:.1f} -> {after.balance:.1f}, "
+        f"colourfulness {before.chroma:.1f} -> {after.chroma:.1f}",
+        *(f"  {source}: {match}" for source, match in matched.matches.items()),
+    ]

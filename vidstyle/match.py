@@ -210,6 +210,11 @@ def bounded(change: float, most: float) -> float:
     return change / (1 + abs(change / most) ** 4) ** 0.25
 
 
+def _kept(stops: float) -> float:
+    """Rounded, so that keys do not hang on the last bits, and nothing where it is too little to be seen."""
+    return round(stops, 3) if abs(stops) >= _LEAST else 0.0
+
+
 def _stops(correction: Correction) -> tuple[float, float, float]:
     """Of R, G and B; grey keeps its luminance when only the balance changes."""
     level = correction.exposure - 0.2126 * correction.red - 0.0722 * correction.blue
@@ -281,17 +286,21 @@ def _balanced(clips: Sequence[Tensor]) -> list[Correction]:
             here = _grey(corrected(samples, Correction(red=red, blue=blue)))
         # Bounded as a whole, so that a cast gets weaker and does not change its hue.
         length = math.hypot(red, blue)
-        share = bounded(length, MOST_BALANCE) / length if length > _LEAST else 0.0
-        found.append(Correction(red=round(red * share, 3), blue=round(blue * share, 3)))
+        share = bounded(length, MOST_BALANCE) / length if length else 0.0
+        found.append(Correction(red=_kept(red * share), blue=_kept(blue * share)))
     return found
 
 
 def _towards_neutral(stops: Sequence[float]) -> float:
-    """The quartile on the side of neutral: where most have a cast, those without one are not given it."""
-    if len(stops) == 1:
-        return stops[0]
-    low, middle, high = statistics.quantiles(stops, n=4, method="inclusive")
-    return min(high, 0.0) if middle < 0 else max(low, 0.0)
+    """The value that half to three quarters of all lie beyond, as seen from neutral; at most neutral itself.
+
+    So where most have a cast, those without one are not given it. It is one of the values, and of three it
+    is the median: one clip alone does not move the others.
+    """
+    side = 1 if statistics.median(stops) > 0 else -1
+    far_first = sorted((side * value for value in stops), reverse=True)
+    place = max(len(stops) // 2, 3 * (len(stops) - 1) // 4)
+    return side * max(far_first[place], 0.0)
 
 
 def _towards_the_median(
@@ -320,7 +329,7 @@ def _towards_the_median(
                 middle = (low + high) / 2
                 low, high = (middle, high) if seen(number, middle) < target else (low, middle)
             stops = bounded((low + high) / 2, most)
-        moved.append(round(stops, 3) if abs(stops) > _LEAST else 0.0)
+        moved.append(_kept(stops))
     return [
         replace(at(number, stops), chroma=round(2**stops, 3)) if name == "chroma" else at(number, stops)
         for number, stops in enumerate(moved)

@@ -22,6 +22,8 @@ from vidstyle.layers import luma_of, strips
 # A clip is moved by at most this much, in stops of light, of red and blue against green, and of chroma. Up to
 # half of it nearly the whole way is gone, beyond it bends towards the bound.
 MOST_EXPOSURE, MOST_BALANCE, MOST_CHROMA = 1.0, 0.4, 0.35
+# Share of the way that a white balance goes where it leads away from neutral: greys are not to be tinted.
+_AWAY = 0.5
 # Less than this is not worth touching a clip for: no eye sees it.
 _LEAST = 0.02
 _GAMMA = 2.2  # stops of light in code values: a picture's curve as a plain power
@@ -287,6 +289,8 @@ def _balanced(clips: Sequence[Tensor]) -> list[Correction]:
         # Bounded as a whole, so that a cast gets weaker and does not change its hue.
         length = math.hypot(red, blue)
         share = bounded(length, MOST_BALANCE) / length if length else 0.0
+        if grey is not None and math.hypot(*grey) < math.hypot(*target):
+            share *= _AWAY
         found.append(Correction(red=_kept(red * share), blue=_kept(blue * share)))
     return found
 

@@ -125,9 +125,13 @@ def report(name: str, **figures: Any) -> None:
 
 
 def commit() -> str:
-    """Of the checkout, with a + where files were changed since; "" outside of one."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+"]
+    """Of the checkout, with a + where the package was changed since; "" outside of one."""
+    git = ["git", "-C", str(Path(__file__).parents[1])]
     try:
-        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+        last, changed = (
+            subprocess.run([*git, *command], capture_output=True, text=True).stdout.strip()
+            for command in (["describe", "--always"], ["status", "--porcelain", "vidstyle"])
+        )
     except FileNotFoundError:
         return ""
+    return last + "+" * bool(changed)

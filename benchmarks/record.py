@@ -81,7 +81,10 @@ def _memory(line: dict[str, Any]) -> str:
 
 
 def _startup(line: dict[str, Any]) -> str:
-    return f"--help {line['seconds']:.2f} s"
+    return (
+        f"--help {line['seconds']:.2f} s; apply of one frame of 1280x720, start to end: "
+        f"{line['first_frame_seconds']:.1f} s, {line['first_frame_cpu_seconds']:.1f} CPU s"
+    )
 
 
 def _on_gpu(line: dict[str, Any]) -> str:

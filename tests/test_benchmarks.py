@@ -25,6 +25,7 @@ QUICK = {
     "on_gpu": ["--sizes", "64x48,96x64", "--frames", "8", "--device", "cpu", "--repeats", "1", "--workers"],
 }
 WHOLE = {
+    "bench_startup": ["--runs", "1"],
     "bench_apply": ["--frames", "6", "--size", "64", "48", "--repeats", "1", "--threads", "1"],
     "bench_memory": ["--frames", "4", "8", "--size", "64", "48"],
     "bench_farm": ["--frames", "4", "--width", "64", "--height", "48", "--many", "1"],
@@ -66,7 +67,8 @@ def test_a_benchmark_runs(name: str, load: Any, tmp_path: Path, capsys: pytest.C
 def test_a_benchmark_of_programs_runs(
     name: str, load: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    line = last_line(load(name), ["--style", str(tiny_style(tmp_path)), *WHOLE[name]], capsys)
+    style = [] if name == "bench_startup" else ["--style", str(tiny_style(tmp_path))]
+    line = last_line(load(name), [*style, *WHOLE[name]], capsys)
     assert line["benchmark"] == name.removeprefix("bench_")
 
 

@@ -41,6 +41,9 @@ FLOORS = {
         ("evaluate_pictures",),
         ("train", "farm", "evaluate_clip", "doctor"),
         ("survey",),
+        ("telling", "moving", "page", "contact"),
+        ("exhibit",),
+        ("preview",),
     ),
     4: (("cli",), ("__main__", "__init__")),
 }
@@ -65,7 +68,8 @@ DOORS = {
     "cv2": {
         "flow",
         "stills",
-    },  # two doors: optical flow, and picture files, which share nothing but the library
+        "contact",
+    },  # three doors: optical flow, picture files, and words on a sheet, which share nothing but the library
     "click": {"cli"},
     "tqdm": {"cli"},
     "safetensors": {"style"},
@@ -148,8 +152,8 @@ def run(*arguments: str) -> tuple[str, float]:
 @pytest.mark.parametrize(
     "command",
     [
-        *([], ["apply"], ["styles"], ["evaluate"], ["bench"], ["train"], ["farm"], ["farm", "plan"]),
-        *(["export"], ["doctor"]),
+        *([], ["apply"], ["preview"], ["styles"], ["evaluate"], ["bench"], ["train"], ["farm"]),
+        *(["farm", "plan"], ["export"], ["doctor"]),
     ],
 )
 def test_help_is_quick_and_without_torch(command: list[str]) -> None:

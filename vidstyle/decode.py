@@ -128,6 +128,25 @@ class Decoder:
                 return self._ahead is not None and _digest(frame) == anchor.digest
         return False
 
+    def leap(self, seconds: float) -> bool:
+        """Begin near a time of the clip, where decoding can, not at its start; frames count from there.
+
+        To be called before anything is decoded. False, and still at the start, where seeking is not to be
+        trusted.
+        """
+        if not self._clock.trusts_frames or is_sequence(self.source):
+            return False
+        at = (self._stream.start_time or 0) + int(seconds / self.info.time_base)
+        self._frames.close()
+        self._container.seek(at, stream=self._stream)
+        self._frames = self._decode()
+        self._ahead = next(self._frames, None)
+        if self._ahead is not None and self._ahead.pts is not None:
+            return True
+        self._container.close()
+        self._open()
+        return False
+
     def __enter__(self) -> Decoder:
         return self
 

@@ -274,3 +274,24 @@ class BenchOptions:
             raise ValueError("size must be even numbers of at least 16, such as 1280x720")
         if self.price_per_hour is not None and self.price_per_hour < 0:
             raise ValueError(f"price-per-hour must be at least 0, not {self.price_per_hour}")
+
+
+@dataclass(frozen=True)
+class PreviewOptions:
+    """How much a preview shows. size: short side of its stills in pixels; clips have three quarters of it.
+
+    frames: stills at most. seconds: of moving pictures, in all; 0 leaves them out. fps: of numbered pictures.
+    """
+
+    frames: int = 6
+    seconds: float = 12.0
+    size: int = 360
+    device: str = "auto"
+    fps: Fraction | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least, most in (("frames", 1, 24), ("seconds", 0, 60), ("size", 120, 1080)):
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise ValueError(f"{name} must be between {least} and {most}, not {value:g}")

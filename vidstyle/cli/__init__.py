@@ -19,6 +19,7 @@ from vidstyle.cli.evaluate import evaluate
 from vidstyle.cli.export import export
 from vidstyle.cli.export_style import export as export_style
 from vidstyle.cli.farm import farm
+from vidstyle.cli.preview import preview
 from vidstyle.cli.styles import styles
 from vidstyle.cli.train import train
 from vidstyle.errors import OutOfMemoryError, VidstyleError
@@ -30,7 +31,7 @@ def cli() -> None:
     """Give whole videos and pictures the look of other pictures."""
 
 
-for _command in (apply, styles, evaluate, bench, train, farm, export_style, doctor):
+for _command in (apply, preview, styles, evaluate, bench, train, farm, export_style, doctor):
     cli.add_command(_command)
 farm.add_command(export)
 

@@ -153,7 +153,7 @@ def run(*arguments: str) -> tuple[str, float]:
     "command",
     [
         *([], ["apply"], ["preview"], ["styles"], ["evaluate"], ["bench"], ["train"], ["farm"]),
-        *(["farm", "plan"], ["export"], ["doctor"]),
+        *(["farm", "plan"], ["export"], ["doctor"], ["completion"]),
     ],
 )
 def test_help_is_quick_and_without_torch(command: list[str]) -> None:

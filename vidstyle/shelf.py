@@ -1,4 +1,7 @@
-"""Styles by name: those that came with vidstyle, then those of this user. Knows no pictures."""
+"""Styles by name: those that came with vidstyle, then those of this user. Knows no pictures.
+
+What opens style files is imported late: a shell that completes names cannot wait for torch.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,12 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from vidstyle.attached import Attached, attached_to, card_of, copy_style, sheet_of
 from vidstyle.errors import OutputError, StyleError
-from vidstyle.style import StyleFacts, read_facts, read_network
+
+if TYPE_CHECKING:
+    from vidstyle.style import StyleFacts
 
 STYLE_FOLDER = Path(__file__).parent / "styles"
 SUFFIX = ".safetensors"
@@ -46,6 +51,8 @@ def style_files() -> list[Path]:
 
 def list_styles() -> list[StyleFacts]:
     """Facts of the styles that can be named. StyleError when a file is damaged."""
+    from vidstyle.style import read_facts
+
     return [read_facts(path) for path in style_files()]
 
 
@@ -81,6 +88,9 @@ def add_style(file: Path, name: str | None = None, overwrite: bool = False) -> P
     what the style calls itself. StyleError when the file is no style that this vidstyle can read, OutputError
     when there is one of that name. Nothing is changed then.
     """
+    from vidstyle.attached import Attached, attached_to, card_of, copy_style, sheet_of
+    from vidstyle.style import read_facts, read_network
+
     facts = read_facts(file)
     chosen = name or next((n for n in (file.stem, facts.name) if NAME.fullmatch(n)), file.stem)
     target = own_path(chosen)
@@ -95,6 +105,8 @@ def add_style(file: Path, name: str | None = None, overwrite: bool = False) -> P
 
 def remove_style(name: str) -> Path:
     """Take a style off the user's shelf. StyleError when there is none, or when it came with vidstyle."""
+    from vidstyle.attached import card_of, sheet_of
+
     path = own_path(name)
     if not path.is_file():
         raise StyleError(_unknown(name))
@@ -108,6 +120,9 @@ def remove_style(name: str) -> Path:
 
 def export_style(name: str, target: Path, overwrite: bool = False) -> Path:
     """One file to share: the style with its card and its sheet within. StyleError, OutputError."""
+    from vidstyle.attached import attached_to, copy_style
+    from vidstyle.style import read_facts
+
     source = style_path(name)
     if target.suffix != SUFFIX:
         raise OutputError(f"{target}: a style file ends in {SUFFIX}. Name it so.")

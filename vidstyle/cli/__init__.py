@@ -14,6 +14,7 @@ from vidstyle import __version__
 from vidstyle.cli.apply import apply
 from vidstyle.cli.bench import bench
 from vidstyle.cli.common import INTERRUPTED, TERMINATED, Terminated, complain
+from vidstyle.cli.completion import completion
 from vidstyle.cli.doctor import doctor
 from vidstyle.cli.evaluate import evaluate
 from vidstyle.cli.export import export
@@ -31,7 +32,8 @@ def cli() -> None:
     """Give whole videos and pictures the look of other pictures."""
 
 
-for _command in (apply, preview, styles, evaluate, bench, train, farm, export_style, doctor):
+_COMMANDS = (apply, preview, styles, evaluate, bench, train, farm, export_style, doctor, completion)
+for _command in _COMMANDS:
     cli.add_command(_command)
 farm.add_command(export)
 

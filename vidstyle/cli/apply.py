@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vidstyle.cli.common import PATH, Command, complain, default_of, json_option, progress_option, stopped
+from vidstyle.cli.common import (
+    PATH,
+    Command,
+    complain,
+    complete_style,
+    default_of,
+    json_option,
+    progress_option,
+    stopped,
+)
 from vidstyle.cli.match import check_match, find_matches
 from vidstyle.cli.pipes import PIPE, check_pipes, piped, pour
 from vidstyle.cli.screen import Screen, State, open_screen
@@ -66,6 +75,7 @@ def _short(names: Iterable[str]) -> str:
     "wanted",
     metavar="NAME",
     required=True,
+    shell_complete=complete_style,
     help="A style, its file, FILE#LOOK, or a blend of them.",
 )
 @click.option("-o", "--output", metavar="FILE", type=PATH, help="The result of a single input.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from vidstyle.cli.screen import SCREENS
 
@@ -43,6 +44,20 @@ def progress_option(default: str | None = None) -> Callable[..., Any]:
 
 def json_option() -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document.")
+
+
+def style_names(text: str) -> list[CompletionItem]:
+    """What a shell may make of the beginning of a style's name, also behind the commas of a blend."""
+    from vidstyle.shelf import style_files
+
+    before, comma, begun = text.rpartition(",")
+    names = [path.stem for path in style_files()]
+    return [CompletionItem(before + comma + name) for name in names if name.startswith(begun)]
+
+
+def complete_style(context: click.Context, option: click.Parameter, text: str) -> list[CompletionItem]:
+    """Names of styles; where none begins so, the shell looks for files."""
+    return style_names(text) or [CompletionItem(text, type="file")]
 
 
 def complain(message: str) -> None:

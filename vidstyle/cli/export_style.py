@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from vidstyle.cli.common import PATH, Command, default_of, json_option
+from vidstyle.cli.common import PATH, Command, complete_style, default_of, json_option
 from vidstyle.inputs import parse_style, style_name
 from vidstyle.options import ONNX_OPSET, ApplyOptions
 from vidstyle.words import size_in_words
@@ -21,7 +21,7 @@ from vidstyle.words import size_in_words
     vidstyle export vlogger --cube 65 --strength 0.7 -o soft.cube
     vidstyle export sketch --onnx""",
 )
-@click.argument("style", metavar="STYLE")
+@click.argument("style", metavar="STYLE", shell_complete=complete_style)
 @click.option(
     "--cube",
     type=click.Choice(["33", "65"]),

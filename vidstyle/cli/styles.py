@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from vidstyle.cli.common import PATH, Command, complain
+from vidstyle.cli.common import PATH, Command, complain, complete_style, style_names
 from vidstyle.errors import StyleError
 
 
@@ -20,9 +21,14 @@ class Styles(click.Group):
     format_epilog = Command.format_epilog
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if ctx.resilient_parsing:  # a shell asks what may come next
+            return super().parse_args(ctx, args)
         if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
             args = ["show", *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        return super().shell_complete(ctx, incomplete) + style_names(incomplete)
 
 
 @click.group(
@@ -43,7 +49,7 @@ def styles() -> None:
     epilog="""vidstyle styles
     vidstyle styles vlogger --json""",
 )
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_style)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def show(name: str | None, as_json: bool) -> None:
     """List the styles, or the facts of one, by its name or file."""
@@ -98,7 +104,7 @@ styles.add_command(add, "import")
 
 
 @styles.command(epilog="vidstyle styles remove alice")
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=complete_style)
 def remove(names: Sequence[str]) -> None:
     """Remove styles of yours, with their cards."""
     from vidstyle.shelf import remove_style
@@ -108,7 +114,7 @@ def remove(names: Sequence[str]) -> None:
 
 
 @styles.command(epilog="vidstyle styles export alice -o alice.safetensors")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_style)
 @click.option("-o", "--output", metavar="FILE", type=PATH, help="The file.  [default: NAME.safetensors]")
 @click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
 def export(name: str, output: Path | None, overwrite: bool) -> None:

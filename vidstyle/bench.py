@@ -27,8 +27,8 @@ from vidstyle.flow import dis_flow
 from vidstyle.frames import FrameBatch, VideoInfo
 from vidstyle.numbered import is_sequence
 from vidstyle.options import ApplyOptions, BenchOptions
-from vidstyle.pipeline import Progress, apply, smooth_margin
-from vidstyle.planning import auto_batch_size
+from vidstyle.pipeline import Progress, apply
+from vidstyle.planning import plan
 from vidstyle.smooth import Smoother
 from vidstyle.style import Style
 from vidstyle.trialclip import copy_start, make_clip
@@ -179,16 +179,16 @@ def _measure(
     made = ApplyOptions(device=str(style.device), overwrite=True)
     if style.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(style.device)
-    with Decoder(clip) as decoder:
-        info = decoder.info
-        size = auto_batch_size(info, style.device.type)
+    job = plan(clip, style, folder / "whole.mkv", made)
+    info, size = job.info, job.batch_size
     decode, batches = _decoded(clip, size)
     words = f"{info.width}x{info.height}"
     count = max(_WARM_UP + 1, options.frames // size)
     watch(f"{words}: upload, generator, download")
     upload, generator, download, styled = _restyled(style, batches, count)
     watch(f"{words}: flow, smoother")
-    moving = _smoothed(batches, styled, used=smooth_margin(made) > 0)
+    smooths = job.facts["options"]["smooth"] not in ("auto", "off", 0.0)
+    moving = _smoothed(batches, styled, used=smooths)
     watch(f"{words}: encode")
     encode = _encoded(folder / "part.mp4", info, styled, made, count)
     stages = (decode, upload, generator, *moving, download, encode)

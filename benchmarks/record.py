@@ -44,9 +44,8 @@ def _peers(line: dict[str, Any]) -> str:
 def _scale(line: dict[str, Any]) -> str:
     lengths = list(line["seconds"])
     return (
-        f"{line['width']}x{line['height']}, {lengths[0]} to {lengths[-1]} frames: r2 {line['r2']:.4f}, "
-        f"{line['seconds_a_frame'] * 1000:.1f} ms a frame and {line['start_seconds']:.1f} s to start; "
-        f"peak memory {(line['memory_growth'] - 1) * 100:.1f} % apart"
+        f"{line['width']}x{line['height']}, {lengths[0]} to {lengths[-1]} frames: r2 {line['cpu_r2']:.4f} of "
+        f"CPU seconds, {line['r2']:.4f} of seconds (load {line['machine']['load']:.0f}); peak memory {(line['memory_growth'] - 1) * 100:.1f} % apart"
     )
 
 

@@ -42,10 +42,11 @@ def _peers(line: dict[str, Any]) -> str:
 
 
 def _scale(line: dict[str, Any]) -> str:
-    lengths = list(line["seconds"])
+    lengths, load = list(line["seconds"]), line["machine"]["load"]
     return (
         f"{line['width']}x{line['height']}, {lengths[0]} to {lengths[-1]} frames: r2 {line['cpu_r2']:.4f} of "
-        f"CPU seconds, {line['r2']:.4f} of seconds (load {line['machine']['load']:.0f}); peak memory {(line['memory_growth'] - 1) * 100:.1f} % apart"
+        f"CPU seconds, {line['r2']:.4f} of seconds (load {load:.0f}); peak memory "
+        f"{(line['memory_growth'] - 1) * 100:.1f} % apart"
     )
 
 

@@ -90,11 +90,49 @@ def watercolor(rgb: Picture, seed: int = 0) -> Picture:
     return _clip(x)
 
 
+def warm(rgb: Picture, seed: int = 0) -> Picture:
+    """A mild one: brighter, a little warm, a little more contrast and colour."""
+    x = _curve(rgb, gamma=0.82, contrast=0.22) * np.array([1.03, 1.0, 0.91], np.float32)
+    return _clip(_levels(_saturate(x, 1.08), black=(0.02, 0.015, 0.01), white=(1.0, 1.0, 1.0)))
+
+
+def teal_orange(rgb: Picture, seed: int = 0) -> Picture:
+    """Film: crushed blacks, strong contrast, teal shadows, orange highlights, darker corners."""
+    height, width = rgb.shape[:2]
+    x = _curve(np.clip((rgb - 0.07) / 0.93, 0, 1), gamma=1.05, contrast=0.55)
+    x = _split_tone(_saturate(x, 0.82), shadows=(-0.055, 0.022, 0.065), highlights=(0.075, 0.02, -0.085))
+    down, across = np.mgrid[0:height, 0:width].astype(np.float32)
+    radius = np.hypot((across + 0.5) / width * 2 - 1, (down + 0.5) / height * 2 - 1) / np.sqrt(2)
+    return _clip(x * (1 - 0.15 * _smooth(radius, 0.4, 1.1)[..., None]))
+
+
+def duotone(rgb: Picture, seed: int = 0) -> Picture:
+    """An extreme one: two inks, indigo in the dark and peach in the light, hardly a trace of other colour."""
+    grey = np.clip(_curve(_luma(rgb), gamma=0.95, contrast=0.35), 0, 1)[..., None]
+    dark, light = np.array([0.09, 0.04, 0.30], np.float32), np.array([1.0, 0.83, 0.60], np.float32)
+    return _clip((dark + grey * (light - dark)) * 0.9 + rgb * 0.1)
+
+
+def crossed(rgb: Picture, seed: int = 0) -> Picture:
+    """Another: slide film in the wrong bath, each channel with a curve of its own; yellows glare."""
+    red = _curve(rgb[..., 0], gamma=0.95, contrast=0.9)
+    green = _curve(rgb[..., 1], gamma=0.85, contrast=0.55)
+    blue = 0.22 + 0.55 * _curve(rgb[..., 2], gamma=1.1, contrast=-0.5)
+    return _clip(_saturate(np.stack((red, green, blue), axis=-1), 1.15))
+
+
 LOOKS: dict[str, Callable[[Picture, int], Picture]] = {
     "vlogger": vlogger,
     "cinema": cinema,
     "sketch": sketch,
     "watercolor": watercolor,
+}
+# Those that a personal style is learned from in `learn_figures.py`: a mild one, film, and two extreme ones.
+GRADES: dict[str, Callable[[Picture, int], Picture]] = {
+    "warm": warm,
+    "teal_orange": teal_orange,
+    "duotone": duotone,
+    "crossed": crossed,
 }
 
 

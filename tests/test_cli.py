@@ -480,7 +480,19 @@ def test_styles_that_cannot_be_used(clip: Clip, style_file: Path, run: Run, tmp_
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["apply"], ["styles"], ["evaluate"], ["train"], ["farm"], ["farm", "plan"]]
+    "command",
+    [
+        [],
+        ["apply"],
+        ["styles"],
+        ["evaluate"],
+        ["train"],
+        ["learn"],
+        ["styles", "add"],
+        ["styles", "export"],
+        ["farm"],
+        ["farm", "plan"],
+    ],
 )
 def test_help_fits_a_screen(command: list[str], run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """At most 48 lines of 90 columns, and an example under each command."""

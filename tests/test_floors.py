@@ -152,7 +152,7 @@ def run(*arguments: str) -> tuple[str, float]:
 @pytest.mark.parametrize(
     "command",
     [
-        *([], ["apply"], ["preview"], ["styles"], ["evaluate"], ["bench"], ["train"], ["farm"]),
+        *([], ["apply"], ["preview"], ["styles"], ["evaluate"], ["bench"], ["train"], ["learn"], ["farm"]),
         *(["farm", "plan"], ["export"], ["doctor"], ["completion"]),
     ],
 )

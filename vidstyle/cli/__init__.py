@@ -20,6 +20,7 @@ from vidstyle.cli.evaluate import evaluate
 from vidstyle.cli.export import export
 from vidstyle.cli.export_style import export as export_style
 from vidstyle.cli.farm import farm
+from vidstyle.cli.learn import learn
 from vidstyle.cli.preview import preview
 from vidstyle.cli.styles import styles
 from vidstyle.cli.train import train
@@ -32,7 +33,7 @@ def cli() -> None:
     """Give whole videos and pictures the look of other pictures."""
 
 
-_COMMANDS = (apply, preview, styles, evaluate, bench, train, farm, export_style, doctor, completion)
+_COMMANDS = (apply, preview, styles, evaluate, bench, train, learn, farm, export_style, doctor, completion)
 for _command in _COMMANDS:
     cli.add_command(_command)
 farm.add_command(export)

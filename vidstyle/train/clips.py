@@ -104,6 +104,16 @@ def alike(a: Tensor, b: Tensor) -> Tensor:
 def sample_clip(path: Path, size: int, most: int = FRAMES_PER_CLIP, fit: Fit = squeezed) -> ClipSample:
     """At most `most` frames, made to `fit`, from all scenes of a clip. Damage ends it and is told."""
     result = ClipSample()
+    scenes, result.repeated, result.problem = sample_scenes(path, size, most, fit)
+    result.pictures = spread(scenes, most)
+    return result
+
+
+def sample_scenes(
+    path: Path, size: int, most: int, fit: Fit = squeezed
+) -> tuple[list[list[Tensor]], int, str | None]:
+    """Up to 4 times `most` frames of a clip by scene; how many repeat another; why reading ended early."""
+    repeated, problem = 0, None
     scenes: list[list[Tensor]] = [[]]
     bars, step = Bars(), 0
     before: tuple[Tensor, ...] | None = None
@@ -120,16 +130,15 @@ def sample_clip(path: Path, size: int, most: int = FRAMES_PER_CLIP, fit: Fit = s
                 continue
             print_ = torch.stack(tiny)
             if last is not None and bool(alike(last, print_)):
-                result.repeated += 1
+                repeated += 1
                 continue
             last = print_
             scenes[-1].append(fit(bars.cut(upright(batch)), size))
             if sum(map(len, scenes)) > 2 * most * _CHOICE:
                 scenes, step = _thinned(scenes), step * 2
     except InputError as error:
-        result.problem = str(error)
-    result.pictures = spread([scene for scene in scenes if scene], most)
-    return result
+        problem = str(error)
+    return [scene for scene in scenes if scene], repeated, problem
 
 
 def frames(path: Path, stop: int | None = None) -> Iterator[tuple[FrameBatch, int]]:

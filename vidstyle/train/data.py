@@ -106,7 +106,7 @@ def load_pictures(
         result.duplicates += found.repeated
         if found.problem is not None:
             result.unreadable.append(found.problem.removeprefix(str(path.parent) + os.sep))
-    different = _different(pictures)
+    different = distinct(pictures)
     result.duplicates += len(pictures) - len(different)
     if len(different) < FEWEST:
         raise TrainingError(
@@ -164,7 +164,7 @@ def _read(path: Path, size: int, fit: Fit) -> ClipSample:
         return ClipSample(problem=str(error))
 
 
-def _different(pictures: list[Tensor]) -> list[Tensor]:
+def distinct(pictures: list[Tensor]) -> list[Tensor]:
     """Without those that show the same as an earlier one."""
     if not pictures:
         return []

@@ -57,6 +57,12 @@ def train(
     if on_warning is not None:
         for warning in run.warnings():
             on_warning(warning)
+    return play(run, on_tick)
+
+
+def play(run: Run, on_tick: Callable[[Tick], None] | None = None) -> Path:
+    """Begin or resume a run, as its options say, and bring it to its end; see `train`."""
+    options = run.options
     if options.resume:
         run.load()
     else:
@@ -112,18 +118,13 @@ class Run(Record):
     eagerness = 0.0
 
     def __init__(self, options: TrainOptions) -> None:
-        start = Start.of(options.start, options.family) if options.start else None
+        start = self._start(options)
         self.options = options = fine_tuning(options) if start else options
         self.device = choose_device(options.device)
         self.folder = RunFolder(options.folder)
         self.shape = start.config if start else GeneratorConfig(**self._config())
-        size = self._picture_size()
-        self.content = load_pictures(options.content, size, "content", self.square)
-        self.styles = {
-            look: load_pictures(paths, size, look, self.square) for look, paths in options.styles.items()
-        }
+        self._load_pictures(options, self._picture_size())
         self.looks = list(self.styles)
-        self.pairs = load_pairs(options.content, size) if self.paired else FramePairs()
         # Draws are made on the CPU so that they are the same on every device.
         self.random = torch.Generator().manual_seed(options.seed)
         torch.manual_seed(options.seed)
@@ -172,6 +173,17 @@ class Run(Record):
     def _picture_size(self) -> int:
         """Short side in pixels at which pictures are learned from."""
         return self.options.paint_size
+
+    def _start(self, options: TrainOptions) -> Start | None:
+        """What the run begins with, if not with chance."""
+        return Start.of(options.start, options.family) if options.start else None
+
+    def _load_pictures(self, options: TrainOptions, size: int) -> None:
+        self.content = load_pictures(options.content, size, "content", self.square)
+        self.styles = {
+            look: load_pictures(paths, size, look, self.square) for look, paths in options.styles.items()
+        }
+        self.pairs = load_pairs(options.content, size) if self.paired else FramePairs()
 
     def _discriminator(self) -> nn.Module:
         return PatchDiscriminator(6, 24)

@@ -86,6 +86,33 @@ class TrainOptions:
 
 
 @dataclass(frozen=True)
+class LearnOptions:
+    """material: clips, pictures or folders of them, all of one look. name: what the style is called.
+
+    content: pictures or clips that the style will be used on, if there are any; they join the material with
+    its look taken off. The work on the networks ends after `minutes` or `steps`, whichever comes first.
+    mixed: learn also from material whose scenes lie far apart.
+    """
+
+    material: tuple[Path, ...]
+    name: str
+    content: tuple[Path, ...] = ()
+    minutes: float = 3.5
+    steps: int = 1500
+    warmup_steps: int = 60
+    seed: int = 0
+    device: str = "auto"
+    batch_size: int = 3
+    paint_size: int = 96
+    resume: bool = False
+    overwrite: bool = False
+    mixed: bool = False
+    licence: str = ""
+    provenance: str = ""
+    summary: str = ""
+
+
+@dataclass(frozen=True)
 class Tick:
     """What a run says of itself from time to time; also a line of stats.jsonl."""
 

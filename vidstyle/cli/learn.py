@@ -1,0 +1,113 @@
+"""`vidstyle learn`: a personal style in minutes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vidstyle.cli.common import PATH, Command, default_of, json_option, progress_option, stopped
+from vidstyle.cli.screen import State, open_screen
+from vidstyle.train.options import LearnOptions, Tick
+
+
+@click.command(
+    cls=Command,
+    epilog="""vidstyle learn clips/ --name alice --licence "all rights hers"
+    vidstyle apply in.mp4 --style alice""",
+)
+@click.argument("material", metavar="CLIP_OR_FOLDER...", type=PATH, nargs=-1, required=True)
+@click.option("--name", required=True, help="What the style shall be called.")
+@click.option(
+    "--content", metavar="DIR", type=PATH, multiple=True, help="What it will be used on, if you have some."
+)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0, min_open=True),
+    metavar="N",
+    default=default_of(LearnOptions, "minutes"),
+    show_default=True,
+    help="Stop after so much work.",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(1),
+    metavar="N",
+    default=default_of(LearnOptions, "steps"),
+    show_default=True,
+    help="Stop after so many steps.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    metavar="N",
+    default=default_of(LearnOptions, "seed"),
+    show_default=True,
+    help="The same seed gives the same style.",
+)
+@click.option(
+    "--device",
+    metavar="NAME",
+    default=default_of(LearnOptions, "device"),
+    show_default=True,
+    help="auto, cpu, cuda or cuda:1.",
+)
+@click.option("--mixed", is_flag=True, help="Learn also from material that seems to be of several looks.")
+@click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
+@click.option("--overwrite", is_flag=True, help="Replace a style of yours of that name.")
+@click.option("--summary", metavar="TEXT", default="", help="The look in a sentence.")
+@click.option("--licence", metavar="TEXT", default="", help="Who may use it, and for what.")
+@click.option("--provenance", metavar="TEXT", default="", help="Whose material it is.")
+@progress_option()
+@json_option()
+def learn(
+    material: tuple[Path, ...],
+    name: str,
+    content: tuple[Path, ...],
+    progress: str | None,
+    as_json: bool,
+    **values: Any,
+) -> None:
+    """Learn a look from clips and pictures of one creator, in five minutes.
+
+    The style gets a card with samples and figures, and is used by its name from then on. Material with too
+    little to see, or of more than one look, is refused with the reason.
+    """
+    options = LearnOptions(material=material, name=name, content=content, **values)
+    from vidstyle.attached import card_of, sheet_of
+    from vidstyle.train.learn import learn as learned_from
+    from vidstyle.train.learn import run_folder
+
+    screen = open_screen(progress, unit="steps")
+    screen.start(name)
+
+    def show(tick: Tick) -> None:
+        share = tick.seconds / max(tick.seconds + tick.remaining_seconds, 1e-9)
+        total = max(round(tick.step / max(share, 1e-9)), tick.step)
+        screen.update(State(tick.step, total, 0, tick.remaining_seconds))
+
+    try:
+        found = learned_from(options, show, lambda warning: click.echo(f"Warning: {warning}", err=True))
+    except KeyboardInterrupt as stop:
+        screen.stop()
+        kept = (run_folder(name) / "checkpoint.pt").exists()
+        word = (
+            f"A checkpoint is kept in {run_folder(name)}; repeat the command with --resume to go on."
+            if kept
+            else "Nothing was kept."
+        )
+        raise stopped(stop, word) from None
+    finally:
+        screen.stop()
+    if as_json:
+        facts = asdict(found) | {"path": str(found.path), "name": name}
+        click.echo(json.dumps(facts | {"card": str(card_of(found.path)), "sheet": str(sheet_of(found.path))}))
+        return
+    click.echo(
+        f"{found.path}: learned from {found.frames} frames of {found.scenes} scenes, {found.steps} steps"
+    )
+    click.echo(f"Card: {card_of(found.path)}, samples: {sheet_of(found.path)}")
+    click.echo(f"Use it: vidstyle apply in.mp4 --style {name}")

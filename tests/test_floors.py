@@ -19,7 +19,7 @@ HOME = Path(vidstyle.__file__).parent
 # steps and inside a folder from its neighbours, so there are no cycles.
 FLOORS = {
     1: (
-        ("errors", "damage", "layers", "tone", "ceilings", "words", "allocator"),
+        ("errors", "damage", "layers", "tone", "workers", "ceilings", "words", "allocator"),
         ("drawing", "numbered"),
         ("frames", "options", "inputs", "prefetch", "networks", "flow", "cielab", "plot"),
         ("color", "graph", "transfer", "finish", "colourist", "match"),

@@ -35,12 +35,11 @@ def drifting(count: int = 9, seed: int = 0, step: int = 1) -> list[Tensor]:
     return [torch.roll(scenery(seed), step * number, dims=1) for number in range(count)]
 
 
-def flickering(clip: Sequence[Tensor], amount: float = 0.12) -> list[Tensor]:
-    """Fresh grain on every frame, as a drawn style may make it."""
+def flickering(clip: Sequence[Tensor], amount: float = 0.2) -> list[Tensor]:
+    """Fresh grain, three pixels wide, on every frame, as a drawn style may make it."""
     random = torch.Generator().manual_seed(7)
-    return [
-        (f * 0.7 + 0.15 + amount * (torch.rand(f.shape, generator=random) - 0.5)).clamp(0, 1) for f in clip
-    ]
+    grains = (F.avg_pool2d(torch.rand(1, *f.shape, generator=random) - 0.5, 3, 1, 1)[0] for f in clip)
+    return [(f * 0.7 + 0.15 + amount * grain).clamp(0, 1) for f, grain in zip(clip, grains, strict=True)]
 
 
 def batches(clip: Sequence[Tensor], fmt: PlaneFormat = FORMAT) -> list[FrameBatch]:
@@ -102,21 +101,50 @@ def test_every_frame_comes_out_once(radius: int, count: int) -> None:
 
 
 def test_flicker_goes_and_grain_stays() -> None:
-    """At most half of the warping error, at least 3/4 of the grain's energy; more frames, calmer still."""
+    """At most half of the warping error, at least 7/10 of the grain's energy; more frames, calmer still."""
     source, styled = batches(drifting(12)), batches(flickering(drifting(12)))
     out, wider = smooth(source, styled, radius=2), smooth(source, styled, radius=3)
     before = e_warp(source, styled)
     assert e_warp(source, out) < 0.5 * before
     assert e_warp(source, wider) < e_warp(source, out)
-    assert grain(out[6]) > 0.75 * grain(styled[6])
+    assert grain(out[6]) > 0.7 * grain(styled[6])
     gentle = smooth(source, styled, radius=2, amount=0.4)
     assert e_warp(source, out) < e_warp(source, gentle) < before
 
 
-def test_a_still_clip_stays_exactly_still() -> None:
-    """Same source, same style: the same bytes."""
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_a_still_clip_stays_exactly_still(share: float) -> None:
+    """Same source, same style: the same bytes, also where frames are averaged at another size."""
     source, styled = batches([scenery()] * 6), batches(flickering([scenery()]) * 6)
-    assert same(smooth(source, styled), styled)
+    assert same(smooth(source, styled, source_share=share), styled)
+    assert same(smooth(source, styled, source_share=share, side=40), styled)
+
+
+def test_changes_only_leaves_no_ghost() -> None:
+    """With all of the source taken out, its own motion, however badly followed, cannot blur the result.
+
+    A shift of brightness that alternates is halved at least; the fine detail of the source stays whole.
+    """
+    grains = [
+        (f + 0.2 * torch.rand(f.shape, generator=torch.Generator().manual_seed(n))).clamp(0, 0.9)
+        for n, f in enumerate(drifting(8))
+    ]
+    shifts = [0.03 if number % 2 else -0.03 for number in range(8)]
+    source = batches(grains)
+    styled = batches([(f + shift).clamp(0, 1) for f, shift in zip(grains, shifts, strict=True)])
+    out = smooth(source, styled, source_share=1)
+    for number in range(2, 6):
+        own = luma_of(source[number])
+        assert float((luma_of(out[number]) - own).mean().abs()) < 0.5 * 0.03 * 219 / 255
+        kept = grain(out[number]) / grain(source[number])
+        assert 0.95 < kept < 1.05
+
+
+def test_a_family_is_smoothed_in_its_own_way() -> None:
+    """Drawn looks as pictures, photographic ones mostly in what they change."""
+    assert SmoothOptions.of_family("drawn", 0.5) == SmoothOptions(amount=0.5)
+    assert SmoothOptions.of_family("photographic", 1).source_share > 0
+    assert SmoothOptions.of_family("colour", 0).is_off
 
 
 def test_nothing_crosses_a_cut() -> None:
@@ -161,17 +189,17 @@ def test_ten_bits_stay_ten_bits() -> None:
 
 
 def test_energy_is_matched_and_not_reduced() -> None:
-    """A thinned texture gets its strength back; what has enough is left alone."""
+    """A thinned texture gets four fifths of its energy back; what has enough is left alone."""
     lines = (torch.arange(64) % 2).expand(48, 64)
     own, thinned = 40.0 + 20 * lines, 45.0 + 10 * lines
     mended = with_energy_of(own, thinned, 4)
     steps = (mended[:, 1:] - mended[:, :-1])[8:-8, 8:-8].abs().mean()
-    assert steps == pytest.approx(20, rel=0.1)
+    assert steps == pytest.approx(20 * 0.8**0.5, rel=0.1)
     torch.testing.assert_close(with_energy_of(thinned, own, 4), own)
 
 
 def test_wrong_options_are_refused() -> None:
     """In words."""
-    for wrong in ({"radius": -1}, {"amount": 1.5}, {"flow_side": 3}):
+    for wrong in ({"radius": -1}, {"amount": 1.5}, {"flow_side": 3}, {"source_share": 2}):
         with pytest.raises(ValueError, match="must be"):
             SmoothOptions(**wrong)  # type: ignore[arg-type]

@@ -29,7 +29,7 @@ from vidstyle.numbered import is_sequence
 from vidstyle.options import ApplyOptions, BenchOptions
 from vidstyle.pipeline import Progress, apply
 from vidstyle.planning import plan
-from vidstyle.smooth import Smoother
+from vidstyle.smooth import Smoother, SmoothOptions
 from vidstyle.style import Style
 from vidstyle.trialclip import copy_start, make_clip
 
@@ -188,7 +188,7 @@ def _measure(
     upload, generator, download, styled = _restyled(style, batches, count)
     watch(f"{words}: flow, smoother")
     smooths = job.facts["options"]["smooth"] not in ("auto", "off", 0.0)
-    moving = _smoothed(batches, styled, used=smooths)
+    moving = _smoothed(batches, styled, style.family, used=smooths)
     watch(f"{words}: encode")
     encode = _encoded(folder / "part.mp4", info, styled, made, count)
     stages = (decode, upload, generator, *moving, download, encode)
@@ -282,7 +282,9 @@ class _Crossing:
             host.copy_(plane, non_blocking=True)
 
 
-def _smoothed(batches: Sequence[FrameBatch], styled: Sequence[FrameBatch], used: bool) -> tuple[Stage, Stage]:
+def _smoothed(
+    batches: Sequence[FrameBatch], styled: Sequence[FrameBatch], family: str, used: bool
+) -> tuple[Stage, Stage]:
     """Flow there and back between neighbours, and what the smoother does beside: it runs a second time, on
     flows that are there already."""
     singles = [
@@ -290,6 +292,7 @@ def _smoothed(batches: Sequence[FrameBatch], styled: Sequence[FrameBatch], used:
         for before, after in zip(batches, styled, strict=True)
         for i in range(len(before))
     ]
+    options = SmoothOptions.of_family(family, 1.0)
     flow, rest = _Clock("flow", 0), _Clock("smoother", 0)
     estimate, flows = dis_flow("medium"), list[torch.Tensor]()
 
@@ -299,11 +302,11 @@ def _smoothed(batches: Sequence[FrameBatch], styled: Sequence[FrameBatch], used:
         flow.add(time.perf_counter() - began, 0.5, time.thread_time() - cpu)  # there or back
         return flows[-1]
 
-    for _ in Smoother(flow=record).smooth(iter(singles)):
+    for _ in Smoother(options, record).smooth(iter(singles)):
         pass
     ready = iter(flows)
     began, cpu = time.perf_counter(), time.process_time()
-    for _ in Smoother(flow=lambda first, second: next(ready)).smooth(iter(singles)):
+    for _ in Smoother(options, lambda first, second: next(ready)).smooth(iter(singles)):
         now = time.perf_counter()
         rest.add(now - began, 1, time.process_time() - cpu)
         began, cpu = now, time.process_time()

@@ -119,7 +119,7 @@ def _packages() -> Iterator[Finding]:
 def _devices() -> Iterator[Finding]:
     import torch
 
-    from vidstyle.style import cpu_workers
+    from vidstyle.workers import cpu_workers
 
     words = f"{os.cpu_count()} cores, {cpu_workers()} threads in use (OMP_NUM_THREADS), "
     words += f"{torch.backends.cpu.get_cpu_capability()}"

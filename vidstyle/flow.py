@@ -20,7 +20,7 @@ from vidstyle.errors import InputError
 # first, second [N, C, H, W] in [0, 1], C 1 or 3 -> flow [N, 2, H, W] from each first to its second frame
 Flow = Callable[[Tensor, Tensor], Tensor]
 
-# Sampling positions across and down, [H, W] each.
+# Sampling positions, [H, W, 2] whole pixels and [H, W] their fractions, as cv2.convertMaps packs them.
 Places = tuple[np.ndarray, np.ndarray]
 
 _PRESETS = {
@@ -140,16 +140,22 @@ def photometric_confidence(first: Tensor, returned: Tensor, sharpness: float = 5
     return torch.exp(-sharpness * (first - returned).square().mean(1, keepdim=True))
 
 
-def scene_change(first: Tensor, second: Tensor, flow: Tensor, back: Tensor) -> Tensor:
+def scene_change(
+    first: Tensor,
+    second: Tensor,
+    flow: Tensor,
+    back: Tensor,
+    hidden: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
     """Whether a new scene begins with each second frame: bool [N].
 
-    Uses what the smoother has anyway. A cut is where the flow explains nothing: most of the frame finds no
-    counterpart either way, and what is found does not match, measured against the frame's own contrast.
+    hidden: `occlusion_mask` both ways, where it is known. A cut is where the flow explains nothing: most of
+    the frame finds no counterpart either way, and what is found does not match, measured against the frame's
+    own contrast.
     """
-    hidden = torch.minimum(
-        occlusion_mask(flow, back).float().mean((1, 2, 3)), occlusion_mask(back, flow).float().mean((1, 2, 3))
-    )
-    return hidden + mismatch(first, second, flow, back) > _CUT
+    there, here = hidden or (occlusion_mask(flow, back), occlusion_mask(back, flow))
+    lost = torch.minimum(there.float().mean((1, 2, 3)), here.float().mean((1, 2, 3)))
+    return lost + mismatch(first, second, flow, back) > _CUT
 
 
 def mismatch(first: Tensor, second: Tensor, flow: Tensor, back: Tensor) -> Tensor:
@@ -175,28 +181,24 @@ def warping_error(result: Tensor, later_result: Tensor, flow: Tensor, hidden: Te
 
 def places(flow: Tensor, size: tuple[int, int]) -> Places | None:
     """Where a flow [1, 2, h, w] points to in planes of `size`, for `sample`; None if nothing moves."""
-    if not flow.any():
+    if not flow.numpy().any():
         return None
     height, width = size
-    vectors: np.ndarray = cv2.resize(flow[0].permute(1, 2, 0).contiguous().numpy(), (width, height))
-    across = vectors[..., 0] * np.float32(width / flow.shape[3])
-    down = vectors[..., 1] * np.float32(height / flow.shape[2])
-    across += np.arange(width, dtype=np.float32)
-    down += np.arange(height, dtype=np.float32)[:, None]
-    return across, down
+    across, down = (resized(part, size).numpy() for part in flow[0])
+    across = across * np.float32(width / flow.shape[3]) + np.arange(width, dtype=np.float32)
+    down = down * np.float32(height / flow.shape[2]) + np.arange(height, dtype=np.float32)[:, None]
+    return cv2.convertMaps(across, down, cv2.CV_16SC2)
 
 
-def sample(plane: Tensor, where: Places | None) -> Tensor:
-    """A plane [H, W] of any dtype at `places`, bicubically: float32 [H, W].
+def sample(plane: Tensor, where: Places | None, cubic: bool = False) -> Tensor:
+    """A plane [H, W], float32, at `places`, bilinearly or bicubically: to 1/32 of a pixel.
 
-    Sharper and much faster on a CPU than `warp`; where nothing moves the plane comes back as it is.
+    Much faster on a CPU than `warp`; where nothing moves the plane comes back as it is.
     """
-    samples = plane.to(torch.float32)
     if where is None:
-        return samples
-    across, down = where
-    warped = cv2.remap(samples.numpy(), across, down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return torch.from_numpy(warped)
+        return plane
+    kind = cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR
+    return torch.from_numpy(cv2.remap(plane.numpy(), *where, kind, borderMode=cv2.BORDER_REPLICATE))
 
 
 def local_mean(x: Tensor, radius: int) -> Tensor:
@@ -204,11 +206,24 @@ def local_mean(x: Tensor, radius: int) -> Tensor:
     return torch.from_numpy(cv2.blur(x.numpy(), (2 * radius + 1, 2 * radius + 1)))
 
 
-def enlarged(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """A map [H, W] at another size, bilinearly."""
+def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """A map [H, W], float32, at another size: averaged if smaller, else bilinear."""
     if tuple(x.shape) == tuple(size):
         return x
-    return torch.from_numpy(cv2.resize(x.contiguous().numpy(), (size[1], size[0])))
+    smaller = size[0] <= x.shape[0] and size[1] <= x.shape[1]
+    kind = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return torch.from_numpy(cv2.resize(x.numpy(), (size[1], size[0]), interpolation=kind))
+
+
+def less(plane: Tensor, other: Tensor, share: float) -> Tensor:
+    """plane - share * other, [H, W] of uint8 or uint16: float32."""
+    return torch.from_numpy(cv2.addWeighted(plane.numpy(), 1, other.numpy(), -share, 0, dtype=cv2.CV_32F))
+
+
+def changed(plane: Tensor, change: Tensor, low: int, high: int) -> Tensor:
+    """plane + change, [H, W] of uint8 or uint16 and float32: rounded, from low to high, as the plane is."""
+    depth = cv2.CV_8U if plane.dtype == torch.uint8 else cv2.CV_16U
+    return torch.from_numpy(cv2.add(plane.numpy(), change.numpy(), dtype=depth).clip(low, high))
 
 
 def _luma(rgb: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ from vidstyle.frames import FrameBatch
 from vidstyle.hdr import Changes, for_light
 from vidstyle.join import join
 from vidstyle.options import ApplyOptions
-from vidstyle.planning import Plan, Restyler, device_of, plain, plan_with
+from vidstyle.planning import Plan, Restyler, device_of, plain, plan_with, settled
 from vidstyle.prefetch import prefetch
 from vidstyle.scan import Task
 from vidstyle.segments import Committed, Segment, WorkFolder, check_complete
@@ -118,9 +118,7 @@ def apply(
     A run that was stopped goes on where it left off when it is started again, and gives the same bytes.
     Raises InputError, DeviceError or OutputError; then there is no target, or still the one there was.
     """
-    options = options or ApplyOptions()
-    if isinstance(style, Style):
-        style = style.with_options(options)
+    style, options = settled(style, options or ApplyOptions())
     began = time.perf_counter()
     device = device_of(style) if engine is None else engine.device
     job = plan_with(Path(source), style.content_hash, device, Path(target), options)
@@ -186,20 +184,16 @@ def render(
 ) -> list[str]:
     """Make segments: the source is decoded once, in order, on one thread, restyled on another."""
     keep_freed_memory()
-    smoother = Smoother(_smooth_options(options))
+    smoother = Smoother(_smooth_options(options, getattr(style, "family", "")))
     margin = smooth_margin(options)
     restyler = _Batches(*for_light(style, job.hdr, options), job.batch_size)
     made_on = hardware(style)
 
-    def restyled_frames(batches: Iterable[FrameBatch]) -> Iterable[FrameBatch]:
-        pairs = restyler.restyle(batches)
-        if smoother.options.is_off:
-            return (styled for _, styled in pairs)
-        return smoother.smooth(
-            pairs, wanted=lambda index: index // options.segment_frames not in passage.skip
-        )
+    def wanted(index: int) -> bool:
+        return index // options.segment_frames not in passage.skip
 
     with (
+        style.at_work() if isinstance(style, Style) else nullcontext(),
         Decoder(
             job.source,
             stop=None if passage.stop is None else passage.stop + margin,
@@ -209,7 +203,8 @@ def render(
         ) as decoder,
         closing(decoder.batches(job.batch_size, options.segment_frames, passage.skip, margin)) as frames,
         closing(prefetch(frames, depth=2, name="decode")) as batches,
-        closing(prefetch(restyled_frames(batches), depth=2, name="restyle")) as restyled,
+        closing(prefetch(restyler.restyle(batches), depth=1, name="restyle")) as pairs,
+        closing(prefetch(smoother.smooth(pairs, wanted), 1, "smooth", restyler.close)) as restyled,
     ):
         writer: _SegmentWriter | None = None
         try:
@@ -301,13 +296,20 @@ class _Batches:
         self._style = style
         self._prepare = prepare
         self._size = batch_size
+        self._closed = False
         self.warnings: list[str] = []
+
+    def close(self) -> None:
+        """Begin no more batches."""
+        self._closed = True
 
     def restyle(self, batches: Iterable[FrameBatch]) -> Generator[tuple[FrameBatch, FrameBatch], None, None]:
         """Yield (source, restyled) pairs of the same frames."""
         for batch in batches:
             start = 0
             while start < len(batch):
+                if self._closed:
+                    return
                 part = batch.part(start, min(start + self._size, len(batch)))
                 try:
                     ready = self._prepare(part.padded(self._size))
@@ -392,11 +394,9 @@ def _needed_until(finished: dict[int, Committed], segment_frames: int) -> int | 
     return (max(number for number in range(ends[0]) if number not in finished) + 1) * segment_frames
 
 
-def _smooth_options(options: ApplyOptions) -> SmoothOptions:
-    """How much to smooth; "auto" is off, as long as styles do not flicker by themselves."""
-    if isinstance(options.smooth, str):
-        return SmoothOptions(amount=0.0)
-    return SmoothOptions(amount=options.smooth)
+def _smooth_options(options: ApplyOptions, family: str = "") -> SmoothOptions:
+    """Of settled options, see `planning.settled`."""
+    return SmoothOptions.of_family(family, 0.0 if isinstance(options.smooth, str) else options.smooth)
 
 
 def _anchor(finished: dict[int, Committed], margin: int, segment_frames: int) -> Anchor | None:

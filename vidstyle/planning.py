@@ -19,7 +19,8 @@ from vidstyle.join import check_target
 from vidstyle.numbered import is_sequence, numbers_there
 from vidstyle.options import ApplyOptions
 from vidstyle.segments import hash_facts, key_facts
-from vidstyle.style import Style, cpu_workers
+from vidstyle.style import Style
+from vidstyle.workers import cpu_workers
 
 
 class Restyler(Protocol):
@@ -57,9 +58,21 @@ class Plan:
 
 def plan(source: Path | str, style: Restyler, target: Path | str, options: ApplyOptions) -> Plan:
     """Look at all that can be refused before any work and raise what apply would raise. Writes nothing."""
+    style, options = settled(style, options)
+    return plan_with(Path(source), style.content_hash, device_of(style), Path(target), options)
+
+
+def settled(style: Restyler, options: ApplyOptions) -> tuple[Restyler, ApplyOptions]:
+    """The style with the dials of the options, and the options with `smooth` as a number.
+
+    "auto" is what the style's card recommends, less with less of the look; nothing where there is no card.
+    """
+    smooth = 0.0 if isinstance(options.smooth, str) else options.smooth
     if isinstance(style, Style):
         style = style.with_options(options)
-    return plan_with(Path(source), style.content_hash, device_of(style), Path(target), options)
+        if options.smooth == "auto" and not style.dials.is_identity:
+            smooth = style.facts.recommended_smooth * min(1.0, style.dials.strength)
+    return style, replace(options, smooth=smooth)
 
 
 def plan_with(source: Path, style_hash: str, device: str, target: Path, options: ApplyOptions) -> Plan:

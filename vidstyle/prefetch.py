@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from queue import Empty, Full, Queue
 from typing import TypeVar
 
@@ -21,11 +21,17 @@ class _Failure:
 _END = object()
 
 
-def prefetch(items: Iterable[T], depth: int = 2, name: str = "prefetch") -> Generator[T, None, None]:
+def prefetch(
+    items: Iterable[T],
+    depth: int = 2,
+    name: str = "prefetch",
+    on_close: Callable[[], None] | None = None,
+) -> Generator[T, None, None]:
     """Yield the items in order while a thread prepares up to depth of them ahead.
 
     An error of the source is raised here, at its place in the order. Closing the generator, or leaving
     it by an error, stops the thread, closes the source on that thread and waits for it: no thread is left.
+    on_close is called before that wait, to stop what the thread itself may be waiting for.
     """
     if depth < 1:
         raise ValueError(f"depth must be at least 1, not {depth}")
@@ -69,6 +75,8 @@ def prefetch(items: Iterable[T], depth: int = 2, name: str = "prefetch") -> Gene
             del item  # or the batch would live until the next one is there
     finally:
         stopped.set()
+        if on_close is not None:
+            on_close()
         while True:  # free what waits, so that nothing large survives the stop
             try:
                 queue.get_nowait()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import torch
@@ -17,18 +18,21 @@ from vidstyle.flow import (
     Flow,
     Places,
     chain,
+    changed,
     dis_flow,
-    enlarged,
+    less,
     local_mean,
     occlusion_mask,
-    photometric_confidence,
     places,
+    resized,
     sample,
     scene_change,
-    warp,
 )
 from vidstyle.frames import FrameBatch
-from vidstyle.layers import shrink
+from vidstyle.layers import small_size
+from vidstyle.prefetch import prefetch
+
+_SHARPNESS = 50.0  # how fast trust falls with the squared difference of two luminances in [0, 1]
 
 
 @dataclass(frozen=True)
@@ -36,22 +40,36 @@ class SmoothOptions:
     """How far and how much.
 
     radius: frames looked at on each side, 0 is off. amount: weight of a neighbour over the frame's own, 0 to
-    1; one twice as far counts by its square. flow_side: short side in pixels at which motion is estimated.
-    keep_energy: restore the fine texture that averaging thins.
+    1; one twice as far counts by its square. source_share: how much of the source is taken from the picture
+    before it is averaged and put back after: 1 averages only what the style did, so that nothing that moves
+    can leave a ghost, 0 the picture itself, for looks that are drawn. scale: frames are averaged at that
+    share of their size, finer detail is the frame's own. side: short side in pixels that is enough for it;
+    flow_side: the same for estimating motion.
     """
 
     radius: int = 2
     amount: float = 1.0
+    source_share: float = 0.0
+    scale: float = 0.85
+    side: int = 360
     flow_side: int = 270
-    keep_energy: bool = True
+
+    @classmethod
+    def of_family(cls, family: str, amount: float) -> SmoothOptions:
+        """What suits a family of styles."""
+        if family in ("photographic", "colour"):
+            return cls(amount=amount, source_share=0.35, scale=0.55, flow_side=144)
+        return cls(amount=amount)
 
     def __post_init__(self) -> None:
-        if self.radius < 0 or self.flow_side < 16:
+        if self.radius < 0 or self.flow_side < 16 or self.side < 16:
             raise ValueError(
-                f"radius must be at least 0 and flow_side 16, not {self.radius}, {self.flow_side}"
+                "radius must be at least 0, side and flow_side 16, "
+                f"not {self.radius}, {self.side}, {self.flow_side}"
             )
-        if not 0 <= self.amount <= 1:
-            raise ValueError(f"amount must be between 0 and 1, not {self.amount}")
+        for name in ("amount", "source_share", "scale"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
 
     @property
     def is_off(self) -> bool:
@@ -60,7 +78,7 @@ class SmoothOptions:
 
 @dataclass(frozen=True)
 class _Motion:
-    """From a frame to the next: flows both ways [1, 2, h, w], what is seen in the other too [1, 1, h, w]."""
+    """From a frame to the next: flows both ways [1, 2, h, w], what is seen in the other too [h, w]."""
 
     forward: Tensor
     backward: Tensor
@@ -70,10 +88,11 @@ class _Motion:
 
 @dataclass
 class _Frame:
-    """A restyled frame, a small copy of its source [1, 1, h, w], the motion to the next of its scene."""
+    """A restyled frame, a small copy of its source [h, w], what is averaged of each plane, motion onwards."""
 
     styled: FrameBatch
     small: Tensor
+    averaged: list[Tensor]
     to_next: _Motion | None = None
 
 
@@ -83,6 +102,8 @@ class Smoother:
     def __init__(self, options: SmoothOptions | None = None, flow: Flow | None = None) -> None:
         self.options = options or SmoothOptions()
         self._flow = flow or dis_flow("medium")
+        self._share = self.options.source_share
+        self._drawn = not self._share
         self.cuts: list[int] = []
 
     def smooth(
@@ -93,20 +114,21 @@ class Smoother:
         """Yield the styled frames of (source, styled) pairs, one at a time, smoothed.
 
         Frames whose index is not wanted serve as neighbours only. Where indices leap, a new stretch begins.
-        `cuts` names the first frame of every new scene that was seen. Call once for each clip.
+        Motion is estimated on a thread of its own, which also draws the pairs. `cuts` names the first frame
+        of every new scene that was seen. Call once for each clip.
         """
-        radius = 0 if self.options.is_off else self.options.radius
+        if self.options.is_off:
+            yield from self._unchanged(pairs, wanted)
+            return
+        radius = self.options.radius
         window: deque[_Frame] = deque()
         pending = 0  # how many at the end of the window are not yet given out
-        for source, styled in pairs:
-            for number in range(len(styled)):
-                frame = self._frame(source.part(number, number + 1), styled.part(number, number + 1))
+        with closing(prefetch(self._frames(pairs), depth=2, name="flow")) as frames:
+            for frame in frames:
                 if window and frame.styled.index != window[-1].styled.index + 1:
                     yield from self._rest(window, pending, wanted)
                     window.clear()
                     pending = 0
-                if window and radius:
-                    window[-1].to_next = self._motion(window[-1], frame)
                 window.append(frame)
                 pending += 1
                 if pending > radius:
@@ -115,6 +137,13 @@ class Smoother:
                 if len(window) > 2 * radius:
                     window.popleft()
         yield from self._rest(window, pending, wanted)
+
+    def _unchanged(
+        self, pairs: Iterable[tuple[FrameBatch, FrameBatch]], wanted: Callable[[int], bool]
+    ) -> Generator[FrameBatch, None, None]:
+        for _, styled in pairs:
+            frames = (styled.part(number, number + 1) for number in range(len(styled)))
+            yield from (frame for frame in frames if wanted(frame.index))
 
     def _rest(
         self, window: deque[_Frame], pending: int, wanted: Callable[[int], bool]
@@ -125,30 +154,51 @@ class Smoother:
     def _emit(
         self, window: deque[_Frame], place: int, wanted: Callable[[int], bool]
     ) -> Generator[FrameBatch, None, None]:
-        styled = window[place].styled
-        if not wanted(styled.index):
-            return
-        yield styled if self.options.is_off else self._smoothed(list(window), place)
+        if wanted(window[place].styled.index):
+            yield self._smoothed(list(window), place)
+
+    @torch.inference_mode()
+    def _frames(self, pairs: Iterable[tuple[FrameBatch, FrameBatch]]) -> Generator[_Frame, None, None]:
+        """Each one when the motion to the next is known."""
+        last: _Frame | None = None
+        for source, styled in pairs:
+            for number in range(len(styled)):
+                frame = self._frame(source.part(number, number + 1), styled.part(number, number + 1))
+                if last is not None:
+                    if frame.styled.index == last.styled.index + 1:
+                        last.to_next = self._motion(last, frame)
+                    yield last
+                last = frame
+        if last is not None:
+            yield last
 
     def _frame(self, source: FrameBatch, styled: FrameBatch) -> _Frame:
-        if self.options.is_off:
-            return _Frame(styled, torch.empty(0))
-        luma = source.planes[0].to(torch.float32)[:, None] / ((1 << source.format.bit_depth) - 1)
-        return _Frame(styled, shrink(luma, min(self.options.flow_side, *luma.shape[-2:])))
+        luma = source.planes[0][0].to(torch.float32)
+        height, width = luma.shape
+        short = min(height, width)
+        flow_size = small_size(height, width, min(self.options.flow_side, short))
+        size = small_size(height, width, min(self.options.side, max(1, round(self.options.scale * short))))
+        small = resized(luma, flow_size) / ((1 << source.format.bit_depth) - 1)
+        return _Frame(styled, small, self._averaged(source, styled, size))
+
+    def _averaged(self, source: FrameBatch, styled: FrameBatch, size: tuple[int, int]) -> list[Tensor]:
+        """What is to be averaged of each plane at a size [h, w], chroma at half of it, in code values."""
+        half = size if styled.format.matrix == "rgb" else (-(-size[0] // 2), -(-size[1] // 2))
+        parts = []
+        for number, (plane, own) in enumerate(zip(styled.planes, source.planes, strict=True)):
+            left = plane[0].to(torch.float32) if self._drawn else less(plane[0], own[0], self._share)
+            parts.append(resized(left, half if number else size))
+        return parts
 
     def _motion(self, first: _Frame, second: _Frame) -> _Motion | None:
         """None across a cut."""
-        a, b = first.small, second.small
+        a, b = first.small[None, None], second.small[None, None]
         forward, backward = self._flow(a, b), self._flow(b, a)
-        if bool(scene_change(a, b, forward, backward)):
+        hidden = occlusion_mask(forward, backward), occlusion_mask(backward, forward)
+        if bool(scene_change(a, b, forward, backward, hidden)):
             self.cuts.append(second.styled.index)
             return None
-        return _Motion(
-            forward,
-            backward,
-            (~occlusion_mask(forward, backward)).float(),
-            (~occlusion_mask(backward, forward)).float(),
-        )
+        return _Motion(forward, backward, *((~lost)[0, 0].float() for lost in hidden))
 
     @torch.inference_mode()
     def _smoothed(self, window: list[_Frame], place: int) -> FrameBatch:
@@ -157,34 +207,36 @@ class Smoother:
         if len(before) < min(place, self.options.radius):
             # Shortly after a cut look no further ahead than back: a scene's first frame is its own.
             after = after[: len(before)]
-        neighbours = [*before, *after]
-        if not neighbours:
+        if not before and not after:
             return here.styled
-        planes: list[Tensor] = []
-        ready: dict[tuple[int, int], list[tuple[Places | None, Tensor]]] = {}
-        for number, plane in enumerate(here.styled.planes):
-            own = plane[0].to(torch.float32)
-            size = (own.shape[0], own.shape[1])
-            if size not in ready:  # both chroma planes use the same
-                ready[size] = [
-                    (places(flow, size), enlarged(trust[0, 0], size)) for _, flow, trust in neighbours
-                ]
-            total, weights = own.clone(), torch.ones_like(own)
-            for (other, _, _), (where, weight) in zip(neighbours, ready[size], strict=True):
-                total.addcmul_(sample(other.styled.planes[number][0], where), weight)
-                weights.add_(weight)
-            smooth = total.div_(weights)
-            if number == 0 and self.options.keep_energy:
-                smooth = with_energy_of(own, smooth, max(2, round(min(size) * 0.006)))
-            planes.append(_codes(smooth, here.styled)[None])
+        own = here.averaged
+        total, weights = [plane.clone() for plane in own], [torch.ones_like(plane) for plane in own]
+        for other, flow, trust in (*before, *after):
+            ready: dict[tuple[int, int], tuple[Tensor, Places | None]] = {}
+            for number, plane in enumerate(other.averaged):
+                size = (plane.shape[0], plane.shape[1])
+                if size not in ready:  # both chroma planes use the same
+                    ready[size] = resized(trust, size), places(flow, size)
+                weight, where = ready[size]
+                total[number].addcmul_(sample(plane, where, self._drawn), weight)
+                weights[number].add_(weight)
+        smooth = [plane.div_(weight) for plane, weight in zip(total, weights, strict=True)]
+        if self._drawn:
+            smooth[0] = with_energy_of(own[0], smooth[0], max(2, round(min(own[0].shape) * 0.006)))
+        planes = []
+        for plane, mean, before_it in zip(here.styled.planes, smooth, own, strict=True):
+            change = resized(mean.sub_(before_it), (plane.shape[1], plane.shape[2]))
+            planes.append(changed(plane[0], change, *_limits(here.styled))[None])
         return replace(here.styled, planes=tuple(planes))
 
     def _reach(
         self, window: list[_Frame], place: int, direction: int
     ) -> Generator[tuple[_Frame, Tensor, Tensor], None, None]:
-        """Neighbours in one direction within the scene: (frame, flow to it, how much it counts, small)."""
+        """Neighbours in one direction within the scene: (frame, flow to it, how much it counts [h, w])."""
         flow: Tensor | None = None
         seen: Tensor | None = None
+        here = window[place].small
+        size = (here.shape[0], here.shape[1])
         for distance in range(1, self.options.radius + 1):
             at = place + direction * distance
             if not 0 <= at < len(window):
@@ -197,29 +249,29 @@ class Smoother:
             if flow is None or seen is None:
                 flow, seen = step, visible
             else:
-                seen = seen * warp(visible, flow)
+                seen = seen * sample(visible, places(flow, size))
                 flow = chain(flow, step)
-            confidence = photometric_confidence(window[place].small, warp(window[at].small, flow))
-            yield window[at], flow, seen * confidence * self.options.amount**distance
+            returned = sample(window[at].small, places(flow, size))
+            alike = torch.exp((here - returned).square_().mul_(-_SHARPNESS))
+            yield window[at], flow, seen * alike * self.options.amount**distance
 
 
-def with_energy_of(own: Tensor, smooth: Tensor, radius: int, most: float = 2.5) -> Tensor:
+def with_energy_of(own: Tensor, smooth: Tensor, radius: int, share: float = 0.8, most: float = 2.5) -> Tensor:
     """`smooth` with the local contrast of `own` [H, W], code values: averaging thins texture, this mends it.
 
-    Lines and grain keep their strength and change from frame to frame only as much as the average does.
-    Never reduces, and amplifies by at most `most`.
+    Lines and grain keep that share of their energy and change from frame to frame only as much as the average
+    does. Never reduces, and amplifies by at most `most`.
     """
     low = local_mean(smooth, radius)
     fine = smooth - low
     present = local_mean(fine.square(), radius)
     wanted = local_mean((own - local_mean(own, radius)).square_(), radius)
     # A quarter of a code value is what rounding alone makes: no texture to restore.
-    gain = ((wanted + 0.25) / (present + 0.25)).sqrt_().clamp_(1.0, most)
+    gain = ((share * wanted + 0.25) / (present + 0.25)).sqrt_().clamp_(1.0, most)
     return torch.addcmul(low, fine, gain)
 
 
-def _codes(samples: Tensor, batch: FrameBatch) -> Tensor:
-    """Rounded to the batch's dtype, within what its planes may hold."""
+def _limits(batch: FrameBatch) -> tuple[int, int]:
+    """The lowest and highest code value that planes may hold."""
     step = 1 << (batch.format.bit_depth - 8)
-    low, high = (0, 256 * step - 1) if batch.format.full_range else (step, 255 * step - 1)
-    return samples.add_(0.5).clamp_(low, high).to(batch.format.dtype)
+    return (0, 256 * step - 1) if batch.format.full_range else (step, 255 * step - 1)

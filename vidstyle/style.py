@@ -7,9 +7,10 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as MappingType
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from vidstyle.frames import FrameBatch
 from vidstyle.match import Before
 from vidstyle.networks import Controls, Dials, Generator, config_from, lut_atlas
 from vidstyle.options import ApplyOptions
+from vidstyle.workers import cpu_workers, frame_threads
 
 FORMAT = "vidstyle-style-1"
 FAMILIES = ("photographic", "drawn", "painted", "colour")
@@ -94,6 +96,7 @@ class Style:
         if self.device.type == "cuda":
             self._generator = self._generator.to(memory_format=torch.channels_last)
             self._stream = torch.cuda.Stream(self.device)
+        self._threads: ThreadPoolExecutor | None = None
         self.finish = finish or Finish()
         self.before = Before()
         self.variation = variation
@@ -178,18 +181,22 @@ class Style:
         if self.device.type != "cpu":
             with torch.cuda.stream(self._stream):
                 return self._restyled(batch)
-        # Frame by frame, one core each: cheaper than sharing out every small operation, and no result can
-        # depend on the number of cores or on what else stands in the batch.
-        threads = torch.get_num_threads()
         frames = [batch.part(number, number + 1) for number in range(len(batch))]
-        try:
-            with ThreadPoolExecutor(
-                min(cpu_workers(), len(batch)), "vidstyle-frame", torch.set_num_threads, (1,)
-            ) as pool:
-                planes = zip(*(frame.planes for frame in pool.map(self._restyled, frames)), strict=True)
-                return replace(batch, planes=tuple(torch.cat(parts) for parts in planes))
-        finally:
-            torch.set_num_threads(threads)  # what a new thread elsewhere starts with
+        with nullcontext(self._threads) if self._threads else frame_threads(len(batch)) as threads:
+            planes = zip(*(frame.planes for frame in threads.map(self._restyled, frames)), strict=True)
+            return replace(batch, planes=tuple(torch.cat(parts) for parts in planes))
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """While the block runs, `restyle` keeps its threads instead of making them for every batch."""
+        if self.device.type != "cpu" or self.changes_nothing:
+            yield
+            return
+        with frame_threads(cpu_workers()) as self._threads:
+            try:
+                yield
+            finally:
+                self._threads = None
 
     @torch.inference_mode()
     def _restyled(self, batch: FrameBatch) -> FrameBatch:
@@ -244,11 +251,6 @@ def varied(generator: Generator, code: Tensor, seed: int) -> Tensor:
         return code
     noise = torch.randn(1, generator.config.noise_size, generator=torch.Generator().manual_seed(seed))
     return copy.deepcopy(generator.mapping).to("cpu")(noise, code.to("cpu"))
-
-
-def cpu_workers() -> int:
-    """Frames that a CPU restyles at a time: one for each thread that torch may use (OMP_NUM_THREADS)."""
-    return max(1, torch.get_num_threads())
 
 
 def choose_device(name: str) -> torch.device:

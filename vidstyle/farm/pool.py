@@ -23,7 +23,8 @@ from vidstyle.pipeline import smooth_margin
 from vidstyle.planning import Plan, Restyler
 from vidstyle.scan import Task, scan
 from vidstyle.segments import Committed, WorkFolder
-from vidstyle.style import Style, choose_device, cpu_workers
+from vidstyle.style import Style, choose_device
+from vidstyle.workers import cpu_workers
 
 # How often a worker may die over the same segment before it is taken for the segment's fault.
 _MOST_DEATHS = 3

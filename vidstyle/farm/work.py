@@ -24,7 +24,7 @@ from vidstyle.pipeline import (
     render,
     smooth_margin,
 )
-from vidstyle.planning import Restyler, device_of, look, plain, plan_with
+from vidstyle.planning import Restyler, device_of, look, plain, plan_with, settled
 from vidstyle.scan import Task, scan
 from vidstyle.segments import Committed, Segment
 from vidstyle.style import Style
@@ -65,6 +65,7 @@ def plan_work(
     holds this very plan is left as it is. Raises what apply would raise before its work, and OutputError.
     """
     source, folder = source.resolve(), folder.resolve()
+    style, options = settled(style, options)
     job = look(source, style.content_hash, device or device_of(style), folder, options)
     if not overwrite and has_plan(folder, job.key):
         return read_plan(folder)

@@ -213,6 +213,9 @@ SPECS: dict[str, ClipSpec] = {
     ),
     "odd.mkv": ClipSpec(width=63, height=47, codec="ffv1", options={}),
     "ten_bit.mp4": ClipSpec(codec="libx265", pixel_format="yuv420p10le", options=_HEVC),
+    "twelve_bit.mov": ClipSpec(
+        codec="prores_ks", pixel_format="yuv444p10le", options={"profile": "4444"}
+    ),  # which is decoded as 12
     "chroma_422.mp4": ClipSpec(pixel_format="yuv422p"),
     "chroma_444.mp4": ClipSpec(pixel_format="yuv444p"),
     "anamorphic.mp4": ClipSpec(aspect=Fraction(4, 3)),

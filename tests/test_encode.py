@@ -80,6 +80,14 @@ def test_the_nearest_format_that_loses_nothing_is_chosen(
     )
 
 
+def test_prores_may_be_made_of_prores(clip: Callable[..., Path]):
+    """FFmpeg decodes ProRes 4444 as 12 bit and encodes it from 10; that two are lost is said."""
+    with Decoder(clip("twelve_bit.mov")) as decoder:
+        assert decoder.info.format.bit_depth == 12
+        chosen, lost = choose_pixel_format(decoder.info, ApplyOptions(codec="prores4444"))
+    assert (chosen, lost) == ("yuv444p10le", ["prores4444 keeps 10 of 12 bit per sample"])
+
+
 def test_every_codec_names_known_formats():
     for name, preset in CODECS.items():
         av.codec.Codec(preset.encoder, "w")

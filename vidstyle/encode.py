@@ -46,7 +46,9 @@ def choose_pixel_format(info: VideoInfo, options: ApplyOptions) -> tuple[str, li
     preset, fmt = options.preset, info.format
     if preset.pictures:
         return picture_format(info, preset, options.codec)
-    needed = fmt.bit_depth if fmt.bit_depth <= 12 else 10  # 16 bit are what files of 10 to 14 come in
+    # 16 bit are what files of 10 to 14 come in; and ProRes 4444 is decoded as 12, but encoded from 10.
+    most = 10 if preset.encoder == "prores_ks" else 12
+    needed = fmt.bit_depth if fmt.bit_depth <= most else 10
     best: tuple[tuple[int, ...], str, list[str]] | None = None
     for name in preset.pixel_formats:
         layout = planar_format(name)[1]
@@ -312,6 +314,8 @@ class Encoder:
             frame = self._convert(frame, batch.format)
         frame.colorspace = self._stream.codec_context.colorspace
         frame.color_range = self._stream.codec_context.color_range
+        # ProRes takes these from the frames and not, as others do, from the encoder's settings.
+        frame.color_primaries, frame.color_trc = self._info.primaries, self._info.transfer
         return frame
 
     def _convert(self, frame: VideoFrame, fmt: PlaneFormat) -> VideoFrame:

@@ -160,7 +160,9 @@ def _add_video(
         UnknownCodecError
     ):  # AV1 is read by a decoder whose name is no encoder's; its time base comes along
         video = out.add_stream_from_template(model.streams.video[0], opaque=True)
-    if preset.tag is not None and out.format.name in ("mp4", "mov"):
+    if preset.encoder == "prores_ks":  # the tag says which ProRes it is, and a template leaves it behind
+        video.codec_context.codec_tag = model.streams.video[0].codec_context.codec_tag
+    elif preset.tag is not None and out.format.name in ("mp4", "mov"):
         video.codec_context.codec_tag = preset.tag
     if info.rotation is not None:
         video.set_display_matrix(info.rotation)

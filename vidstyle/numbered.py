@@ -53,6 +53,12 @@ def numbers_there(pattern: Path) -> list[int]:
     return sorted(number for number in found if file_of(pattern, number).name in names)
 
 
+def first_number(source: Path) -> int:
+    """The number that results begin with: that of the source's own pictures, 1 for any other source."""
+    there = numbers_there(source) if is_sequence(source) else []
+    return there[0] if there else 1
+
+
 def sidecar(pattern: Path) -> dict[str, Any]:
     """What stands in the sidecar; nothing where there is none that vidstyle wrote."""
     try:

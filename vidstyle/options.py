@@ -188,7 +188,7 @@ class ApplyOptions:
     smooth: str | float = "auto"
     deinterlace: bool = False
     fps: Fraction | None = None
-    start_number: int = 1
+    start_number: int | None = None
     hdr: str = "refuse"
     overwrite: bool = False
     work_dir: Path | None = None
@@ -215,7 +215,7 @@ class ApplyOptions:
             if self.encoder not in (*hardware, CODECS[self.codec].encoder):
                 known = ", ".join(hardware) or "none, leave it out"
                 raise ValueError(f"encoder for {self.codec} must be one of {known}; not {self.encoder!r}")
-        if self.start_number < 0:
+        if self.start_number is not None and self.start_number < 0:
             raise ValueError(f"start_number must be at least 0, not {self.start_number}")
         if self.hdr not in HDR_WAYS:
             raise ValueError(f"hdr must be one of {', '.join(HDR_WAYS)}, not {self.hdr!r}")

@@ -16,7 +16,7 @@ import av.error
 from vidstyle.encode import map_write_error
 from vidstyle.errors import OutputError
 from vidstyle.frames import VideoInfo
-from vidstyle.numbered import FORMAT, file_of, is_sequence, numbers_there, sidecar_of
+from vidstyle.numbered import FORMAT, file_of, first_number, is_sequence, numbers_there, sidecar_of
 from vidstyle.segments import Committed
 from vidstyle.source import open_source, picture_stream
 from vidstyle.streams import Extras
@@ -62,14 +62,17 @@ def write_sequence(
     segments: list[Committed],
     folder: Path,
     info: VideoInfo,
-    start_number: int,
+    start_number: int | None,
     overwrite: bool,
 ) -> Extras:
-    """Write every packet of the segments as a file, numbered from start_number, then the sidecar.
+    """Write every packet of the segments as a file, then the sidecar.
 
+    Numbers begin with start_number, or as those of the source do.
     All files are complete under a hidden folder before the first gets its name. Raises OutputError when a
     frame is missing, and then there is no new file.
     """
+    if start_number is None:
+        start_number = first_number(source)
     part = target.parent / f".{sidecar_of(target).stem}.{os.getpid()}.part"
     try:
         part.mkdir(parents=True)

@@ -147,8 +147,7 @@ def _short(names: Iterable[str]) -> str:
     type=int,
     metavar="N",
     default=_default("start_number"),
-    show_default=True,
-    help="First number of png and exr results.",
+    help="First number of png and exr results.  [default: input's or 1]",
 )
 @click.option(
     "--smooth",

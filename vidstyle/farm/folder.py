@@ -37,7 +37,7 @@ class FarmPlan:
     source: Path
     style: str
     batch_size: int | None
-    start_number: int
+    start_number: int | None
     frames: int
     warnings: tuple[str, ...]
     tasks: tuple[Task, ...]

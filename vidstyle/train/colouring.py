@@ -126,19 +126,14 @@ class ColourRun(Run):
     def _moved_along(self, seen: Tensor, painted: Tensor, code: Tensor) -> Tensor:
         """Compound regularisation: the moved, noisy grey picture gets the moved colours."""
         half = max(1, len(seen) // 2)
-        grid = losses.motion(half, seen.shape[2], seen.shape[3], self.random).to(self.device)
-        grain = torch.randn(seen[:half].shape, generator=self.random).to(self.device) * 0.02
-        neighbour = (losses.moved(seen[:half], grid) + grain).clamp(0, 1)
+        neighbour, grid = losses.neighbour_of(seen[:half], 0.02, self.random)
         again = chosen(self.generator.guess(neighbour, code), TRAINED_TEMPERATURE)
         small = F.interpolate(grid.permute(0, 3, 1, 2), size=painted.shape[-2:], mode="bilinear")
         return losses.temporal(losses.moved(painted[:half], small.permute(0, 2, 3, 1)), again)
 
     def _views(self, look: str, pictures: Tensor) -> Tensor:
         """What D sees: the colours as they are chosen, before any detail; moved as the balance asks."""
-        small = pictures * 2 - 1
-        if float(torch.rand(1, generator=self.random)) < self.balances[look].augmentation:
-            grid = losses.motion(small.shape[0], small.shape[2], small.shape[3], self.random).to(self.device)
-            small = losses.moved(small, grid)
+        small = self._augmented(look, pictures * 2 - 1)
         return torch.cat((small, place(small)), dim=1)
 
     @torch.no_grad()

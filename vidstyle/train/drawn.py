@@ -155,20 +155,14 @@ class DrawnRun(Run):
     def _moved_along(self, x: Tensor, under: Tensor, fake: Tensor, code: Tensor) -> Tensor:
         """Compound regularisation. The sheet moves along: what is asked is that marks hold on to things."""
         half = max(1, len(x) // 2)
-        grid = losses.motion(half, x.shape[2], x.shape[3], self.random).to(self.device)
-        grain = torch.randn(x[:half].shape, generator=self.random).to(self.device) * 0.012
-        neighbour = (losses.moved(x[:half], grid) + grain).clamp(0, 1)
+        neighbour, grid = losses.neighbour_of(x[:half], 0.012, self.random)
         again = self._drawn(neighbour, losses.moved(under[:half], grid), code)
         ramp = min(1.0, (self.step - self.warmup_steps) / 400)
         return ramp * losses.temporal(losses.moved(fake[:half], grid), again)
 
     def _views(self, look: str, pictures: Tensor) -> Tensor:
         """What D sees of pictures and their waves [N, 3 + 2 K, c, c]: veiled, with their fine marks apart."""
-        if float(torch.rand(1, generator=self.random)) < self.balances[look].augmentation:
-            grid = losses.motion(len(pictures), pictures.shape[2], pictures.shape[3], self.random).to(
-                self.device
-            )
-            pictures = losses.moved(pictures, grid)
+        pictures = self._augmented(look, pictures)
         rgb, waves = pictures[:, :3], pictures[:, 3:]
         rgb = rgb + torch.randn(rgb.shape, generator=self.random).to(self.device) * VEIL
         luma = luma_of(rgb)

@@ -316,9 +316,7 @@ class Run(Record):
             return ramp * motion_loss(
                 lambda frames: self._relit(frames, code), self.pairs, half, self.random, self.device
             )
-        grid = losses.motion(half, x.shape[2], x.shape[3], self.random).to(self.device)
-        grain = torch.randn(x[:half].shape, generator=self.random).to(self.device) * 0.012
-        neighbour = (losses.moved(x[:half], grid) + grain).clamp(0, 1)
+        neighbour, grid = losses.neighbour_of(x[:half], 0.012, self.random)
         return ramp * losses.temporal(losses.moved(lit[:half], grid), self._relit(neighbour, code))
 
     def _relit(self, x: Tensor, code: Tensor) -> Tensor:
@@ -356,10 +354,15 @@ class Run(Record):
     def _views(self, look: str, pictures: Tensor) -> Tensor:
         """What D sees: whole pictures, small, with the place of each pixel; moved as the balance asks."""
         small = shrink(pictures, JUDGED_SIZE) * 2 - 1
-        if float(torch.rand(1, generator=self.random)) < self.balances[look].augmentation:
-            grid = losses.motion(small.shape[0], small.shape[2], small.shape[3], self.random).to(self.device)
-            small = losses.moved(small, grid)
+        small = self._augmented(look, small)
         return torch.cat((small, place(small)), dim=1)
+
+    def _augmented(self, look: str, views: Tensor) -> Tensor:
+        """Moved, as often as the look's balance asks."""
+        if float(torch.rand(1, generator=self.random)) >= self.balances[look].augmentation:
+            return views
+        grid = losses.motion(len(views), views.shape[2], views.shape[3], self.random).to(self.device)
+        return losses.moved(views, grid)
 
     def _update(self, optimiser: torch.optim.Optimizer, loss: Tensor, module: nn.Module) -> None:
         optimiser.zero_grad(set_to_none=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from tests.test_cli import Clip, Run, linked, run
 from tests.test_evaluate_pictures import folder_of
@@ -49,6 +50,20 @@ def test_json_and_plot(small: Callable[[int], Path], run: Run, tmp_path: Path) -
     assert cv2.imread(str(plot)) is not None
     assert run(*command)[0] == 6
     assert run(*command, "--overwrite")[0] == 0
+
+
+def test_motion_by_raft(small: Callable[[int], Path], run: Run, tmp_path: Path) -> None:
+    """With weights from a file; what is no such file is named, exit code 3."""
+    models = pytest.importorskip("torchvision.models.optical_flow")
+    weights = tmp_path / "raft.pth"
+    torch.manual_seed(0)
+    torch.save(models.raft_small(weights=None).state_dict(), weights)
+    code, out, err = run("evaluate", small(3), small(3), "--raft", weights, "--json")
+    assert code == 0, err
+    assert json.loads(out)["frames"] == 3  # what random weights see are cuts
+    weights.write_bytes(b"no weights")
+    code, _, err = run("evaluate", small(3), small(3), "--raft", weights)
+    assert (code, f"{weights}: cannot be read as weights" in err) == (3, True)
 
 
 def test_a_clip_beside_a_style(small: Callable[[int], Path], run: Run, tmp_path: Path) -> None:
@@ -104,6 +119,7 @@ def test_sixteen_bits_and_grey_are_read(tmp_path: Path) -> None:
         (["a.mp4", "b.mp4", "--frames", "3:4"], "two frames"),
         (["a.png", "b.png", "--plot", "c.png"], "for clips"),
         (["a.png", "b.png", "--frames", "0:9"], "for clips"),
+        (["a.png", "b.png", "--raft", "c.pth"], "for clips"),
         (["a.mp4", "b.mp4", "--content", "here"], "--content needs --pictures"),
         (["a.mp4"], "RESULT"),
     ],

@@ -62,8 +62,12 @@ def raft_flow(weights: Path, device: str | torch.device = "cpu") -> Flow:
 
     Nothing is downloaded. Raises InputError. After Teed and Deng, ECCV 2020.
     """
-    from torchvision.models.optical_flow import raft_small  # optional: extra `train`
-
+    try:
+        from torchvision.models.optical_flow import raft_small  # optional: extra `train`
+    except ImportError as error:
+        raise InputError(
+            f"{weights}: RAFT needs torchvision, which is not installed. Install it with the extra train."
+        ) from error
     network = raft_small(weights=None)
     try:
         state = torch.load(weights, map_location="cpu", weights_only=True)

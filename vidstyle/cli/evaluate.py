@@ -50,6 +50,7 @@ _WAYS = {"reinhard": "Reinhard", "mkl": "MKL"}
     type=PATH,
     help="What plain transfers to that style are fitted on.  [default: the source]",
 )
+@click.option("--raft", metavar="FILE", type=PATH, help="Weights of RAFT (small): motion by it, not by DIS.")
 @progress_option()
 @json_option()
 def evaluate(
@@ -60,6 +61,7 @@ def evaluate(
     overwrite: bool,
     pictures: Path | None,
     content: Path | None,
+    raft: Path | None,
     progress: str | None,
     as_json: bool,
 ) -> None:
@@ -71,8 +73,8 @@ def evaluate(
     """
     start, stop = _span(span)
     stills = source.is_dir() or is_still(source)
-    if stills and (span or plot_file):
-        raise click.UsageError("--frames and --plot are for clips.")
+    if stills and (span or plot_file or raft):
+        raise click.UsageError("--frames, --plot and --raft are for clips.")
     if content and not pictures:
         raise click.UsageError("--content needs --pictures.")
     if plot_file is not None and plot_file.exists() and not overwrite:
@@ -89,7 +91,7 @@ def evaluate(
         if stills:
             report = _pictures(source, result, sample, screen)
         else:
-            report = _clip(source, result, start, stop, plot_file, sample, screen)
+            report = _clip(source, result, start, stop, plot_file, raft, sample, screen)
         if sample is not None and pictures is not None:
             report["style"] = _style(sample, pictures, content)
     except KeyboardInterrupt as stop_signal:
@@ -118,16 +120,19 @@ def _clip(
     start: int,
     stop: int | None,
     plot_file: Path | None,
+    raft: Path | None,
     sample: FrameSample | None,
     screen: Screen,
 ) -> dict[str, Any]:
     from vidstyle.decode import Decoder
     from vidstyle.evaluate_clip import evaluate_clip, plot_report
+    from vidstyle.flow import raft_flow
 
     with Decoder(source) as decoder:
         end = decoder.info.frames_announced if stop is None else stop
     watch = _watch(sample, screen, max(end - start, 0))
-    found = evaluate_clip(source, result, start=start, stop=stop, watch=watch)
+    flow = raft_flow(raft) if raft else None
+    found = evaluate_clip(source, result, flow=flow, start=start, stop=stop, watch=watch)
     if plot_file is not None:
         plot_report(plot_file, found)
     return found.to_dict() | {"kind": "clip", "plot": None if plot_file is None else str(plot_file)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from contextlib import closing
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import torch
@@ -30,7 +30,7 @@ from vidstyle.flow import (
 )
 from vidstyle.frames import FrameBatch
 from vidstyle.layers import small_size
-from vidstyle.prefetch import prefetch
+from vidstyle.workers import cpu_workers, frame_threads
 
 _SHARPNESS = 50.0  # how fast trust falls with the squared difference of two luminances in [0, 1]
 
@@ -86,25 +86,38 @@ class _Motion:
     seen_backward: Tensor
 
 
-@dataclass
-class _Frame:
-    """A restyled frame, a small copy of its source [h, w], what is averaged of each plane, motion onwards."""
+@dataclass(frozen=True)
+class _Seen:
+    """What is needed of a frame: a small copy of its source [h, w], what is averaged of each plane."""
 
-    styled: FrameBatch
     small: Tensor
     averaged: list[Tensor]
-    to_next: _Motion | None = None
+
+
+@dataclass
+class _Frame:
+    """A restyled frame, and what threads find out about it: to_next is None for the last one there is."""
+
+    styled: FrameBatch
+    seen: Future[_Seen]
+    to_next: Future[_Motion | None] | None = None
 
 
 class Smoother:
     """Smooths restyled frames along the motion of their source."""
 
     def __init__(self, options: SmoothOptions | None = None, flow: Flow | None = None) -> None:
+        """flow: how motion is estimated; called from several threads at once."""
         self.options = options or SmoothOptions()
         self._flow = flow or dis_flow("medium")
         self._share = self.options.source_share
         self._drawn = not self._share
-        self.cuts: list[int] = []
+        self._cuts: set[int] = set()
+
+    @property
+    def cuts(self) -> list[int]:
+        """The first frame of every new scene that was seen."""
+        return sorted(self._cuts)
 
     def smooth(
         self,
@@ -114,72 +127,58 @@ class Smoother:
         """Yield the styled frames of (source, styled) pairs, one at a time, smoothed.
 
         Frames whose index is not wanted serve as neighbours only. Where indices leap, a new stretch begins.
-        Motion is estimated on a thread of its own, which also draws the pairs. `cuts` names the first frame
-        of every new scene that was seen. Call once for each clip.
+        As many threads as torch may use work on frames, motion among it. Call once for each clip.
         """
         if self.options.is_off:
-            yield from self._unchanged(pairs, wanted)
+            yield from (styled for _, styled in _singles(pairs) if wanted(styled.index))
             return
+        workers = cpu_workers()
+        with frame_threads(workers) as threads:
+            ready: deque[Future[FrameBatch]] = deque()
+            for window, place in self._windows(_singles(pairs), threads):
+                if wanted(window[place].styled.index):
+                    ready.append(threads.submit(self._smoothed, window, place))
+                while len(ready) > workers:
+                    yield ready.popleft().result()
+            while ready:
+                yield ready.popleft().result()
+
+    def _windows(
+        self, pairs: Iterable[tuple[FrameBatch, FrameBatch]], threads: ThreadPoolExecutor
+    ) -> Generator[tuple[list[_Frame], int], None, None]:
+        """Every frame once, as its place among those around it.
+
+        A thread may wait for what was handed in before its own work, never for what comes after.
+        """
         radius = self.options.radius
         window: deque[_Frame] = deque()
         pending = 0  # how many at the end of the window are not yet given out
-        with closing(prefetch(self._frames(pairs), depth=2, name="flow")) as frames:
-            for frame in frames:
-                if window and frame.styled.index != window[-1].styled.index + 1:
-                    yield from self._rest(window, pending, wanted)
-                    window.clear()
-                    pending = 0
-                window.append(frame)
-                pending += 1
-                if pending > radius:
-                    yield from self._emit(window, len(window) - pending, wanted)
-                    pending -= 1
-                if len(window) > 2 * radius:
-                    window.popleft()
-        yield from self._rest(window, pending, wanted)
-
-    def _unchanged(
-        self, pairs: Iterable[tuple[FrameBatch, FrameBatch]], wanted: Callable[[int], bool]
-    ) -> Generator[FrameBatch, None, None]:
-        for _, styled in pairs:
-            frames = (styled.part(number, number + 1) for number in range(len(styled)))
-            yield from (frame for frame in frames if wanted(frame.index))
-
-    def _rest(
-        self, window: deque[_Frame], pending: int, wanted: Callable[[int], bool]
-    ) -> Generator[FrameBatch, None, None]:
-        for place in range(len(window) - pending, len(window)):
-            yield from self._emit(window, place, wanted)
-
-    def _emit(
-        self, window: deque[_Frame], place: int, wanted: Callable[[int], bool]
-    ) -> Generator[FrameBatch, None, None]:
-        if wanted(window[place].styled.index):
-            yield self._smoothed(list(window), place)
+        for source, styled in pairs:
+            frame = _Frame(styled, threads.submit(self._look, source, styled))
+            if window and styled.index != window[-1].styled.index + 1:
+                yield from ((list(window), place) for place in range(len(window) - pending, len(window)))
+                window.clear()
+                pending = 0
+            if window:
+                window[-1].to_next = threads.submit(self._motion, window[-1], frame)
+            window.append(frame)
+            pending += 1
+            if pending > radius:
+                yield list(window), len(window) - pending
+                pending -= 1
+            if len(window) > 2 * radius:
+                window.popleft()
+        yield from ((list(window), place) for place in range(len(window) - pending, len(window)))
 
     @torch.inference_mode()
-    def _frames(self, pairs: Iterable[tuple[FrameBatch, FrameBatch]]) -> Generator[_Frame, None, None]:
-        """Each one when the motion to the next is known."""
-        last: _Frame | None = None
-        for source, styled in pairs:
-            for number in range(len(styled)):
-                frame = self._frame(source.part(number, number + 1), styled.part(number, number + 1))
-                if last is not None:
-                    if frame.styled.index == last.styled.index + 1:
-                        last.to_next = self._motion(last, frame)
-                    yield last
-                last = frame
-        if last is not None:
-            yield last
-
-    def _frame(self, source: FrameBatch, styled: FrameBatch) -> _Frame:
+    def _look(self, source: FrameBatch, styled: FrameBatch) -> _Seen:
         luma = source.planes[0][0].to(torch.float32)
         height, width = luma.shape
         short = min(height, width)
         flow_size = small_size(height, width, min(self.options.flow_side, short))
         size = small_size(height, width, min(self.options.side, max(1, round(self.options.scale * short))))
         small = resized(luma, flow_size) / ((1 << source.format.bit_depth) - 1)
-        return _Frame(styled, small, self._averaged(source, styled, size))
+        return _Seen(small, self._averaged(source, styled, size))
 
     def _averaged(self, source: FrameBatch, styled: FrameBatch, size: tuple[int, int]) -> list[Tensor]:
         """What is to be averaged of each plane at a size [h, w], chroma at half of it, in code values."""
@@ -190,13 +189,14 @@ class Smoother:
             parts.append(resized(left, half if number else size))
         return parts
 
+    @torch.inference_mode()
     def _motion(self, first: _Frame, second: _Frame) -> _Motion | None:
         """None across a cut."""
-        a, b = first.small[None, None], second.small[None, None]
+        a, b = (frame.seen.result().small[None, None] for frame in (first, second))
         forward, backward = self._flow(a, b), self._flow(b, a)
         hidden = occlusion_mask(forward, backward), occlusion_mask(backward, forward)
         if bool(scene_change(a, b, forward, backward, hidden)):
-            self.cuts.append(second.styled.index)
+            self._cuts.add(second.styled.index)
             return None
         return _Motion(forward, backward, *((~lost)[0, 0].float() for lost in hidden))
 
@@ -209,11 +209,11 @@ class Smoother:
             after = after[: len(before)]
         if not before and not after:
             return here.styled
-        own = here.averaged
+        own = here.seen.result().averaged
         total, weights = [plane.clone() for plane in own], [torch.ones_like(plane) for plane in own]
         for other, flow, trust in (*before, *after):
             ready: dict[tuple[int, int], tuple[Tensor, Places | None]] = {}
-            for number, plane in enumerate(other.averaged):
+            for number, plane in enumerate(other.seen.result().averaged):
                 size = (plane.shape[0], plane.shape[1])
                 if size not in ready:  # both chroma planes use the same
                     ready[size] = resized(trust, size), places(flow, size)
@@ -235,13 +235,14 @@ class Smoother:
         """Neighbours in one direction within the scene: (frame, flow to it, how much it counts [h, w])."""
         flow: Tensor | None = None
         seen: Tensor | None = None
-        here = window[place].small
+        here = window[place].seen.result().small
         size = (here.shape[0], here.shape[1])
         for distance in range(1, self.options.radius + 1):
             at = place + direction * distance
             if not 0 <= at < len(window):
                 return
-            motion = (window[at - 1] if direction > 0 else window[at]).to_next
+            found = (window[at - 1] if direction > 0 else window[at]).to_next
+            motion = found.result() if found is not None else None
             if motion is None:
                 return
             step = motion.forward if direction > 0 else motion.backward
@@ -251,9 +252,19 @@ class Smoother:
             else:
                 seen = seen * sample(visible, places(flow, size))
                 flow = chain(flow, step)
-            returned = sample(window[at].small, places(flow, size))
+            returned = sample(window[at].seen.result().small, places(flow, size))
             alike = torch.exp((here - returned).square_().mul_(-_SHARPNESS))
             yield window[at], flow, seen * alike * self.options.amount**distance
+
+
+def _singles(
+    pairs: Iterable[tuple[FrameBatch, FrameBatch]],
+) -> Generator[tuple[FrameBatch, FrameBatch], None, None]:
+    """Frame by frame."""
+    for pair in pairs:
+        for number in range(len(pair[0])):
+            source, styled = (batch.part(number, number + 1) for batch in pair)
+            yield source, styled
 
 
 def with_energy_of(own: Tensor, smooth: Tensor, radius: int, share: float = 0.8, most: float = 2.5) -> Tensor:

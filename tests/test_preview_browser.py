@@ -36,18 +36,26 @@ def page(clip: Clip, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return preview(source, styles, None, PreviewOptions(device="cpu")).page
 
 
-@pytest.fixture
-def browser(page: Path, tmp_path: Path) -> Iterator[Browser]:
-    """The page, open; a test fails where the browser complained or asked for anything but the page."""
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     assert CHROMIUM is not None
-    with Browser(CHROMIUM, tmp_path / "profile") as opened:
-        opened.open(page)
-        opened.wait_for("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+    with Browser(CHROMIUM, tmp_path_factory.mktemp("profile")) as opened:
         yield opened
-        asked = {url.partition(":")[0] for url in opened.requests}
-        assert opened.complaints == []
-        assert asked <= {"file", "data", "blob"}
-        assert sum(url.startswith("file:") for url in opened.requests) == 1
+
+
+@pytest.fixture
+def browser(chromium: Browser, page: Path) -> Iterator[Browser]:
+    """The page, open; a test fails where the browser complained or asked for anything but the page."""
+    chromium.resize(1440, 900)
+    chromium.requests.clear()
+    chromium.complaints.clear()
+    chromium.open(page)
+    chromium.wait_for("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+    yield chromium
+    asked = {url.partition(":")[0] for url in chromium.requests}
+    assert chromium.complaints == []
+    assert asked <= {"file", "data", "blob"}
+    assert sum(url.startswith("file:") for url in chromium.requests) == 1
 
 
 def wipe(browser: Browser) -> float:
@@ -217,16 +225,15 @@ def test_light_and_dark(browser: Browser) -> None:
     assert seen[0] > 200 > 60 > seen[1]
 
 
-def test_a_browser_without_the_codec_is_told(page: Path, tmp_path: Path) -> None:
+def test_a_browser_without_the_codec_is_told(chromium: Browser, page: Path) -> None:
     """Words instead of a black picture, and the stills go on."""
-    assert CHROMIUM is not None
-    with Browser(CHROMIUM, tmp_path / "profile") as opened:
-        opened.call(
-            "Page.addScriptToEvaluateOnNewDocument",
-            source="window.Blob = class extends Blob { constructor() { super(['no video'], {}); } };",
-        )
-        opened.open(page)
-        opened.click("#strip label:first-of-type")
-        opened.wait_for("!document.getElementById('broken').hidden")
-        opened.click("#strip label:nth-of-type(2)")
-        opened.wait_for("document.getElementById('broken').hidden")
+    spoilt = chromium.call(
+        "Page.addScriptToEvaluateOnNewDocument",
+        source="window.Blob = class extends Blob { constructor() { super(['no video'], {}); } };",
+    )
+    chromium.open(page)
+    chromium.call("Page.removeScriptToEvaluateOnNewDocument", identifier=spoilt["identifier"])
+    chromium.click("#strip label:first-of-type")
+    chromium.wait_for("!document.getElementById('broken').hidden")
+    chromium.click("#strip label:nth-of-type(2)")
+    chromium.wait_for("document.getElementById('broken').hidden")

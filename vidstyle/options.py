@@ -284,7 +284,7 @@ class PreviewOptions:
     """
 
     frames: int = 6
-    seconds: float = 12.0
+    seconds: float = 8.0
     size: int = 360
     device: str = "auto"
     fps: Fraction | None = None

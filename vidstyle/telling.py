@@ -27,8 +27,6 @@ _GRID = 180  # lines at which sharpness is measured
 _ALIKE = 0.12
 _SAME_SCENE = 0.6  # what a second frame of a scene counts beside the first of another one
 _LEAST_SECONDS = 1.2  # of an excerpt, below which nothing can be seen to move
-# The figures of flicker are made frame by frame; so many are a matter of seconds.
-MOST_FRAMES = 300
 
 
 @dataclass(frozen=True)
@@ -200,7 +198,7 @@ def excerpts(found: Survey, chosen: Sequence[Candidate], seconds: float) -> list
     other scenes first, and where two would overlap there is one.
     """
     fps = float(found.info.average_fps)
-    most = min(round(seconds * fps), MOST_FRAMES)
+    most = round(seconds * fps)
     whole = sum(scene.stop - scene.start for scene in found.scenes)
     if most < 2 or whole < 2:
         return []

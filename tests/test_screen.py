@@ -46,3 +46,25 @@ def test_at_least_once_a_minute(capsys: pytest.CaptureFixture[str], monkeypatch:
     assert set(lines) == {"openjd_progress: 25.0"}
     time.sleep(0.3)
     assert not capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["bar", "plain", "none"])
+def test_a_warning_has_a_line_of_its_own(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also while a bar is shown, which goes on below it."""
+    shown = open_screen(kind)
+    shown.start("in.mp4")
+    shown.say("Warning: before")
+    shown.update(State(10, 100))
+    shown.say("Warning: between")
+    shown.update(State(100, 100))
+    shown.stop()
+    lines = [line.rpartition("\r")[2] for line in capsys.readouterr().err.split("\n")]
+    assert {"Warning: before", "Warning: between"} <= set(lines)
+
+
+def test_time_left_in_words(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screen, "_SECONDS_BETWEEN_LINES", 0.0)
+    shown = open_screen("plain")
+    shown.start("in.mp4")
+    shown.update(State(10, 100, seconds_left=12_000))
+    assert capsys.readouterr().err.endswith(", 3 h 20 min left\n")

@@ -53,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except MemoryError:
         complain("memory: the machine has not enough. Close other programs, or scale the clip down.")
         code = OutOfMemoryError.exit_code
-    except (click.Abort, KeyboardInterrupt) as stop:
+    except (click.Abort, KeyboardInterrupt) as stop:  # where no command had anything to keep
+        click.echo("Stopped before there was a result. The same command starts again.", err=True)
         code = TERMINATED if Terminated in (type(stop), type(stop.__cause__)) else INTERRUPTED
     finally:
         signal.signal(signal.SIGTERM, before)

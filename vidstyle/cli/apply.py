@@ -31,6 +31,7 @@ from vidstyle.inputs import is_still, parse_style, style_name
 from vidstyle.numbered import parse_rate
 from vidstyle.options import CODECS, HDR_WAYS, QUALITIES, ApplyOptions
 from vidstyle.tone import Tone
+from vidstyle.words import in_words, size_in_words
 
 if TYPE_CHECKING:
     from vidstyle.pipeline import Engine, Progress
@@ -351,7 +352,12 @@ def _restyle(
         return apply_to_clip(source, style, target, options, show, engine).to_dict() | {"kind": "clip"}
     except KeyboardInterrupt as stop:
         screen.stop()
-        raise stopped(stop, _kept(target, options)) from None
+        kept = _kept(target, options)
+        if screen.inputs > 1:
+            kept += (
+                f" {screen.number - 1} of {screen.inputs} inputs were done before; it will leave those alone."
+            )
+        raise stopped(stop, kept) from None
     finally:
         screen.stop()
 
@@ -394,13 +400,15 @@ def _print_plan(plan: dict[str, Any]) -> None:
 def _print_report(report: dict[str, Any], err: bool = False) -> None:
     line = f"{report['target']}: "
     if report["kind"] == "still":
-        line += f"{report['width']}x{report['height']} in {report['seconds']:.1f} s"
+        line += f"{report['width']}x{report['height']} in {in_words(report['seconds'])}"
     else:
-        line += f"{report['frames']} frames in {report['seconds']:.1f} s, {report['fps']:.1f} frames/s"
+        line += f"{report['frames']} frames in {in_words(report['seconds'])}, {report['fps']:.1f} frames/s"
         if report["segments_resumed"]:
             line += (
                 f", {report['segments_resumed']} of {report['segments_total']} segments from an earlier run"
             )
         kept = [f"{count} {kind}" for kind, count in report["streams_copied"].items() if count]
         line += f", kept: {', '.join(kept)}" if kept else ""
+    with suppress(OSError):  # numbered pictures are many files, and a pipe is none
+        line += f", {size_in_words(Path(report['target']).stat().st_size)}"
     click.echo(line, err=err)

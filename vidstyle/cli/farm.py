@@ -17,6 +17,7 @@ from vidstyle.cli.screen import Screen, State, open_screen
 from vidstyle.errors import VidstyleError
 from vidstyle.farm.environment import take_gpus
 from vidstyle.options import ApplyOptions
+from vidstyle.words import in_words
 
 if TYPE_CHECKING:
     from vidstyle.pipeline import Progress
@@ -164,7 +165,7 @@ def render(
     line = f"{work}: {len(report['segments'])} segments made, {len(report['found'])} found finished"
     if report["beyond"]:
         line += f", {len(report['beyond'])} are beyond the end of the clip"
-    _tell(report, as_json, f"{line}, {report['frames']} frames in {report['seconds']:.1f} s")
+    _tell(report, as_json, f"{line}, {report['frames']} frames in {in_words(report['seconds'])}")
 
 
 @farm.command(cls=Command, epilog="vidstyle farm status --work /show/work --json")

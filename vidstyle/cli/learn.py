@@ -90,7 +90,7 @@ def learn(
         screen.update(State(tick.step, total, 0, tick.remaining_seconds))
 
     try:
-        found = learned_from(options, show, lambda warning: click.echo(f"Warning: {warning}", err=True))
+        found = learned_from(options, show, lambda warning: screen.say(f"Warning: {warning}"))
     except KeyboardInterrupt as stop:
         screen.stop()
         kept = (run_folder(name) / "checkpoint.pt").exists()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 from dataclasses import dataclass
 from typing import Any
+
+from vidstyle.words import in_words
 
 _SECONDS_BETWEEN_LINES = 5.0
 _LEAST_SECONDS_APART, _MOST_SECONDS_APART = 1.0, 60.0  # of what a farm reads
@@ -45,6 +48,10 @@ class Screen:
     def update(self, state: State) -> None:
         """So much of it is done."""
 
+    def say(self, line: str) -> None:
+        """A line beside the progress, such as a warning, which must not run into it."""
+        print(line, file=sys.stderr, flush=True)
+
     def fail(self, message: str) -> None:
         """The input could not be finished."""
 
@@ -69,7 +76,7 @@ class Plain(Screen):
         if left is None and speed and state.total:
             left = max(state.total - state.done, 0) / speed
         line = f"{self.name}: {state.done} of {state.total or '?'} {self.unit}, {speed:.1f} {self.unit}/s"
-        line += "" if left is None else f", {left:.0f} s left"
+        line += "" if left is None else f", {in_words(left)} left"
         print(line + (f", {state.note}" if state.note else ""), file=sys.stderr, flush=True)
 
 
@@ -82,11 +89,15 @@ class Bar(Screen):
         if self.bar is None:
             from tqdm import tqdm
 
+            # In a terminal that does not tell its size a bar of that size would be invisible.
+            known = _knows_its_size()
             self.bar = tqdm(
                 initial=state.resumed,
                 desc=self.name if self.inputs == 1 else f"{self.name} ({self.number}/{self.inputs})",
                 unit=f" {self.unit}",
-                dynamic_ncols=True,
+                dynamic_ncols=known,
+                ncols=None if known else 80,
+                nrows=None if known else 24,
                 file=sys.stderr,
             )
         self.bar.total = state.total or None
@@ -94,11 +105,24 @@ class Bar(Screen):
             self.bar.set_postfix_str(state.note, refresh=False)
         self.bar.update(state.done - self.bar.n)
 
+    def say(self, line: str) -> None:
+        if self.bar is None:
+            super().say(line)
+        else:
+            self.bar.write(line, file=sys.stderr)
+
     def stop(self) -> None:
         if self.bar is not None:
             self.bar.refresh()
             self.bar.close()
             self.bar = None
+
+
+def _knows_its_size() -> bool:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns > 0
+    except OSError:  # no terminal at all
+        return True
 
 
 class OpenJD(Screen):
@@ -126,7 +150,7 @@ class OpenJD(Screen):
             self.note = state.note
             print(f"openjd_status: {self.name} {self.note}".rstrip(), flush=True)
         if self.percent != self.said and time.monotonic() - self.said_at >= _LEAST_SECONDS_APART:
-            self.say()
+            self.announce()
 
     def fail(self, message: str) -> None:
         print(f"openjd_fail: {message}", flush=True)
@@ -137,9 +161,9 @@ class OpenJD(Screen):
             self._heart.join()
             self._heart = None
         if self.percent != self.said:
-            self.say()
+            self.announce()
 
-    def say(self) -> None:
+    def announce(self) -> None:
         self.said, self.said_at = self.percent, time.monotonic()
         print(f"openjd_progress: {self.percent}\n", end="", flush=True)  # a line in one piece
 
@@ -147,14 +171,14 @@ class OpenJD(Screen):
         while not self._ended.wait(_MOST_SECONDS_APART / 4):
             if time.monotonic() - self.said_at >= _MOST_SECONDS_APART * 3 / 4:
                 self.percent = max(self.percent, 0.0)
-                self.say()
+                self.announce()
 
 
 class Farm(OpenJD):
     """Those of Open Job Description, and the line in whole percents that Deadline 10 and others look for."""
 
-    def say(self) -> None:
-        super().say()
+    def announce(self) -> None:
+        super().announce()
         print(f"Progress: {int(self.percent)}%\n", end="", flush=True)
 
 

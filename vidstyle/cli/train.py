@@ -114,7 +114,7 @@ def train(
         screen.update(State(tick.step, total, 0, tick.remaining_seconds, note))
 
     try:
-        target = learn(options, show, lambda warning: click.echo(f"Warning: {warning}", err=True))
+        target = learn(options, show, lambda warning: screen.say(f"Warning: {warning}"))
     except KeyboardInterrupt as stop:
         screen.stop()
         kept = (options.folder / "checkpoint.pt").exists()

@@ -43,6 +43,8 @@ def words(*begun: str) -> list[str]:
         (("apply", "--style", "vl"), ["plain,vlogger"]),
         (("apply", "--style", "cinema,vl"), ["plain,cinema,vlogger"]),
         (("farm", "plan", "--style", "vl"), ["plain,vlogger"]),
+        (("preview", "in.mp4", "--style", "vl"), ["plain,vlogger"]),
+        (("train", "--from", "vl"), ["plain,vlogger"]),
         (("apply", "--style", "./mine"), ["file,./mine"]),
         (("export", "vl"), ["plain,vlogger"]),
         (("styles", "vl"), ["plain,vlogger"]),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vidstyle.cli.common import PATH, Command, default_of, stopped
+from vidstyle.cli.common import PATH, Command, complete_style, default_of, stopped
 from vidstyle.errors import OutputError
 from vidstyle.options import BenchOptions
 
@@ -38,7 +38,14 @@ def _written(sizes: tuple[tuple[int, int], ...]) -> str:
 )
 @click.argument("clip", type=PATH, required=False)
 @click.option(
-    "-s", "--style", "wanted", metavar="NAME", default="vlogger", show_default=True, help="A style."
+    "-s",
+    "--style",
+    "wanted",
+    metavar="NAME",
+    default="vlogger",
+    show_default=True,
+    shell_complete=complete_style,
+    help="A style.",
 )
 @click.option(
     "--size",

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vidstyle.cli.common import PATH, Command, default_of, json_option, progress_option, stopped
+from vidstyle.cli.common import (
+    PATH,
+    Command,
+    complete_style,
+    default_of,
+    json_option,
+    progress_option,
+    stopped,
+)
 from vidstyle.cli.screen import State, open_screen
 from vidstyle.errors import StyleError
 from vidstyle.inputs import parse_style
@@ -37,6 +45,7 @@ def _default(name: str) -> Any:
     "styles",
     metavar="NAME",
     multiple=True,
+    shell_complete=complete_style,
     help="A style or a blend, as apply takes them; may be repeated.  [default: all styles]",
 )
 @click.option("-o", "--output", metavar="PATH", type=PATH, help="A folder, or a name such as page.html.")

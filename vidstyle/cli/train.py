@@ -10,7 +10,15 @@ from typing import Any
 
 import click
 
-from vidstyle.cli.common import PATH, Command, default_of, json_option, progress_option, stopped
+from vidstyle.cli.common import (
+    PATH,
+    Command,
+    complete_style,
+    default_of,
+    json_option,
+    progress_option,
+    stopped,
+)
 from vidstyle.cli.screen import State, open_screen
 from vidstyle.errors import OutputError
 from vidstyle.train.options import FAMILIES, Tick, TrainOptions
@@ -50,7 +58,13 @@ def _number(name: str, words: str) -> Callable[..., Any]:
     "--run-folder", metavar="DIR", type=PATH, help="Checkpoint, curves, samples.  [default: FILE.run]"
 )
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in the run folder.")
-@click.option("--from", "start", metavar="STYLE", help="Begin with a style: its name or file.")
+@click.option(
+    "--from",
+    "start",
+    metavar="STYLE",
+    shell_complete=complete_style,
+    help="Begin with a style: its name or file.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace a style file or a run that exists.")
 @click.option("--minutes", type=float, metavar="N", help="Stop after so much work.")
 @_number("steps", "Stop after so many steps.")

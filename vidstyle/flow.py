@@ -211,7 +211,7 @@ def local_mean(x: Tensor, radius: int) -> Tensor:
 
 
 def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """A map [H, W], float32, at another size: averaged if smaller, else bilinear."""
+    """A map [H, W], of float32, uint8 or uint16, at another size: averaged if smaller, else bilinear."""
     if tuple(x.shape) == tuple(size):
         return x
     smaller = size[0] <= x.shape[0] and size[1] <= x.shape[1]

@@ -42,23 +42,24 @@ class SmoothOptions:
     radius: frames looked at on each side, 0 is off. amount: weight of a neighbour over the frame's own, 0 to
     1; one twice as far counts by its square. source_share: how much of the source is taken from the picture
     before it is averaged and put back after: 1 averages only what the style did, so that nothing that moves
-    can leave a ghost, 0 the picture itself, for looks that are drawn. scale: frames are averaged at that
-    share of their size, finer detail is the frame's own. side: short side in pixels that is enough for it;
-    flow_side: the same for estimating motion.
+    can leave a ghost, 0 the picture itself, for looks that are drawn. side: short side in pixels at which
+    frames are averaged; what is finer is the frame's own. Small frames are averaged at `finest` of their
+    size at most, large ones at `coarsest` at least. flow_side: short side for estimating motion.
     """
 
     radius: int = 2
     amount: float = 1.0
     source_share: float = 0.0
-    scale: float = 0.85
     side: int = 360
+    finest: float = 0.85
+    coarsest: float = 0.0
     flow_side: int = 270
 
     @classmethod
     def of_family(cls, family: str, amount: float) -> SmoothOptions:
         """What suits a family of styles."""
         if family in ("photographic", "colour"):
-            return cls(amount=amount, source_share=0.35, scale=0.55, flow_side=144)
+            return cls(amount=amount, source_share=0.35, side=300, finest=0.55, coarsest=0.42, flow_side=144)
         return cls(amount=amount)
 
     def __post_init__(self) -> None:
@@ -67,7 +68,7 @@ class SmoothOptions:
                 "radius must be at least 0, side and flow_side 16, "
                 f"not {self.radius}, {self.side}, {self.flow_side}"
             )
-        for name in ("amount", "source_share", "scale"):
+        for name in ("amount", "source_share", "finest", "coarsest"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
 
@@ -172,12 +173,13 @@ class Smoother:
 
     @torch.inference_mode()
     def _look(self, source: FrameBatch, styled: FrameBatch) -> _Seen:
-        luma = source.planes[0][0].to(torch.float32)
+        luma = source.planes[0][0]
         height, width = luma.shape
         short = min(height, width)
         flow_size = small_size(height, width, min(self.options.flow_side, short))
-        size = small_size(height, width, min(self.options.side, max(1, round(self.options.scale * short))))
-        small = resized(luma, flow_size) / ((1 << source.format.bit_depth) - 1)
+        side = max(self.options.coarsest * short, min(self.options.side, self.options.finest * short))
+        size = small_size(height, width, max(1, round(side)))
+        small = resized(luma, flow_size).to(torch.float32) / ((1 << source.format.bit_depth) - 1)
         return _Seen(small, self._averaged(source, styled, size))
 
     def _averaged(self, source: FrameBatch, styled: FrameBatch, size: tuple[int, int]) -> list[Tensor]:

@@ -59,7 +59,7 @@ class SmoothOptions:
     def of_family(cls, family: str, amount: float) -> SmoothOptions:
         """What suits a family of styles."""
         if family in ("photographic", "colour"):
-            return cls(amount=amount, source_share=0.35, side=300, finest=0.55, coarsest=0.42, flow_side=144)
+            return cls(amount=amount, source_share=0.3, side=300, finest=0.6, coarsest=0.42, flow_side=144)
         return cls(amount=amount)
 
     def __post_init__(self) -> None:

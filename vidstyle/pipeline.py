@@ -319,6 +319,11 @@ class _Batches:
                         raise
                     self._halve(error)
                     continue
+                if len(restyled) != len(ready):
+                    raise OutputError(
+                        f"frame {part.index}: the style gave back {len(restyled)} frames of {len(ready)}. "
+                        "This is a bug, please report it."
+                    )
                 yield ready.part(0, len(part)), restyled.part(0, len(part))
                 start += len(part)
 

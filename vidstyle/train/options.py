@@ -98,7 +98,7 @@ class LearnOptions:
     name: str
     content: tuple[Path, ...] = ()
     minutes: float = 3.5
-    steps: int = 1500
+    steps: int = 400
     warmup_steps: int = 60
     seed: int = 0
     device: str = "auto"

@@ -114,6 +114,7 @@ class Smoother:
         self._share = self.options.source_share
         self._drawn = not self._share
         self._cuts: set[int] = set()
+        self._workers = cpu_workers()
 
     @property
     def cuts(self) -> list[int]:
@@ -128,18 +129,17 @@ class Smoother:
         """Yield the styled frames of (source, styled) pairs, one at a time, smoothed.
 
         Frames whose index is not wanted serve as neighbours only. Where indices leap, a new stretch begins.
-        As many threads as torch may use work on frames, motion among it. Call once for each clip.
+        As many threads as torch could use when this was made work on frames, motion among it. Call once for each clip.
         """
         if self.options.is_off:
             yield from (styled for _, styled in _singles(pairs) if wanted(styled.index))
             return
-        workers = cpu_workers()
-        with frame_threads(workers) as threads:
+        with frame_threads(self._workers) as threads:
             ready: deque[Future[FrameBatch]] = deque()
             for window, place in self._windows(_singles(pairs), threads):
                 if wanted(window[place].styled.index):
                     ready.append(threads.submit(self._smoothed, window, place))
-                while len(ready) > workers:
+                while len(ready) > self._workers:
                     yield ready.popleft().result()
             while ready:
                 yield ready.popleft().result()

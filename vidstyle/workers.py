@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Barrier
 
 import torch
 
@@ -17,21 +16,15 @@ def cpu_workers() -> int:
 
 @contextmanager
 def frame_threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """So many threads while the block runs.
+    """So many threads while the block runs; new ones elsewhere have torch on one core too until it ends.
 
     A frame to a thread is cheaper than sharing out every small operation, and no result can depend on the
-    number of cores.
+    number of cores. What torch may use is asked for before, see `cpu_workers`.
     """
     threads = torch.get_num_threads()
-    started = Barrier(count + 1)
-    with ThreadPoolExecutor(count, "vidstyle-frame", torch.set_num_threads, (1,)) as pool:
-        try:
-            for _ in range(count):
-                pool.submit(started.wait)
-            started.wait()
-            # What the threads have set for themselves is also what any new thread elsewhere would begin with.
-            torch.set_num_threads(threads)
+    try:
+        with ThreadPoolExecutor(count, "vidstyle-frame", torch.set_num_threads, (1,)) as pool:
             yield pool
-        finally:
-            started.abort()
-            torch.set_num_threads(threads)
+    finally:
+        # What a thread sets for itself is also what a new one anywhere begins with.
+        torch.set_num_threads(threads)

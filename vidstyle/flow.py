@@ -6,7 +6,8 @@ on the source, never on a styled frame.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -217,6 +218,20 @@ def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
     smaller = size[0] <= x.shape[0] and size[1] <= x.shape[1]
     kind = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     return torch.from_numpy(cv2.resize(x.numpy(), (size[1], size[0]), interpolation=kind))
+
+
+@contextmanager
+def on_one_core() -> Iterator[None]:
+    """While the block runs OpenCV works on one core: for those who share out whole frames over threads.
+
+    Its own threads wait actively for work, which costs a fifth of two cores while others need them.
+    """
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def less(plane: Tensor, other: Tensor, share: float) -> Tensor:

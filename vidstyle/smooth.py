@@ -23,6 +23,7 @@ from vidstyle.flow import (
     less,
     local_mean,
     occlusion_mask,
+    on_one_core,
     places,
     resized,
     sample,
@@ -129,12 +130,13 @@ class Smoother:
         """Yield the styled frames of (source, styled) pairs, one at a time, smoothed.
 
         Frames whose index is not wanted serve as neighbours only. Where indices leap, a new stretch begins.
-        As many threads as torch could use when this was made work on frames, motion among it. Call once for each clip.
+        As many threads as torch could use when this was made work on frames and motion. Call once for each
+        clip.
         """
         if self.options.is_off:
             yield from (styled for _, styled in _singles(pairs) if wanted(styled.index))
             return
-        with frame_threads(self._workers) as threads:
+        with on_one_core(), frame_threads(self._workers) as threads:
             ready: deque[Future[FrameBatch]] = deque()
             for window, place in self._windows(_singles(pairs), threads):
                 if wanted(window[place].styled.index):

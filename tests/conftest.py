@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 
+from vidstyle.cli import main
 from vidstyle.frames import FrameBatch
 
 # A shell ignores SIGINT for what it runs in the background, and children inherit that: tests of Ctrl-C could
@@ -26,6 +27,27 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 TURNED_90 = (0, -65536, 0, 65536, 0, 0, 0, 0, 1073741824)
 TURNED_AND_FLIPPED = (0, 65536, 0, 65536, 0, 0, 0, 0, 1073741824)
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def runner(capfd: pytest.CaptureFixture[str], *first: str) -> Run:
+    """run(*arguments): (exit code, stdout, stderr) of the command in this process, after its first words."""
+
+    def run(*arguments: Any) -> tuple[int, str, str]:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([*first, *(str(argument) for argument in arguments)])
+        out, err = capfd.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return run
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Run:
+    return runner(capfd)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ import cv2
 import pytest
 import torch
 
+from tests.conftest import Run
 from tests.looks import tiny_style
-from tests.test_cli import Clip, Run, run
+from tests.test_cli import Clip
 from vidstyle.bench import bench
 from vidstyle.ceilings import measure, timed
 from vidstyle.decode import Decoder
@@ -19,8 +20,6 @@ from vidstyle.errors import DeviceError, InputError
 from vidstyle.options import BenchOptions
 from vidstyle.style import read_style
 from vidstyle.trialclip import copy_start, make_clip
-
-__all__ = ["run"]  # a fixture, used by name
 
 SMALL = BenchOptions(sizes=((96, 64), (64, 48)), frames=12, device="cpu", price_per_hour=2.0)
 

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 
-from vidstyle.cli import main
+from tests.conftest import Run
 from vidstyle.errors import StyleError
 from vidstyle.frames import FrameBatch
 from vidstyle.networks import Generator, GeneratorConfig
@@ -65,23 +65,6 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> StubStyle:
     module.load_style = load_style  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "vidstyle.blend", module)
     return style
-
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """run(*arguments): (exit code, stdout, stderr) of the command in this process."""
-
-    def call(*arguments: Any) -> tuple[int, str, str]:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return call
 
 
 Clip = Callable[..., Path]

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.test_cli import Clip, Run, linked, run
+from tests.conftest import Run
+from tests.test_cli import Clip, linked
 from tests.test_evaluate_pictures import folder_of
 from vidstyle.evaluate_pictures import read_pictures
-
-__all__ = ["run"]  # a fixture, used by name
 
 
 @pytest.fixture

@@ -4,36 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from tests.conftest import Run, runner
 from tests.looks import tiny_style
 from vidstyle import shelf
 from vidstyle.attached import PNG, copy_style
-from vidstyle.cli import main
 from vidstyle.style import read_network, save_style
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """run(*arguments): (exit code, stdout, stderr) of `vidstyle styles` in this process."""
-
-    def call(*arguments: Any) -> tuple[int, str, str]:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(["styles", *(str(argument) for argument in arguments)])
-        out, err = capfd.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return call
+    return runner(capfd, "styles")
 
 
 def own() -> list[str]:

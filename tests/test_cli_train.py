@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +12,12 @@ import cv2
 import numpy as np
 import pytest
 
-from vidstyle.cli import main
-
-Run = Callable[..., tuple[int, str, str]]
+from tests.conftest import Run, runner
 
 
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """run(*arguments): (exit code, stdout, stderr) of `vidstyle train` in this process."""
-
-    def call(*arguments: Any) -> tuple[int, str, str]:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(["train", *(str(argument) for argument in arguments)])
-        out, err = capfd.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return call
+    return runner(capfd, "train")
 
 
 @pytest.fixture

@@ -14,13 +14,11 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import TURNED_90, left_over
+from tests.conftest import TURNED_90, Run, left_over
 from tests.looks import tiny_style
-from tests.test_cli import Run, linked, run, save_picture
+from tests.test_cli import linked, save_picture
 from vidstyle.options import PreviewOptions
 from vidstyle.preview import page_and_sheet, preview
-
-__all__ = ["run"]  # a fixture, used by name
 
 Clip = Callable[..., Path]
 

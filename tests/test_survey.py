@@ -16,7 +16,7 @@ import torch
 from conftest import SPECS, left_over, make_clip
 from looks import clip_of, panned, tiny_style
 
-from vidstyle.cli import main
+from tests.conftest import Run
 from vidstyle.errors import InputError
 from vidstyle.farm.pool import Pool
 from vidstyle.match import measured, spread_of
@@ -26,21 +26,6 @@ from vidstyle.style import Style, read_style
 from vidstyle.survey import Matched, frames_of, samples_of, survey
 
 LOSSLESS = ("--codec", "ffv1", "--progress", "none")
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """run(*arguments): (exit code, stdout, stderr) of the command in this process."""
-
-    def call(*arguments: Any) -> tuple[int, str, str]:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return call
 
 
 def scene(frames: int = 12, gains: tuple[float, ...] = (1.0, 1.0, 1.0), seed: int = 4) -> torch.Tensor:

@@ -223,6 +223,13 @@ class Run(Record):
 
     def _warm_up(self, look: str) -> dict[str, float]:
         """Fit the grade alone: colours of the whole sets against each other (a minute, and a sound start)."""
+        x, graded, distance, _ = self._grade_alone(look)
+        cost = losses.transport_cost(graded, x)
+        self._update(self.optimise_ours, distance * 3 + 0.02 * cost, self.ours)
+        return {"distribution": distance.item(), "transport": cost.item()}
+
+    def _grade_alone(self, look: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Colours of the content [P, 3], those graded, how far they are from the look's, and its code."""
         count = 8192
         x = palette(self.content, self.random, count)[:, :3].to(self.device)
         choice = torch.randint(len(self.palettes[look]), (count,), generator=self.random)
@@ -230,10 +237,7 @@ class Run(Record):
         code = self._code(look)
         graded = self.generator.grade(x, code)
         directions = losses.random_directions(3, 24, self.random).to(self.device)
-        distance = losses.sliced_wasserstein(graded, y, directions)
-        cost = losses.transport_cost(graded, x)
-        self._update(self.optimise_ours, distance * 3 + 0.02 * cost, self.ours)
-        return {"distribution": distance.item(), "transport": cost.item()}
+        return x, graded, losses.sliced_wasserstein(graded, y, directions), code
 
     def _code(self, look: str) -> Tensor:
         style = self.styles[look]

@@ -13,11 +13,9 @@ from torch import Tensor
 from vidstyle.networks import Generator
 from vidstyle.shelf import style_path
 from vidstyle.style import read_network
-from vidstyle.train import losses
 from vidstyle.train.data import PictureSet, load_pictures
 from vidstyle.train.loop import Run
 from vidstyle.train.material import Material
-from vidstyle.train.memory import palette
 from vidstyle.train.options import TrainOptions, Weights
 from vidstyle.train.pairs import FramePairs, load_pairs
 from vidstyle.train.reader import CODE_SIZE, GRADE_WIDTH, Known
@@ -75,13 +73,7 @@ class PersonalRun(Run):
         )
 
     def _warm_up(self, look: str) -> dict[str, float]:
-        count = 8192
-        x = palette(self.content, self.random, count)[:, :3].to(self.device)
-        choice = torch.randint(len(self.palettes[look]), (count,), generator=self.random)
-        y = self.palettes[look][choice][:, :3].to(self.device)
-        code = self._code(look)
-        directions = losses.random_directions(3, 24, self.random).to(self.device)
-        distance = losses.sliced_wasserstein(self.generator.grade(x, code), y, directions)
+        _, _, distance, code = self._grade_alone(look)
         held = self._anchored(code)
         self._update(self.optimise_ours, distance * 30 + ANCHOR * held, self.ours)
         return {"distribution": distance.item(), "transport": held.item()}

@@ -141,7 +141,7 @@ def test_changes_only_leaves_no_ghost() -> None:
 
 
 def test_a_family_is_smoothed_in_its_own_way() -> None:
-    """Drawn looks as pictures, photographic ones mostly in what they change."""
+    """Drawn looks as whole pictures, photographic ones with some of their source left out."""
     assert SmoothOptions.of_family("drawn", 0.5) == SmoothOptions(amount=0.5)
     assert SmoothOptions.of_family("photographic", 1).source_share > 0
     assert SmoothOptions.of_family("colour", 0).is_off

@@ -104,7 +104,7 @@ if {dies} and not Path("{mark}").exists():
     from vidstyle.style import Style
     restyle = Style.restyle
     def dies(self, batch):
-        if batch.index >= 16:
+        if batch.index >= 40:
             Path("{mark}").touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return restyle(self, batch)
@@ -176,11 +176,12 @@ def test_openjd_retries_a_killed_task(show: Show, whole: str) -> None:
     code, out = run_bundle(show, mapped=True, dies=True)
     assert code != 0, out
     assert (show.home.parent / "mark").exists()
-    assert len(list(show.work.glob("*/*.json"))) == 1
+    made = len(list(show.work.glob("*/*.json")))  # frames are restyled some way ahead of what is encoded
+    assert 1 <= made < 5
     assert not show.output.exists()
     code, out = run_bundle(show, mapped=True, dies=True)
     assert code == 0, out
-    assert "4 segments made, 1 found finished" in out
+    assert re.search(rf"{5 - made} segments? made, {made} found finished", out), out
     assert digest(show.output) == whole
 
 

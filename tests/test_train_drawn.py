@@ -61,30 +61,21 @@ def test_painted_looks_begin_with_a_wash(options: TrainOptions) -> None:
     assert flat.std() < 0.7 * graded.std(), "noise is washed away"
 
 
-def test_law_11_a_painted_run_resumes(options: TrainOptions) -> None:
-    painted = replace(options, family="painted", output=options.output.with_name("p.safetensors"))
-    train(painted)
-    wanted = painted.output.read_bytes()
-    run = run_of(painted)
-    run.begin()
-    for _ in range(6):
-        run.advance()
-    run.save()
-    train(replace(painted, resume=True))
-    assert painted.output.read_bytes() == wanted
-
-
-def test_law_11_a_resumed_drawn_run_equals_an_uninterrupted_one(options: TrainOptions) -> None:
+@pytest.mark.parametrize(("family", "steps"), [("drawn", 7), ("painted", 6)])
+def test_law_11_a_resumed_run_equals_an_uninterrupted_one(
+    family: str, steps: int, options: TrainOptions
+) -> None:
     """A resumed training run equals an uninterrupted one, also where a memory of marks fills."""
-    train(options)
-    wanted = options.output.read_bytes()
-    run = run_of(options)
+    made = replace(options, family=family)
+    train(made)
+    wanted = made.output.read_bytes()
+    run = run_of(made)
     run.begin()
-    for _ in range(7):
+    for _ in range(steps):
         run.advance()
     run.save()
-    train(replace(options, resume=True))
-    assert options.output.read_bytes() == wanted
+    train(replace(made, resume=True))
+    assert made.output.read_bytes() == wanted
 
 
 def test_a_head_start_is_for_the_discriminator_alone(options: TrainOptions) -> None:

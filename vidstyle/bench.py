@@ -287,11 +287,8 @@ def _smoothed(
 ) -> tuple[Stage, Stage]:
     """Flow there and back between neighbours, and what the smoother does beside: it runs a second time, on
     flows that are there already."""
-    singles = [
-        (before.part(i, i + 1), after.part(i, i + 1))
-        for before, after in zip(batches, styled, strict=True)
-        for i in range(len(before))
-    ]
+    pairs = list(zip(batches, styled, strict=True))
+    frames = sum(len(batch) for batch in batches)
     options = SmoothOptions.of_family(family, 1.0)
     flow, rest = _Clock("flow", 0), _Clock("smoother", 0)
     estimate, flows = dis_flow("medium"), dict[bytes, torch.Tensor]()
@@ -305,13 +302,13 @@ def _smoothed(
         flow.add(time.perf_counter() - began, 0.5, time.thread_time() - cpu)  # there or back
         return found
 
-    for _ in Smoother(options, record).smooth(iter(singles)):
+    for _ in Smoother(options, record).smooth(pairs):
         pass
     began, cpu = time.perf_counter(), time.process_time()
-    for _ in Smoother(options, lambda first, second: flows[key(first, second)]).smooth(iter(singles)):
+    for _ in Smoother(options, lambda first, second: flows[key(first, second)]).smooth(pairs):
         pass
     # One figure for all: several threads work at once, and frames come out in bursts.
-    rest.add(time.perf_counter() - began, len(singles), time.process_time() - cpu)
+    rest.add(time.perf_counter() - began, frames, time.process_time() - cpu)
     return replace(flow.stage(), used=used), replace(rest.stage(), used=used)
 
 

@@ -89,9 +89,7 @@ def _levels(fmt: PlaneFormat) -> tuple[float, float, float, float]:
 
 def _quantise(levels: torch.Tensor, offset: float, fmt: PlaneFormat) -> torch.Tensor:
     """Code values from `levels` (overwritten), rounded: the cast cuts off, so half a level is added first."""
-    step = 1 << (fmt.bit_depth - 8)
-    low, high = (0, 256 * step - 1) if fmt.full_range else (step, 255 * step - 1)
-    levels.add_(offset + 0.5).clamp_(low, high)
+    levels.add_(offset + 0.5).clamp_(*fmt.code_range)
     return levels.to(torch.uint8 if fmt.bit_depth == 8 else torch.uint16)
 
 

@@ -43,6 +43,12 @@ class PlaneFormat:
             raise ValueError(f"chroma_shift must be 0, 1 or 2 each way, not {self.chroma_shift}")
 
     @property
+    def code_range(self) -> tuple[int, int]:
+        """The lowest and highest code value that planes may hold; the ends of limited range are reserved."""
+        step = 1 << (self.bit_depth - 8)
+        return (0, 256 * step - 1) if self.full_range else (step, 255 * step - 1)
+
+    @property
     def plane_count(self) -> int:
         return 1 if self.matrix == "gray" else 3
 

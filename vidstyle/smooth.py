@@ -24,6 +24,7 @@ from vidstyle.flow import (
     local_mean,
     occlusion_mask,
     on_one_core,
+    photometric_confidence,
     places,
     resized,
     sample,
@@ -32,8 +33,6 @@ from vidstyle.flow import (
 from vidstyle.frames import FrameBatch
 from vidstyle.layers import small_size
 from vidstyle.workers import cpu_workers, frame_threads
-
-_SHARPNESS = 50.0  # how fast trust falls with the squared difference of two luminances in [0, 1]
 
 
 @dataclass(frozen=True)
@@ -230,7 +229,7 @@ class Smoother:
         planes = []
         for plane, mean, before_it in zip(here.styled.planes, smooth, own, strict=True):
             change = resized(mean.sub_(before_it), (plane.shape[1], plane.shape[2]))
-            planes.append(changed(plane[0], change, *_limits(here.styled))[None])
+            planes.append(changed(plane[0], change, *here.styled.format.code_range)[None])
         return replace(here.styled, planes=tuple(planes))
 
     def _reach(
@@ -257,7 +256,7 @@ class Smoother:
                 seen = seen * sample(visible, places(flow, size))
                 flow = chain(flow, step)
             returned = sample(window[at].seen.result().small, places(flow, size))
-            alike = torch.exp((here - returned).square_().mul_(-_SHARPNESS))
+            alike = photometric_confidence(here[None, None], returned[None, None])[0, 0]
             yield window[at], flow, seen * alike * self.options.amount**distance
 
 
@@ -284,9 +283,3 @@ def with_energy_of(own: Tensor, smooth: Tensor, radius: int, share: float = 0.8,
     # A quarter of a code value is what rounding alone makes: no texture to restore.
     gain = ((share * wanted + 0.25) / (present + 0.25)).sqrt_().clamp_(1.0, most)
     return torch.addcmul(low, fine, gain)
-
-
-def _limits(batch: FrameBatch) -> tuple[int, int]:
-    """The lowest and highest code value that planes may hold."""
-    step = 1 << (batch.format.bit_depth - 8)
-    return (0, 256 * step - 1) if batch.format.full_range else (step, 255 * step - 1)

@@ -194,13 +194,14 @@ class ClipTally:
 
     def _compare(self, first: _Seen, later: _Seen, into: _Collected) -> None:
         flow, back = self._flow(first.small, later.small), self._flow(later.small, first.small)
+        masks = occlusion_mask(flow, back), occlusion_mask(back, flow)
         neighbours = into is self._near
-        if neighbours and bool(scene_change(first.small, later.small, flow, back)):
+        if neighbours and bool(scene_change(first.small, later.small, flow, back, masks)):
             self._cuts.append(later.number)
             self._scene += 1
             return
         size = (first.source.shape[-2], first.source.shape[-1])
-        hidden = F.interpolate(occlusion_mask(flow, back).float(), size=size, mode="nearest") > 0
+        hidden = F.interpolate(masks[0].float(), size=size, mode="nearest") > 0
         flow = resize_flow(flow, size)
         pairs = [(_unit(first.source), _unit(later.source)), (_unit(first.result), _unit(later.result))]
         source, result = (warping_error(a, b, flow, hidden)[0] for a, b in pairs)

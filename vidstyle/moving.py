@@ -157,12 +157,13 @@ def measure(reel: Path, styled: Sequence[Path], cuts: Sequence[int], on_frame: C
             if before:
                 seconds.append(time - began)
                 flow, back = flow_of(before[0], now[0]), flow_of(now[0], before[0])
-                if number in cuts or bool(scene_change(before[0], now[0], flow, back)):
+                hidden = occlusion_mask(flow, back), occlusion_mask(back, flow)
+                if number in cuts or bool(scene_change(before[0], now[0], flow, back, hidden)):
                     errors: list[float | None] = [None] * len(now)
                 else:
-                    hidden = occlusion_mask(flow, back)
                     errors = [
-                        float(warping_error(a, b, flow, hidden)[0]) for a, b in zip(before, now, strict=True)
+                        float(warping_error(a, b, flow, hidden[0])[0])
+                        for a, b in zip(before, now, strict=True)
                     ]
                 for row, error in zip(values, errors, strict=True):
                     row.append(error)

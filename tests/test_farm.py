@@ -20,7 +20,7 @@ import torch
 from conftest import left_over
 from looks import tiny_style
 
-from vidstyle import errors, pipeline
+from vidstyle import batches, errors
 from vidstyle.blend import load_style
 from vidstyle.cli import main
 from vidstyle.farm.environment import take_gpus
@@ -29,6 +29,7 @@ from vidstyle.farm.ranges import name_segments, parse_segments, runs
 from vidstyle.frames import FrameBatch
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline import apply
+from vidstyle.running import Pending
 from vidstyle.style import Style
 
 Clip = Callable[..., Path]
@@ -302,17 +303,17 @@ def test_a_worker_that_is_killed(farm: Farm, whole: str, number: int) -> None:
 def test_it_stops_within_two_batches(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGTERM while a batch is worked on: at most two more are begun, 143, no temporary file."""
     begun = 0
-    restyle = Style.restyle
+    submit = Style.submit
 
-    def counted(self: Style, batch: FrameBatch) -> FrameBatch:
+    def counted(self: Style, batch: FrameBatch) -> Pending:
         nonlocal begun
         begun += 1
         if begun == 3:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(0.2)
-        return restyle(self, batch)
+        return submit(self, batch)
 
-    monkeypatch.setattr(Style, "restyle", counted)
+    monkeypatch.setattr(Style, "submit", counted)
     code, _, err = farm.render("0-4")
     assert (code, begun <= 5) == (143, True), begun
     assert "Finished segments are kept" in err
@@ -330,17 +331,17 @@ def test_it_stops_within_two_batches(farm: Farm, monkeypatch: pytest.MonkeyPatch
 def test_out_of_memory_is_33(farm: Farm, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     """A code of its own, and no other failure has it: farms may answer it with more memory."""
 
-    def fail(self: Style, batch: FrameBatch) -> FrameBatch:
+    def fail(self: Style, batch: FrameBatch) -> Pending:
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(Style, "restyle", fail)
+        patch.setattr(Style, "submit", fail)
         code, _, err = farm.render("0")
     assert code == errors.OutOfMemoryError.exit_code == 33
     assert "a single frame does not fit" in err
     codes = [c.exit_code for c in vars(errors).values() if isinstance(c, type) and hasattr(c, "exit_code")]
     assert codes.count(33) == 1
-    assert not pipeline.is_out_of_memory(RuntimeError("the style failed"))
+    assert not batches.is_out_of_memory(RuntimeError("the style failed"))
 
 
 def test_a_machine_that_is_not_like_the_plan(farm: Farm, tmp_path: Path, clip: Clip) -> None:

@@ -345,7 +345,7 @@ def test_far_on(
 
     monkeypatch.setattr(pipeline, "Decoder", Counting)
     if misled:
-        monkeypatch.setattr("vidstyle.decode._digest", lambda frame: "another frame")
+        monkeypatch.setattr("vidstyle.decode.luma_digest", lambda frame: "another frame")
     report = apply(source, Brighter(), tmp_path / "again.mp4", QUICK)
     assert 4 <= report.segments_resumed <= 7
     assert digest(tmp_path / "again.mp4") == digest(tmp_path / "whole.mp4")

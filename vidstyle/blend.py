@@ -33,8 +33,7 @@ class Blend(Style):
         self.facts = facts
         self.content_hash = hash_text(*(f"{style.content_hash}:{share!r}" for style, share in self._parts))
         first = self._parts[0][0]
-        self.device, self.finish, self._stream = first.device, first.finish, first._stream
-        self._threads = None
+        self.device, self.finish = first.device, first.finish
         painting = [style.dials for style, _ in parts if not style.dials.is_identity]
         self.dials = painting[0] if painting else Dials(strength=0)
         self.before = Before()

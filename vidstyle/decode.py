@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Container, Generator, Iterator
@@ -11,23 +10,21 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import av
 import av.error
 import av.filter
-import numpy as np
-import torch
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from vidstyle.clock import Clock
 from vidstyle.damage import Damage
 from vidstyle.errors import InputError, OutOfMemoryError
-from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
+from vidstyle.frames import FrameBatch
 from vidstyle.numbered import is_sequence
-from vidstyle.source import ACCURATE, frame_rate, open_source, picture_stream, planar_format, read_info
+from vidstyle.planes import luma_digest, plane_reader, stacked
+from vidstyle.source import frame_rate, open_source, picture_stream, read_info
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,8 @@ class Decoder:
 
     Frames are numbered in the order of presentation. Read `info` before decoding and `warnings` after it.
     With an anchor that ends at or before start, it tries to start there instead of at the beginning.
-    fps: the rate of numbered pictures. Use as a context manager; one thread at a time.
+    fps: the rate of numbered pictures. pinned: batches lie in memory that a GPU copies from by itself.
+    Use as a context manager; one thread at a time.
     """
 
     def __init__(
@@ -55,9 +53,11 @@ class Decoder:
         deinterlace: bool = False,
         anchor: Anchor | None = None,
         fps: Fraction | None = None,
+        pinned: bool = False,
     ) -> None:
         self.source = Path(source)
         self._fps = fps
+        self._pinned = pinned
         self._deinterlace = deinterlace
         self.start, self.stop = start, stop
         self.border_digests: dict[int, str] = {}
@@ -89,7 +89,7 @@ class Decoder:
             if self._ahead is None:
                 raise InputError(f"{self.source}: not a single frame can be decoded. Check that it plays.")
             self.info = read_info(self.source, self._container, self._stream, self._ahead)
-            self._planes_of = _plane_reader(self.info)
+            self._planes_of = plane_reader(self.info)
         except BaseException:
             self.close()
             raise
@@ -125,7 +125,7 @@ class Decoder:
                 self._last_good = frame
                 self._clock.last = frame.pts
                 self._first = self.frames_decoded = anchor.first + expected
-                return self._ahead is not None and _digest(frame) == anchor.digest
+                return self._ahead is not None and luma_digest(frame) == anchor.digest
         return False
 
     def leap(self, seconds: float) -> bool:
@@ -184,7 +184,7 @@ class Decoder:
                 break
             border = segment_frames is not None and (index + 1) % segment_frames == 0
             if border:
-                self.border_digests[index + 1] = _digest(frame)
+                self.border_digests[index + 1] = luma_digest(frame)
             if index < self.start or (
                 segment_frames
                 and all(
@@ -210,7 +210,7 @@ class Decoder:
     def walk(self, marked: Callable[[int], bool]) -> Iterator[tuple[int, int, str]]:
         """(index, pts, digest) of every frame; the digest, of its luma, only where marked, "" elsewhere."""
         for index, (pts, frame) in enumerate(self._pictures(), self._first):
-            yield index, pts, _digest(frame) if marked(index) else ""
+            yield index, pts, luma_digest(frame) if marked(index) else ""
 
     def _pictures(self) -> Iterator[tuple[int, VideoFrame]]:
         """(pts, frame) in order of presentation, damaged frames replaced by the last good one."""
@@ -336,7 +336,9 @@ class Decoder:
     def _batch(self, first: int, pictures: list[tuple[int, VideoFrame]]) -> FrameBatch:
         fmt = self.info.format
         frames = [self._planes_of(frame) for _, frame in pictures]
-        planes = tuple(_stack([planes[i] for planes in frames], fmt) for i in range(len(frames[0])))
+        planes = tuple(
+            stacked([planes[i] for planes in frames], fmt, self._pinned) for i in range(len(frames[0]))
+        )
         alpha = planes[3] if len(planes) == 4 else None
         return FrameBatch(
             planes=planes[: fmt.plane_count],
@@ -347,15 +349,6 @@ class Decoder:
             index=first,
             quarter_turns=self.info.quarter_turns,
         )
-
-
-def _digest(frame: VideoFrame) -> str:
-    digest = hashlib.blake2b(digest_size=12)
-    plane = frame.planes[0]
-    width = plane.width * (2 if frame.format.components[0].bits > 8 else 1)
-    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, abs(plane.line_size))
-    digest.update(np.ascontiguousarray(rows[:, :width]).data)
-    return digest.hexdigest()
 
 
 def _deinterlaced(
@@ -385,54 +378,3 @@ def _deinterlaced(
         yield from ready()
     graph.vpush(None)
     yield from ready()
-
-
-def _stack(planes: list[np.ndarray[Any, Any]], fmt: PlaneFormat) -> torch.Tensor:
-    out = torch.empty((len(planes), *planes[0].shape), dtype=fmt.dtype)
-    view = out.numpy()
-    for number, plane in enumerate(planes):
-        view[number] = plane
-    return out
-
-
-def _plane_view(frame: VideoFrame, number: int, dtype: type) -> np.ndarray[Any, Any]:
-    """The samples of one plane without a copy, [H, W]."""
-    plane = frame.planes[number]
-    rows: np.ndarray[Any, Any] = np.frombuffer(memoryview(plane), dtype).reshape(
-        plane.height, abs(plane.line_size) // np.dtype(dtype).itemsize
-    )
-    return (rows[::-1] if plane.line_size < 0 else rows)[:, : plane.width]
-
-
-def _plane_reader(info: VideoInfo) -> Callable[[VideoFrame], list[np.ndarray[Any, Any]]]:
-    dtype: type = np.uint8 if info.format.bit_depth == 8 else np.uint16
-    planar, _ = planar_format(info.pixel_format)
-    reformatter = VideoReformatter()  # one for all frames: each keeps a scaler's tables
-
-    def read(frame: VideoFrame) -> list[np.ndarray[Any, Any]]:
-        if planar != frame.format.name:
-            frame = _reformat(reformatter, frame, planar, info)
-        count = len(frame.planes)
-        views = [_plane_view(frame, number, dtype) for number in range(count)]
-        if planar.startswith("gray"):  # neutral chroma, so that a style can colour it
-            height, width = info.format.chroma_size(info.height, info.width)
-            neutral: np.ndarray[Any, Any] = np.full((height, width), 1 << (info.format.bit_depth - 1), dtype)
-            views += [neutral, neutral]
-        return views
-
-    return read
-
-
-def _reformat(reformatter: VideoReformatter, frame: VideoFrame, name: str, info: VideoInfo) -> VideoFrame:
-    """To the nearest planar format; matrix and range stay, so only samples are moved about."""
-    matrix = 1 if info.format.matrix in ("bt709", "rgb") else 9 if info.format.matrix == "bt2020" else 5
-    span = 2 if info.format.full_range else 1
-    return reformatter.reformat(
-        frame,
-        format=name,
-        src_colorspace=matrix,
-        dst_colorspace=matrix,
-        src_color_range=span,
-        dst_color_range=span,
-        interpolation=ACCURATE,
-    )

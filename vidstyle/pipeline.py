@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,12 +14,14 @@ from typing import Any, Protocol
 import torch
 
 from vidstyle.allocator import keep_freed_memory
+from vidstyle.batches import Batches
 from vidstyle.decode import Anchor, Decoder
 from vidstyle.encode import Encoder, map_write_error
-from vidstyle.errors import OutOfMemoryError, OutputError
+from vidstyle.errors import OutputError
 from vidstyle.frames import FrameBatch
-from vidstyle.hdr import Changes, for_light
+from vidstyle.hdr import for_light
 from vidstyle.join import join
+from vidstyle.lanes import Lanes, lanes_for
 from vidstyle.options import ApplyOptions
 from vidstyle.planning import Plan, Restyler, device_of, plain, plan_with, settled
 from vidstyle.prefetch import prefetch
@@ -186,44 +188,40 @@ def render(
     keep_freed_memory()
     smoother = Smoother(_smooth_options(options, getattr(style, "family", "")))
     margin = smooth_margin(options)
-    restyler = _Batches(*for_light(style, job.hdr, options), job.batch_size)
-    made_on = hardware(style)
 
     def wanted(index: int) -> bool:
         return index // options.segment_frames not in passage.skip
 
+    device = device_of(style)
     with (
-        style.at_work() if isinstance(style, Style) else nullcontext(),
+        style.at_work() if isinstance(style, Style) else nullcontext() as running,
         Decoder(
             job.source,
             stop=None if passage.stop is None else passage.stop + margin,
             deinterlace=options.deinterlace,
             fps=options.fps,
             anchor=passage.anchor,
+            pinned=device.startswith("cuda"),
         ) as decoder,
         closing(decoder.batches(job.batch_size, options.segment_frames, passage.skip, margin)) as frames,
         closing(prefetch(frames, depth=2, name="decode")) as batches,
-        closing(prefetch(restyler.restyle(batches), depth=1, name="restyle")) as pairs,
-        closing(prefetch(smoother.smooth(pairs, wanted), 1, "smooth", restyler.close)) as restyled,
     ):
-        writer: _SegmentWriter | None = None
-        try:
+        depth = running.depth if running is not None else 1
+        restyler = Batches(*for_light(style, job.hdr, options), job.batch_size, depth)
+
+        def open_segment(number: int) -> _SegmentWriter:
+            return _SegmentWriter(number, job, options, work, decoder, passage, hardware(style))
+
+        with (
+            closing(prefetch(restyler.restyle(batches), depth=1, name="restyle")) as pairs,
+            closing(prefetch(smoother.smooth(pairs, wanted), 1, "smooth", restyler.close)) as restyled,
+            Lanes(open_segment, options.segment_frames, lanes_for(options), on_commit, on_frames) as lanes,
+        ):
             for batch in restyled:
-                number = batch.index // options.segment_frames
-                if writer is not None and writer.number != number:
-                    on_commit(writer.commit(False, decoder, passage))
-                    writer = None
-                if writer is None:
-                    writer = _SegmentWriter(work, number, job, options, made_on)
-                writer.write(batch)
-                on_frames(len(batch))
-            if writer is not None:
-                on_commit(writer.commit(passage.stop is None, decoder, passage))
-                writer = None
-        finally:
-            if writer is not None:
-                writer.encoder.abort()
-        return restyler.warnings + decoder.warnings
+                lanes.write(batch)
+            lanes.finish(last=passage.stop is None)
+        said = running.warnings if running is not None else []
+        return [*restyler.warnings, *said, *decoder.warnings]
 
 
 def join_segments(job: Plan, segments: list[Committed], work: WorkFolder, options: ApplyOptions) -> Extras:
@@ -255,32 +253,41 @@ def join_segments(job: Plan, segments: list[Committed], work: WorkFolder, option
 class _SegmentWriter:
     """One segment on its way: its encoder, and the commit."""
 
-    def __init__(self, work: WorkFolder, number: int, job: Plan, options: ApplyOptions, made_on: str) -> None:
-        self.number = number
-        self._work = work
+    def __init__(
+        self,
+        number: int,
+        job: Plan,
+        options: ApplyOptions,
+        work: WorkFolder,
+        decoder: Decoder,
+        passage: Passage,
+        made_on: str,
+    ) -> None:
+        self._number = number
+        self._source, self._work, self._decoder, self._passage = job.source, work, decoder, passage
         self._made_on = made_on
-        self._source = job.source
         self._start = number * options.segment_frames
-        self.encoder = Encoder(work.part(number), job.info, options, target=work.target)
+        self._encoder = Encoder(work.part(number), job.info, options, target=work.target)
 
     def write(self, batch: FrameBatch) -> None:
-        if batch.index != self._start + self.encoder.frames:
+        if batch.index != self._start + self._encoder.frames:
             raise OutputError(f"frame {batch.index}: it came out of order. This is a bug, please report it.")
-        self.encoder.write(batch)
+        self._encoder.write(batch)
 
-    def commit(self, last: bool, decoder: Decoder, passage: Passage) -> Committed:
-        self.encoder.close()
-        segment = Segment(self.number, self._start, self._start + self.encoder.frames)
+    def commit(self, last: bool) -> Committed:
+        self._encoder.close()
+        segment = Segment(self._number, self._start, self._start + self._encoder.frames)
+        decoder = self._decoder
         border = decoder.border_digests.pop(segment.stop, "")
         warnings = tuple(decoder.warnings) if last else ()
-        task = passage.tasks.get(self.number)
+        task = self._passage.tasks.get(self._number)
         if task is not None:
-            task.check(self._source, segment, self.encoder.packet_pts, border)
+            task.check(self._source, segment, self._encoder.packet_pts, border)
             last, warnings = task.last, task.warnings
         return self._work.commit(
-            self.encoder.path,
+            self._encoder.path,
             segment,
-            packet_pts=tuple(self.encoder.packet_pts),
+            packet_pts=tuple(self._encoder.packet_pts),
             last=last,
             last_duration=decoder.frame_duration if last else 0,
             source_digest=border,
@@ -288,55 +295,8 @@ class _SegmentWriter:
             made_on=self._made_on,
         )
 
-
-class _Batches:
-    """Runs a style over batches of one constant size; halves it when the device's memory is too small."""
-
-    def __init__(self, style: Changes, prepare: Callable[[FrameBatch], FrameBatch], batch_size: int) -> None:
-        self._style = style
-        self._prepare = prepare
-        self._size = batch_size
-        self._closed = False
-        self.warnings: list[str] = []
-
-    def close(self) -> None:
-        """Begin no more batches."""
-        self._closed = True
-
-    def restyle(self, batches: Iterable[FrameBatch]) -> Generator[tuple[FrameBatch, FrameBatch], None, None]:
-        """Yield (source, restyled) pairs of the same frames."""
-        for batch in batches:
-            start = 0
-            while start < len(batch):
-                if self._closed:
-                    return
-                part = batch.part(start, min(start + self._size, len(batch)))
-                try:
-                    ready = self._prepare(part.padded(self._size))
-                    restyled = self._style.restyle(ready)
-                except (MemoryError, RuntimeError) as error:
-                    if not is_out_of_memory(error):
-                        raise
-                    self._halve(error)
-                    continue
-                if len(restyled) != len(ready):
-                    raise OutputError(
-                        f"frame {part.index}: the style gave back {len(restyled)} frames of {len(ready)}. "
-                        "This is a bug, please report it."
-                    )
-                yield ready.part(0, len(part)), restyled.part(0, len(part))
-                start += len(part)
-
-    def _halve(self, error: BaseException) -> None:
-        if self._size == 1:
-            raise OutOfMemoryError(
-                "device memory: a single frame does not fit. Close other programs, use --device cpu, "
-                "or scale the clip down."
-            ) from error
-        self._size = max(1, self._size // 2)
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        self.warnings.append(f"the device ran out of memory; the batch is down to {self._size} frames")
+    def abort(self) -> None:
+        self._encoder.abort()
 
 
 class _Ticker:
@@ -361,14 +321,6 @@ class _Ticker:
     def stage(self, name: str) -> None:
         if self._watch is not None:
             self._watch(Progress(self._frames, max(self._total, self._frames), self.resumed, name))
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, of a GPU or of the machine; torch has more than one way to say so."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    words = ("out of memory", "can't allocate memory", "not enough memory")
-    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
 
 
 def hardware(style: Restyler) -> str:

@@ -9,8 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as MappingType
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -24,11 +23,11 @@ from vidstyle.color import from_rgb, to_rgb
 from vidstyle.colourist import generator_for
 from vidstyle.errors import DeviceError, OutputError, StyleError
 from vidstyle.finish import Finish, finished
-from vidstyle.frames import FrameBatch
+from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.match import Before
 from vidstyle.networks import Controls, Dials, Generator, config_from, lut_atlas
 from vidstyle.options import ApplyOptions
-from vidstyle.workers import cpu_workers, frame_threads
+from vidstyle.running import Pending, Ready, Running, running
 
 FORMAT = "vidstyle-style-1"
 FAMILIES = ("photographic", "drawn", "painted", "colour")
@@ -68,6 +67,8 @@ class Style:
     chooses the device and returns another Style that shares the weights where it can.
     """
 
+    _running: Running | None = None
+
     def __init__(
         self,
         generator: Generator,
@@ -91,12 +92,8 @@ class Style:
         # Half precision where the hardware is built for it; colours are always mixed in float32.
         self._dtype = torch.float16 if self.device.type == "cuda" else torch.float32
         self._generator = generator.to(self.device).eval().requires_grad_(False)
-        # A stream of its own lets a GPU copy frames while it works on others; None changes nothing on a CPU.
-        self._stream: torch.cuda.Stream | None = None
         if self.device.type == "cuda":
             self._generator = self._generator.to(memory_format=torch.channels_last)
-            self._stream = torch.cuda.Stream(self.device)
-        self._threads: ThreadPoolExecutor | None = None
         self.finish = finish or Finish()
         self.before = Before()
         self.variation = variation
@@ -173,36 +170,36 @@ class Style:
         with torch.inference_mode():
             return self._generator.paint_baked(rgb, controls, self._atlas, self.dials)
 
-    @torch.inference_mode()
     def restyle(self, batch: FrameBatch) -> FrameBatch:
         """A batch of planes, restyled, back on the CPU. With nothing to do they are the source's own."""
+        if self.changes_nothing or self._running is not None:
+            return self.submit(batch).result()
+        with self.at_work():
+            return self.submit(batch).result()
+
+    def submit(self, batch: FrameBatch) -> Pending:
+        """`restyle` for several batches in work at once, in order; to be called within `at_work`."""
         if self.changes_nothing:
-            return batch
-        if self.device.type != "cpu":
-            with torch.cuda.stream(self._stream):
-                return self._restyled(batch)
-        frames = [batch.part(number, number + 1) for number in range(len(batch))]
-        with nullcontext(self._threads) if self._threads else frame_threads(len(batch)) as threads:
-            planes = zip(*(frame.planes for frame in threads.map(self._restyled, frames)), strict=True)
-            return replace(batch, planes=tuple(torch.cat(parts) for parts in planes))
+            return Ready(batch)
+        assert self._running is not None, "submit outside of at_work"
+        return self._running.submit(batch)
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """While the block runs, `restyle` keeps its threads instead of making them for every batch."""
-        if self.device.type != "cpu" or self.changes_nothing:
-            yield
+    def at_work(self) -> Iterator[Running | None]:
+        """While the block runs, threads, streams and recorded work are kept from batch to batch."""
+        if self.changes_nothing:
+            yield None
             return
-        with frame_threads(cpu_workers()) as self._threads:
+        with running(self.device, self._planes) as self._running:
             try:
-                yield
+                yield self._running
             finally:
-                self._threads = None
+                self._running = None
 
     @torch.inference_mode()
-    def _restyled(self, batch: FrameBatch) -> FrameBatch:
-        planes = [_upload(plane, self.device) for plane in batch.planes]
-        painted = self._painted(to_rgb(planes, batch.format), batch.quarter_turns, MOVING_PAPER)
-        return replace(batch, planes=tuple(plane.cpu() for plane in from_rgb(painted, batch.format)))
+    def _planes(self, planes: Sequence[Tensor], fmt: PlaneFormat, quarter_turns: int) -> tuple[Tensor, ...]:
+        painted = self._painted(to_rgb(planes, fmt), quarter_turns, MOVING_PAPER)
+        return from_rgb(painted, fmt)
 
     def _painted(self, rgb: Tensor, quarter_turns: int = 0, paper: float = 1.0) -> Tensor:
         """What comes before the look, the look, the finish; each only where there is something to do."""
@@ -376,12 +373,6 @@ def hash_file(path: Path) -> str:
 
 def hash_text(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _upload(plane: Tensor, device: torch.device) -> Tensor:
-    if device.type == "cpu":
-        return plane
-    return plane.pin_memory().to(device, non_blocking=True)
 
 
 def _opened(path: Path) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vidstyle.batches import is_out_of_memory
 from vidstyle.blend import load_style
 from vidstyle.errors import DeviceError, InputError, OutOfMemoryError, StyleError
 from vidstyle.farm.folder import FarmPlan, complete, has_plan, read_plan, write_plan
@@ -19,7 +20,6 @@ from vidstyle.pipeline import (
     Passage,
     Progress,
     Report,
-    is_out_of_memory,
     join_segments,
     render,
     smooth_margin,

@@ -17,9 +17,10 @@ from typing import IO, Any
 
 import torch
 
+from vidstyle.batches import is_out_of_memory
 from vidstyle.errors import OutOfMemoryError, VidstyleError
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline import Passage, is_out_of_memory, render
+from vidstyle.pipeline import Passage, render
 from vidstyle.planning import Plan, Restyler, auto_batch_size
 from vidstyle.scan import Task
 from vidstyle.segments import Committed, WorkFolder

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidstyle.cielab import rgb_to_lab
+from vidstyle.document import read_document
 from vidstyle.networks import Grade
-from vidstyle.style import read_document
 from vidstyle.train.data import load_pictures
 from vidstyle.train.reader import CODE_SIZE, GRADE_WIDTH, Reader, colour_statistics, save_reader, seen
 

@@ -25,7 +25,7 @@ from vidstyle.colourist import (
 )
 from vidstyle.errors import StyleError
 from vidstyle.layers import luma_of
-from vidstyle.networks import Dials, GeneratorConfig, lut_atlas
+from vidstyle.networks import Dials, GeneratorConfig, baked
 
 CODE = torch.full((1, 16), 0.3)
 
@@ -62,9 +62,9 @@ def test_grey_sepia_and_colour_of_one_luma_give_one_result() -> None:
 def test_painting_in_strips_is_painting(dials: Dials) -> None:
     rgb = torch.rand(2, 3, 75, 61)
     generator = colourist()
-    controls, atlas = generator.think(rgb, CODE), lut_atlas(generator.lut(CODE))
+    controls, grade = generator.think(rgb, CODE), baked(generator.lut(CODE))
     wanted = generator.paint(rgb, controls, CODE, dials)
-    assert (generator.paint_baked(rgb, controls, atlas, dials) - wanted).abs().max() < 1e-4
+    assert (generator.paint_baked(rgb, controls, grade, dials) - wanted).abs().max() < 1e-4
 
 
 @torch.no_grad()

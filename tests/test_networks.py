@@ -12,9 +12,8 @@ from vidstyle.networks import (
     Mapping,
     PatchDiscriminator,
     StyleEncoder,
-    apply_lut,
+    baked,
     config_from,
-    lut_atlas,
 )
 
 CODE = torch.full((1, 16), 0.3)
@@ -54,8 +53,8 @@ def test_each_dial_turns_its_own_head_only() -> None:
 def test_the_baked_grade_is_the_grade() -> None:
     rgb = torch.rand(1, 3, 64, 64)
     generator = tiny_generator()
-    exact, baked = generator.graded(rgb, CODE), apply_lut(rgb, generator.lut(CODE))
-    assert (exact - baked).abs().max() < 0.5 / 255
+    exact, found = generator.graded(rgb, CODE), baked(generator.lut(CODE))(rgb)
+    assert (exact - found).abs().max() < 0.5 / 255
 
 
 @torch.no_grad()
@@ -63,9 +62,9 @@ def test_the_baked_grade_is_the_grade() -> None:
 def test_painting_in_strips_is_painting(dials: Dials) -> None:
     rgb = torch.rand(2, 3, 75, 61)
     generator = tiny_generator()
-    controls, atlas = generator.think(rgb, CODE), lut_atlas(generator.lut(CODE))
+    controls, grade = generator.think(rgb, CODE), baked(generator.lut(CODE))
     wanted = generator.paint(rgb, controls, CODE, dials)
-    assert (generator.paint_baked(rgb, controls, atlas, dials) - wanted).abs().max() < 0.5 / 255
+    assert (generator.paint_baked(rgb, controls, grade, dials) - wanted).abs().max() < 0.5 / 255
 
 
 @pytest.mark.parametrize("small", [(1, 1), (7, 13), (32, 57), (90, 3)])
@@ -83,8 +82,8 @@ def test_a_lut_is_indexed_red_fastest() -> None:
     axis = torch.linspace(0, 1, 5)
     blue, green, red = torch.meshgrid(axis, axis, axis, indexing="ij")
     rgb = torch.rand(1, 3, 8, 8)
-    assert torch.allclose(apply_lut(rgb, torch.stack((red, green, blue))), rgb, atol=1e-6)
-    swapped = apply_lut(rgb, torch.stack((blue, green, red)))
+    assert torch.allclose(baked(torch.stack((red, green, blue)))(rgb), rgb, atol=1e-6)
+    swapped = baked(torch.stack((blue, green, red)))(rgb)
     assert torch.allclose(swapped, rgb.flip(1), atol=1e-6)
 
 

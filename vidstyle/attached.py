@@ -6,8 +6,9 @@ import base64
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vidstyle.document import FORMAT, damaged, read_document, write_document
 from vidstyle.errors import InputError
-from vidstyle.style import FORMAT, damaged, read_document, read_network, write_document
+from vidstyle.style import read_network
 
 MOST_CARD, MOST_SHEET = 1 << 18, 8 << 20  # bytes
 PNG = b"\x89PNG\r\n\x1a\n"

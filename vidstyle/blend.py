@@ -11,12 +11,13 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
+from vidstyle.document import hash_text
 from vidstyle.inputs import parse_style, style_name
 from vidstyle.match import Before
 from vidstyle.networks import Controls, Dials
 from vidstyle.options import ApplyOptions
 from vidstyle.shelf import style_path
-from vidstyle.style import Style, StyleFacts, hash_text, read_style
+from vidstyle.style import Style, StyleFacts, read_style
 
 
 class Blend(Style):

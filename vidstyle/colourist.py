@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidstyle.layers import LUMA, Enlarged, Modulated, expand, luma_of, place, shrink, strips
-from vidstyle.networks import Controls, Dials, Generator, GeneratorConfig, Mapping
+from vidstyle.networks import Controls, Dials, Generator, GeneratorConfig, Grading, Mapping
 
 # The inverted residual blocks of EfficientNet-Lite0: kernel, stride, expansion, channels.
 BLOCKS = (
@@ -145,7 +145,7 @@ class Colourist(Generator):
         luma = luma_of(rgb) if rgb.shape[1] == 3 else rgb
         return shrink(luma, self.config.working_size, multiple=self.backbone.stride)
 
-    def think(self, rgb: Tensor, code: Tensor, paper: float = 1.0) -> Controls:
+    def think(self, rgb: Tensor, code: Tensor, paper: float = 1.0, grade: Grading | None = None) -> Controls:
         luma = self.look(rgb)
         chroma = chosen(self.guess(luma, code), TEMPERATURE)
         size = tuple(length * self.config.light_scale for length in chroma.shape[-2:])
@@ -164,7 +164,7 @@ class Colourist(Generator):
         maps = expand(controls.light, graded.shape[-2:])
         return tinted(graded, luma_of(graded), maps, amount)
 
-    def paint_baked(self, rgb: Tensor, controls: Controls, atlas: Tensor, dials: Dials) -> Tensor:
+    def paint_baked(self, rgb: Tensor, controls: Controls, grade: Grading, dials: Dials) -> Tensor:
         assert controls.light is not None
         height, width = rgb.shape[-2:]
         maps = Enlarged(controls.light, (height, width))

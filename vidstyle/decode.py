@@ -42,6 +42,7 @@ class Decoder:
     Frames are numbered in the order of presentation. Read `info` before decoding and `warnings` after it.
     With an anchor that ends at or before start, it tries to start there instead of at the beginning.
     fps: the rate of numbered pictures. pinned: batches lie in memory that a GPU copies from by itself.
+    hwaccel: FFmpeg's name of the hardware that decodes, such as cuda; DeviceError where it cannot.
     Use as a context manager; one thread at a time.
     """
 
@@ -54,10 +55,11 @@ class Decoder:
         anchor: Anchor | None = None,
         fps: Fraction | None = None,
         pinned: bool = False,
+        hwaccel: str | None = None,
     ) -> None:
         self.source = Path(source)
         self._fps = fps
-        self._pinned = pinned
+        self._pinned, self._hwaccel = pinned, hwaccel
         self._deinterlace = deinterlace
         self.start, self.stop = start, stop
         self.border_digests: dict[int, str] = {}
@@ -78,11 +80,12 @@ class Decoder:
         self.warnings: list[str] = []
         self._last_good: VideoFrame | None = None
         rate = frame_rate(self.source, self._fps) if is_sequence(self.source) else None
-        self._container = open_source(self.source, rate)
+        self._container = open_source(self.source, rate, self._hwaccel)
         try:
             self._stream = picture_stream(self._container, self.source)
             self._stream.thread_type = "AUTO"
-            self._stream.codec_context.thread_count = min(os.cpu_count() or 1, 4)
+            threads = 1 if self._hwaccel else min(os.cpu_count() or 1, 4)
+            self._stream.codec_context.thread_count = threads
             self._clock = Clock(self.source, self._container, self._stream)
             self._frames = self._decode()
             self._ahead: VideoFrame | None = next(self._frames, None)

@@ -132,8 +132,7 @@ def slope_of(ink: Tensor, luma: Tensor) -> Tensor:
     The local linear model of the guided filter (He, Sun and Tang, ECCV 2010) in windows of 5 x 5 pixels.
     """
     both = torch.cat((luma, ink, luma * luma, luma * ink), dim=1)
-    both = F.avg_pool2d(F.pad(both, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
-    mean, inked, square, product = both.split(1, dim=1)
+    mean, inked, square, product = box_mean(both, 5).split(1, dim=1)
     return ((product - mean * inked) / (square - mean * mean + 1e-3)).clamp(-2, 2)
 
 

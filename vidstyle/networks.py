@@ -5,7 +5,9 @@ Knows tensors only: no files, no frames, no training loop.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +19,8 @@ from vidstyle.drawing import WASHES, Texture, inked, join, sheet, slope_of, step
 from vidstyle.layers import Block, Enlarged, Modulated, close, expand, luma_of, place, shrink, strips
 
 LUT_SIZE = 33
+# RGB [N, 3, H, W] -> graded RGB: a grade with its code, as `baked` or `table.Table` make it.
+Grading = Callable[[Tensor], Tensor]
 # Short side of the picture whose difference to the frame counts as fine detail.
 DETAIL_SIZE = 64
 
@@ -213,10 +217,11 @@ class Generator(nn.Module):
         """RGB [N, 3, H, W] in [0, 1], code [1, K] -> RGB of the same shape in [0, 1]."""
         return self.paint(rgb, self.think(rgb, code), code, dials)
 
-    def think(self, rgb: Tensor, code: Tensor, paper: float = 1.0) -> Controls:
+    def think(self, rgb: Tensor, code: Tensor, paper: float = 1.0, grade: Grading | None = None) -> Controls:
         """Decide about whole frames [N, 3, H, W], or about what `look` made of them.
 
-        paper: how strongly drawn looks hatch along the waves of their sheet.
+        paper: how strongly drawn looks hatch along the waves of their sheet. grade: the code's grade, baked,
+        for the washes of painted looks; by default the grade itself, with gradients.
         """
         light = drawing = None
         if self.trunk is not None and self.light is not None:
@@ -224,7 +229,7 @@ class Generator(nn.Module):
             maps = self.light(self.trunk(small, code))
             light = torch.tanh(F.pixel_shuffle(maps, self.config.light_scale))
         if self.texture is not None:
-            drawing = self.draw(self.look(rgb), code, paper)
+            drawing = self.draw(self.look(rgb), code, paper, grade)
         return Controls(light, drawing)
 
     def look(self, rgb: Tensor) -> Tensor:
@@ -236,15 +241,15 @@ class Generator(nn.Module):
             return F.pad(rgb, (0, width % 2, 0, height % 2), mode="replicate")
         return shrink(rgb, self.config.drawing_size, multiple=2)
 
-    def draw(self, rgb: Tensor, code: Tensor, paper: float = 1.0) -> Tensor:
+    def draw(self, rgb: Tensor, code: Tensor, paper: float = 1.0, grade: Grading | None = None) -> Tensor:
         """Ink, slope and luma [N, 5, h, w] of frames at the drawing resolution."""
         assert self.texture is not None
         height, width = rgb.shape[-2:]
         waves = (sheet(self.waves, height, width, self.config.drawing_size) * paper).to(rgb.dtype)
-        ink, luma = self.ink(rgb, waves, code).to(rgb.dtype), luma_of(rgb)
+        ink, luma = self.ink(rgb, waves, code, grade).to(rgb.dtype), luma_of(rgb)
         return torch.cat((ink, slope_of(luma_of(ink), luma), luma), dim=1)
 
-    def ink(self, rgb: Tensor, waves: Tensor, code: Tensor) -> Tensor:
+    def ink(self, rgb: Tensor, waves: Tensor, code: Tensor, grade: Grading | None = None) -> Tensor:
         """Ink [N, 3, h, w] of pictures at the drawing resolution, with the waves of the sheet under them.
 
         What a painted look begins with is the wash itself: the simplified picture, graded, in the few tones
@@ -253,10 +258,11 @@ class Generator(nn.Module):
         assert self.texture is not None
         if not self.config.washes:
             return self.texture(rgb, waves, code)
+        grade = grade or partial(self.graded, code=code)
         washes = [washed(rgb, *wash) for wash in WASHES[: self.config.washes]]
-        wash = self.graded(washed(washes[0], *WASHES[0]), code)
+        wash = grade(washed(washes[0], *WASHES[0]))
         ink = self.texture(rgb, waves, code, washes, steps(wash, self.steps).detach())
-        return ink + stepped(stepped(wash, self.steps), self.steps) - self.graded(rgb, code)
+        return ink + stepped(stepped(wash, self.steps), self.steps) - grade(rgb)
 
     def paint(
         self,
@@ -282,12 +288,12 @@ class Generator(nn.Module):
             out = torch.lerp(rgb, out, dials.strength)
         return out.clamp(0, 1) if clamp else out
 
-    def paint_baked(self, rgb: Tensor, controls: Controls, atlas: Tensor, dials: Dials) -> Tensor:
-        """The same as `paint` with the grade baked (see `lut_atlas`), without gradients and much faster.
+    def paint_baked(self, rgb: Tensor, controls: Controls, grade: Grading, dials: Dials) -> Tensor:
+        """The same as `paint` with a baked grade, whose result it paints on: no gradients and much faster.
 
         On a CPU the frame is painted in strips that stay in its cache.
         """
-        out = apply_atlas(rgb, atlas)
+        out = grade(rgb)
         if dials.grade != 1:
             torch.lerp(rgb, out, dials.grade, out=out)
         size = (rgb.shape[-2], rgb.shape[-1])
@@ -363,9 +369,9 @@ def apply_atlas(rgb: Tensor, atlas: Tensor) -> Tensor:
     return out
 
 
-def apply_lut(rgb: Tensor, lut: Tensor) -> Tensor:
-    """RGB [N, 3, H, W] through a table [3, B, G, R], see `apply_atlas`."""
-    return apply_atlas(rgb, lut_atlas(lut))
+def baked(lut: Tensor) -> Grading:
+    """The grading of a table [3, B, G, R], see `apply_atlas`."""
+    return partial(apply_atlas, atlas=lut_atlas(lut))
 
 
 class PatchDiscriminator(nn.Module):

@@ -182,6 +182,7 @@ class ApplyOptions:
     crf: int | None = None
     quality: str = "good"
     encoder: str | None = None
+    hwaccel: str | None = None
     speed: str | None = None
     segment_frames: int = 240
     encoder_threads: int = 4

@@ -202,6 +202,7 @@ def render(
             fps=options.fps,
             anchor=passage.anchor,
             pinned=device.startswith("cuda"),
+            hwaccel=options.hwaccel,
         ) as decoder,
         closing(decoder.batches(job.batch_size, options.segment_frames, passage.skip, margin)) as frames,
         closing(prefetch(frames, depth=2, name="decode")) as batches,
@@ -327,7 +328,8 @@ def hardware(style: Restyler) -> str:
     """In words; equal hardware gives equal frames."""
     device = device_of(style)
     if device.startswith("cuda"):
-        return torch.cuda.get_device_name(device)
+        plain = getattr(style, "slow", None) is not None
+        return torch.cuda.get_device_name(device) + ", plain torch" * plain
     return f"CPU with {torch.backends.cpu.get_cpu_capability()}"
 
 

@@ -14,14 +14,20 @@ from av.video.reformatter import VideoReformatter
 from vidstyle.frames import PlaneFormat, VideoInfo
 from vidstyle.source import ACCURATE, planar_format
 
+# What hardware decodes deep colour to: the value in the high bits, where all others have it in the low ones.
+_HIGH_BITS = ("p010le", "p012le")
+
 
 def luma_digest(frame: VideoFrame) -> str:
-    """A hash of the luma, padding of its rows left out."""
+    """A hash of the luma, padding of its rows left out; equal for the layouts of software and hardware."""
     digest = hashlib.blake2b(digest_size=12)
     plane = frame.planes[0]
     width = plane.width * (2 if frame.format.components[0].bits > 8 else 1)
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, abs(plane.line_size))
-    digest.update(np.ascontiguousarray(rows[:, :width]).data)
+    samples: np.ndarray[Any, Any] = np.ascontiguousarray(rows[:, :width])
+    if frame.format.name in _HIGH_BITS:
+        samples = samples.view(np.uint16) >> (16 - frame.format.components[0].bits)
+    digest.update(samples.data)
     return digest.hexdigest()
 
 

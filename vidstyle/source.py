@@ -16,13 +16,14 @@ from typing import NoReturn, cast
 import av
 import av.error
 from av.buffer import Buffer
+from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 
-from vidstyle.errors import InputError
+from vidstyle.errors import DeviceError, InputError
 from vidstyle.frames import Mastering, PlaneFormat, VideoInfo
 from vidstyle.numbered import is_sequence, numbers_there, sidecar
 
@@ -54,8 +55,11 @@ _DYNAMIC = ("DYNAMIC_HDR_PLUS", "DOVI_RPU_BUFFER", "DOVI_METADATA", "DYNAMIC_HDR
 _SHIFT_OF_NAME = {"420": (1, 1), "422": (1, 0), "444": (0, 0), None: (0, 0)}
 
 
-def open_source(source: Path, fps: Fraction | None = None) -> InputContainer:
-    """Open a local media file, or numbered pictures, for reading; InputError in words when it is none."""
+def open_source(source: Path, fps: Fraction | None = None, hwaccel: str | None = None) -> InputContainer:
+    """Open a local media file, or numbered pictures, for reading; InputError in words when it is none.
+
+    hwaccel: FFmpeg's name of the hardware that is to decode, such as cuda; DeviceError where it cannot.
+    """
     if is_sequence(source):
         return _open_pictures(source, fps or Fraction(25))
     if not source.exists():
@@ -78,9 +82,35 @@ def open_source(source: Path, fps: Fraction | None = None) -> InputContainer:
             os.path.abspath(source),
             options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
             metadata_errors="surrogateescape",
+            hwaccel=None if hwaccel is None else _accelerator(source, hwaccel),
         )
+    except RuntimeError as error:  # of PyAV, which has found out what the hardware can decode
+        raise _not_in_hardware(source, hwaccel, error) from error
     except (av.error.FFmpegError, ValueError, OSError) as error:
         _unreadable(source, error)
+
+
+def _accelerator(source: Path, name: str) -> HWAccel:
+    """The device is opened here, once, so that what is missing is told from what cannot be decoded."""
+    known = hwdevices_available()
+    if name not in known:
+        raise DeviceError(
+            f"{name}: FFmpeg knows no such decoding hardware here. Use {', '.join(known)}, "
+            "or leave --hwaccel out."
+        )
+    accelerator = HWAccel(name, allow_software_fallback=False)
+    try:
+        accelerator.create(av.Codec("h264", "r"))
+    except (av.error.FFmpegError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise _not_in_hardware(source, name, error) from error
+    return accelerator
+
+
+def _not_in_hardware(source: Path, name: str | None, error: BaseException) -> DeviceError:
+    return DeviceError(
+        f"{name}: {source.name} cannot be decoded in hardware here ({_reason(error)}). Leave --hwaccel out, "
+        "or look whether the hardware and its driver are there."
+    )
 
 
 def frame_rate(source: Path, fps: Fraction | None) -> Fraction:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as MappingType
 from contextlib import contextmanager
@@ -15,24 +11,31 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from vidstyle.color import from_rgb, to_rgb
 from vidstyle.colourist import generator_for
-from vidstyle.errors import DeviceError, OutputError, StyleError
+from vidstyle.document import (
+    FORMAT,
+    damaged,
+    document_of,
+    hash_file,
+    hash_text,
+    opened,
+    read_document,
+    write_document,
+)
+from vidstyle.errors import DeviceError, StyleError
 from vidstyle.finish import Finish, finished
 from vidstyle.frames import FrameBatch, PlaneFormat
+from vidstyle.fused import FusedPaint, reason_not, trouble
 from vidstyle.match import Before
-from vidstyle.networks import Controls, Dials, Generator, config_from, lut_atlas
+from vidstyle.networks import LUT_SIZE, Controls, Dials, Generator, Grading, baked, config_from
 from vidstyle.options import ApplyOptions
 from vidstyle.running import Pending, Ready, Running, running
+from vidstyle.table import SIZE, Table
 
-FORMAT = "vidstyle-style-1"
 FAMILIES = ("photographic", "drawn", "painted", "colour")
-# A style file holds weights of a small network. What is far larger is something else, or an attack.
-MOST_BYTES = 64 << 20
 # Hatching lies still on the paper while a clip moves beneath it. On a still picture it is part of the look;
 # in clips it is drawn much weaker: on a moving dark coat it would be most of the flicker.
 MOVING_PAPER = 0.3
@@ -68,6 +71,8 @@ class Style:
     """
 
     _running: Running | None = None
+    _fused: FusedPaint | None = None
+    slow: str | None = None  # why a GPU does not paint in the fast way, in words
 
     def __init__(
         self,
@@ -100,7 +105,13 @@ class Style:
         self._plain_code = code
         self._code = varied(generator, code, variation).to(self.device)
         with torch.inference_mode():
-            self._atlas = lut_atlas(self._generator.lut(self._code))
+            on_cpu = self.device.type == "cpu"
+            lut = self._generator.lut(self._code, SIZE if on_cpu else LUT_SIZE)
+        self._grade: Grading = Table(lut) if on_cpu else baked(lut)
+        if self.device.type == "cuda" and type(self._generator) is Generator:
+            self.slow = trouble(self.device)
+            if self.slow is None and not self.dials.is_identity:
+                self._fused = FusedPaint(lut, self.dials)
 
     @property
     def name(self) -> str:
@@ -160,15 +171,15 @@ class Style:
         It looks at them upright, that is after `quarter_turns` of 90 degrees counter-clockwise: phones store
         portrait clips lying on their side.
         """
-        with torch.inference_mode(), torch.autocast(self.device.type, self._dtype, enabled=self._half):
+        with torch.inference_mode(), self._in_half():
             small = self._generator.look(rgb.to(self.device))
             upright = torch.rot90(small, quarter_turns, (2, 3))
-            controls = self._generator.think(upright, self._code, paper)
+            controls = self._generator.think(upright, self._code, paper, self._grade)
         return controls.turned(-quarter_turns).to(torch.float32)
 
     def paint(self, rgb: Tensor, controls: Controls) -> Tensor:
         with torch.inference_mode():
-            return self._generator.paint_baked(rgb, controls, self._atlas, self.dials)
+            return self._generator.paint_baked(rgb, controls, self._grade, self.dials)
 
     def restyle(self, batch: FrameBatch) -> FrameBatch:
         """A batch of planes, restyled, back on the CPU. With nothing to do they are the source's own."""
@@ -191,6 +202,8 @@ class Style:
             yield None
             return
         with running(self.device, self._planes) as self._running:
+            if self.slow is not None:
+                self._running.warnings.append(f"the GPU paints with plain torch, slower: {self.slow}")
             try:
                 yield self._running
             finally:
@@ -198,6 +211,11 @@ class Style:
 
     @torch.inference_mode()
     def _planes(self, planes: Sequence[Tensor], fmt: PlaneFormat, quarter_turns: int) -> tuple[Tensor, ...]:
+        alone = self.before.is_nothing and self.finish.is_nothing
+        if self._fused is not None and alone and reason_not(fmt, *planes[0].shape[-2:]) is None:
+            seen = self._fused.graded(planes, fmt)
+            controls = self.controls(seen.rgb, quarter_turns, MOVING_PAPER)
+            return self._fused.planes(seen, controls, fmt)
         painted = self._painted(to_rgb(planes, fmt), quarter_turns, MOVING_PAPER)
         return from_rgb(painted, fmt)
 
@@ -212,12 +230,16 @@ class Style:
     def changes_nothing(self) -> bool:
         return self.before.is_nothing and self.dials.is_identity and self.finish.is_nothing
 
-    @property
-    def _half(self) -> bool:
-        return self._dtype != torch.float32
+    def _in_half(self) -> torch.autocast:
+        # Every weight is used once, so there is nothing to cache, and a CUDA graph must not hold a cache.
+        half = self._dtype != torch.float32
+        return torch.autocast(self.device.type, self._dtype, enabled=half, cache_enabled=False)
 
     def _paint(self, rgb: Tensor, quarter_turns: int = 0, paper: float = 1.0) -> Tensor:
-        return self.paint(rgb, self.controls(rgb, quarter_turns, paper))
+        controls = self.controls(rgb, quarter_turns, paper)
+        if self._fused is not None:
+            return self._fused.rgb(self._fused.graded_rgb(rgb), controls)
+        return self.paint(rgb, controls)
 
     def _copy(self, device: torch.device, dials: Dials, variation: int, finish: Finish) -> Style:
         generator = self._generator
@@ -270,8 +292,8 @@ def choose_device(name: str) -> torch.device:
 
 def read_facts(path: Path) -> StyleFacts:
     """Only the facts, without the weights."""
-    with _opened(path) as file:
-        return _facts(path, _document(path, file.metadata()))
+    with opened(path) as file:
+        return _facts(path, document_of(path, file.metadata()))
 
 
 def read_style(path: Path, looks: MappingType[str, float] | None = None) -> Style:
@@ -339,73 +361,6 @@ def save_style(
     return write_document(path, tensors, document)
 
 
-def read_document(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What stands in a style file, as it stands there, not yet understood. StyleError."""
-    with _opened(path) as file:
-        document = _document(path, file.metadata())
-        return {name: file.get_tensor(name) for name in file.keys()}, document  # noqa: SIM118 - no mapping
-
-
-def write_document(path: Path, tensors: dict[str, Tensor], document: dict[str, Any]) -> Path:
-    """Write a style file (atomically). OutputError."""
-    # One entry only: safetensors writes several in no particular order, and equal styles are equal files.
-    metadata = {"vidstyle": json.dumps(document, sort_keys=True)}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        os.close(handle)
-        try:
-            save_file(tensors, temporary, metadata=metadata)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot write the style: {error.strerror}. Choose another place."
-        ) from error
-    return path
-
-
-def hash_file(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def hash_text(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _opened(path: Path) -> Any:
-    if not path.is_file():
-        raise StyleError(f"{path}: there is no such style file. Check the path, or see vidstyle styles.")
-    if path.stat().st_size > MOST_BYTES:
-        raise StyleError(f"{path}: far too large for a style file. Use a file made by vidstyle train.")
-    try:
-        return safe_open(path, framework="pt")
-    except (SafetensorError, OSError) as error:
-        raise damaged(path, f"it is not a safetensors file ({error})") from error
-
-
-def _document(path: Path, metadata: MappingType[str, str] | None) -> dict[str, Any]:
-    if not metadata or "vidstyle" not in metadata:
-        raise StyleError(f"{path}: this is no style of vidstyle. Use a file made by vidstyle train.")
-    try:
-        document = json.loads(metadata["vidstyle"])
-    except ValueError as error:
-        raise damaged(path, "its facts cannot be read") from error
-    if not isinstance(document, dict):
-        raise damaged(path, "its facts cannot be read")
-    if document.get("format") != FORMAT:
-        kind, made = FORMAT.rpartition("-")[0], str(document.get("format"))
-        if made.startswith(f"{kind}-"):
-            raise StyleError(
-                f"{path}: it was made by another version of vidstyle (format {made[:40]!r}, while this one "
-                f"reads {FORMAT!r}). Update vidstyle, or train the style again."
-            )
-        raise damaged(path, f"its format is not {FORMAT}")
-    return document
-
-
 def _facts(path: Path, document: dict[str, Any]) -> StyleFacts:
     stored = document.get("facts")
     known = {f.name for f in fields(StyleFacts)}
@@ -421,7 +376,3 @@ def _facts(path: Path, document: dict[str, Any]) -> StyleFacts:
     except (TypeError, ValueError) as error:
         raise damaged(path, f"its facts are wrong: {error}") from error
     return replace(facts, looks=tuple(facts.looks))
-
-
-def damaged(path: Path, why: str) -> StyleError:
-    return StyleError(f"{path}: the style file is damaged: {why}. Get it again, or train it again.")

@@ -127,7 +127,13 @@ def _short(names: Iterable[str]) -> str:
     "--encoder",
     metavar="NAME",
     default=_default("encoder"),
-    help="A hardware encoder: h264_nvenc, hevc_qsv, ...  [default: software]",
+    help="Encode in hardware: h264_nvenc, hevc_qsv, ...  [default: no]",
+)
+@click.option(
+    "--hwaccel",
+    metavar="NAME",
+    default=_default("hwaccel"),
+    help="Decode in hardware: cuda (NVDEC), qsv, ...  [default: no]",
 )
 @click.option(
     "--encoder-option",

@@ -18,9 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vidstyle.document import FORMAT, read_document, write_document
 from vidstyle.layers import luma_of
 from vidstyle.networks import Grade
-from vidstyle.style import FORMAT, read_document, write_document
 
 READER = Path(__file__).parent / "reader.safetensors"
 T = TypeVar("T", bound=nn.Module)

@@ -19,6 +19,7 @@ from vidstyle.cli.common import (
     complete_style,
     default_of,
     json_option,
+    loading,
     progress_option,
     stopped,
 )
@@ -214,7 +215,9 @@ def apply(
     if match:
         check_match(len(pairs), options)
 
-    from vidstyle.blend import load_style
+    with loading():
+        from vidstyle import pipeline  # noqa: F401 - needed soon, and then it is there
+        from vidstyle.blend import load_style
 
     options, engine = _engine(options, devices, workers, cluster)
     with piped(pairs, container, options) as (files, made):

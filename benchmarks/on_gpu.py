@@ -24,7 +24,7 @@ from common import report, run, style_file, table, vidstyle
 from vidstyle.bench import bench
 from vidstyle.blend import load_style
 from vidstyle.ceilings import facts, measure, timed
-from vidstyle.color import from_rgb, to_rgb
+from vidstyle.color import to_rgb
 from vidstyle.decode import Decoder
 from vidstyle.frames import FrameBatch
 from vidstyle.options import BenchOptions
@@ -45,7 +45,7 @@ def generator_fps(style: Style, batch: FrameBatch, repeats: int) -> dict[str, fl
     rgb = to_rgb(planes, batch.format)
 
     def convert() -> None:
-        from_rgb(style(to_rgb(planes, batch.format)), batch.format)
+        style.on_device(planes, batch.format)
 
     def best(work: Callable[[], object]) -> float:
         times = [timed(work, style.device) for _ in range(repeats + 3)][3:]

@@ -18,8 +18,10 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from vidstyle.allocator import keep_freed_memory
+from vidstyle.batches import Batches
 from vidstyle.ceilings import Ceilings, facts, measure, peak_host_bytes, timed, usable_cores
-from vidstyle.color import from_rgb, to_rgb
+from vidstyle.color import to_rgb
 from vidstyle.decode import Decoder
 from vidstyle.encode import Encoder
 from vidstyle.errors import InputError
@@ -29,6 +31,7 @@ from vidstyle.numbered import is_sequence
 from vidstyle.options import ApplyOptions, BenchOptions
 from vidstyle.pipeline import Progress, apply
 from vidstyle.planning import plan
+from vidstyle.running import OnCores
 from vidstyle.smooth import Smoother, SmoothOptions
 from vidstyle.style import Style
 from vidstyle.trialclip import copy_start, make_clip
@@ -116,6 +119,7 @@ def bench(
     watch: told what is measured next. Raises what apply raises.
     """
     options = options or BenchOptions()
+    keep_freed_memory()
     if source is not None and is_sequence(source):
         raise InputError(f"{source}: numbered pictures cannot be measured. Name a clip.")
     style = style.with_options(ApplyOptions(device=options.device))
@@ -250,16 +254,28 @@ def _restyled(
     style: Style, batches: Sequence[FrameBatch], count: int
 ) -> tuple[Stage, Stage, Stage, list[FrameBatch]]:
     """Upload, generator with the conversion of colours both ways, download; and what comes out."""
-    styled = [style.restyle(batch) for batch in batches]
+    with style.at_work():
+        styled = [style.restyle(batch) for batch in batches]
     up, work, down = _Clock("upload"), _Clock("generator"), _Clock("download")
+    if style.device.type == "cpu":  # nothing to carry
+        _rolled(style, batches, count, work)
+        return up.stage(), work.stage(), down.stage(), styled
     for batch in _to_and_fro(batches, count):
-        if style.device.type == "cpu":  # nothing to carry; several frames at a time, as apply does it
-            work.time(partial(style.restyle, batch), len(batch))
-            continue
         crossing = _Crossing(style, batch)
         for clock, step in ((up, crossing.carry), (work, crossing.paint), (down, crossing.fetch)):
             clock.time(step, len(batch), style.device)
     return up.stage(), work.stage(), down.stage(), styled
+
+
+def _rolled(style: Style, batches: Sequence[FrameBatch], count: int, clock: _Clock) -> None:
+    """Batches on the cores as apply has them, the next begun before the last is done."""
+    runner = Batches(style, lambda batch: batch, len(batches[0]), depth=OnCores.depth)
+    with style.at_work():
+        began, cpu = time.perf_counter(), time.process_time()
+        for made, _ in runner.restyle(_to_and_fro(batches, count)):
+            now, spent = time.perf_counter(), time.process_time()
+            clock.add(now - began, len(made), spent - cpu)
+            began, cpu = now, spent
 
 
 class _Crossing:
@@ -275,7 +291,7 @@ class _Crossing:
         self._there = [plane.to(self._style.device, non_blocking=True) for plane in self._host]
 
     def paint(self) -> None:
-        self._made = from_rgb(self._style(to_rgb(self._there, self._format)), self._format)
+        self._made = self._style.on_device(self._there, self._format)
 
     def fetch(self) -> None:
         for host, plane in zip(self._host, self._made, strict=True):

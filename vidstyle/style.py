@@ -201,7 +201,7 @@ class Style:
         if self.changes_nothing:
             yield None
             return
-        with running(self.device, self._planes) as self._running:
+        with running(self.device, self.on_device) as self._running:
             if self.slow is not None:
                 self._running.warnings.append(f"the GPU paints with plain torch, slower: {self.slow}")
             try:
@@ -210,7 +210,10 @@ class Style:
                 self._running = None
 
     @torch.inference_mode()
-    def _planes(self, planes: Sequence[Tensor], fmt: PlaneFormat, quarter_turns: int) -> tuple[Tensor, ...]:
+    def on_device(
+        self, planes: Sequence[Tensor], fmt: PlaneFormat, quarter_turns: int = 0
+    ) -> tuple[Tensor, ...]:
+        """Planes as `fmt` describes them, on the style's device, restyled and left there."""
         alone = self.before.is_nothing and self.finish.is_nothing
         if self._fused is not None and alone and reason_not(fmt, *planes[0].shape[-2:]) is None:
             seen = self._fused.graded(planes, fmt)

@@ -138,3 +138,32 @@ def test_a_config_from_a_file_is_checked() -> None:
 def test_discriminator_and_encoder_have_the_shapes_they_promise() -> None:
     assert PatchDiscriminator(6, 8)(torch.rand(2, 6, 96, 128)).shape == (2, 1, 12, 16)
     assert StyleEncoder(16)(torch.rand(5, 3, 64, 85)).shape == (1, 16)
+
+
+def test_shrinking_by_rows_is_shrinking() -> None:
+    """Rows first, as products of matrices: what averaging both ways at once gives, for any size."""
+    for height, width, side in (
+        (720, 1280, 128),
+        (271, 640, 64),
+        (1280, 720, 128),
+        (130, 131, 64),
+        (64, 90, 33),
+    ):
+        rgb = torch.rand(2, 3, height, width)
+        size = small_size(height, width, side)
+        wanted = torch.nn.functional.interpolate(rgb, size=size, mode="bilinear", antialias=True)
+        assert (shrink(rgb, side) - wanted).abs().max() < 1e-6
+
+
+def test_shrinking_keeps_gradients() -> None:
+    """Training goes through it; the rows kept from a run without gradients serve one with them."""
+    rgb = torch.rand(1, 3, 144, 160)
+    with torch.inference_mode():
+        wanted = shrink(rgb, 32)
+    weight = torch.ones(1, requires_grad=True)
+    found = shrink(rgb, 32) * weight
+    found.sum().backward()
+    assert torch.allclose(found.detach(), wanted.clone()) and weight.grad is not None
+    leaf = rgb.clone().requires_grad_()
+    shrink(leaf, 32).sum().backward()
+    assert leaf.grad is not None and bool((leaf.grad > 0).all())

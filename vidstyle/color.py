@@ -159,6 +159,8 @@ def _halve(x: torch.Tensor, dim: int, cosited: bool) -> torch.Tensor:
     """
     x = x.movedim(dim, 0)
     even, odd = x[0::2], x[1::2]
+    if x.stride(0) == 1:  # every other sample of a row is slow to read: once is enough
+        even, odd = even.clone(), odd.clone()
     if odd.shape[0] < even.shape[0]:
         # The missing last sample: what `_double` would have written there.
         last = torch.lerp(even[-1], odd[-1], -0.5) if odd.shape[0] and not cosited else even[-1]

@@ -5,12 +5,15 @@ Knows tensors only.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 LUMA = (0.299, 0.587, 0.114)
 STRIP_ROWS = 32
+_ROWS_AT_A_TIME = 4  # of a small picture: more would be mostly products with zeros
 
 
 class Modulated(nn.Module):
@@ -79,10 +82,40 @@ def small_size(
 
 def shrink(x: Tensor, short_side: int, multiple: int = 1) -> Tensor:
     """Resize so that the short side has `short_side` pixels, averaging (no aliasing)."""
-    size = small_size(x.shape[-2], x.shape[-1], short_side, multiple)
-    if size == tuple(x.shape[-2:]):
+    height, width = x.shape[-2:]
+    size = small_size(height, width, short_side, multiple)
+    if size == (height, width):
         return x
+    if x.device.type == "cpu" and 2 * size[0] <= height and not x.requires_grad:
+        x = _fewer_rows(x, size[0])
     return F.interpolate(x, size=size, mode="bilinear", antialias=True, align_corners=False)
+
+
+def _fewer_rows(x: Tensor, rows: int) -> Tensor:
+    """What `shrink` makes of the height alone: rows as sums of rows, which lie in one piece in memory.
+
+    As products of matrices: on a CPU all of it then takes two thirds of the time.
+    """
+    out = x.new_empty((*x.shape[:-2], rows, x.shape[-1]))
+    for top, first, weights in _row_weights(x.shape[-2], rows):
+        count, reach = weights.shape
+        out[..., top : top + count, :] = torch.matmul(weights.to(x.dtype), x[..., first : first + reach, :])
+    return out
+
+
+@lru_cache(maxsize=64)
+def _row_weights(height: int, rows: int) -> list[tuple[int, int, Tensor]]:
+    """(first row made, first row read, weights [made, read]) of a few rows at a time."""
+    with torch.inference_mode(False):  # they are kept, and may be used anywhere
+        identity = torch.eye(height)[None, None]
+        weights = F.interpolate(identity, size=(rows, height), mode="bilinear", antialias=True)[0, 0]
+        parts = []
+        for top in range(0, rows, _ROWS_AT_A_TIME):
+            part = weights[top : top + _ROWS_AT_A_TIME]
+            read = part.any(0).nonzero().flatten()
+            first, last = int(read[0]), int(read[-1])
+            parts.append((top, first, part[:, first : last + 1].clone()))
+        return parts
 
 
 def expand(x: Tensor, size: tuple[int, ...] | torch.Size) -> Tensor:

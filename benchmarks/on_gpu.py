@@ -3,22 +3,25 @@
     python benchmarks/on_gpu.py [--device cuda] [--out folder]
 
 Measured are: the generator alone at 1080p, photographic and drawn; 4K beside 1080p; half precision beside
-float32; the whole apply beside its slowest stage, with one worker and with several; whether NVENC is there.
+float32, and the fused kernels beside plain torch; the whole apply beside its slowest stage, with one worker
+and with several, and with NVDEC and NVENC where they are.
 What does not fit into the time any more is left out and named. The result is also kept in a file.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import io
 import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import torch
 from common import report, run, style_file, table, vidstyle
 
 from vidstyle.bench import bench
@@ -28,14 +31,18 @@ from vidstyle.color import to_rgb
 from vidstyle.decode import Decoder
 from vidstyle.frames import FrameBatch
 from vidstyle.options import BenchOptions
+from vidstyle.planning import auto_batch_size
+from vidstyle.running import OnGpu
 from vidstyle.style import Style
 from vidstyle.trialclip import make_clip
 
 FULL_HD, UHD = (1920, 1080), (3840, 2160)
 
 
-def batch_of(clip: Path, count: int) -> FrameBatch:
+def batch_of(clip: Path, count: int | None = None) -> FrameBatch:
+    """The first frames of a clip, by default as many as apply has in one step."""
     with Decoder(clip) as decoder:
+        count = count or auto_batch_size(decoder.info, "cuda")
         return next(decoder.batches(count)).padded(count)
 
 
@@ -43,12 +50,18 @@ def generator_fps(style: Style, batch: FrameBatch, repeats: int) -> dict[str, fl
     """Frames a second of frames that are there already: the generator alone, and planes to planes."""
     planes = [plane.to(style.device) for plane in batch.planes]
     rgb = to_rgb(planes, batch.format)
+    # As apply does it, from a recorded graph.
+    gpu = OnGpu(style.device, style.on_device) if style.device.type == "cuda" else None
 
     def convert() -> None:
-        style.on_device(planes, batch.format)
+        if gpu is None:
+            style.on_device(planes, batch.format)
+        else:
+            gpu.made(planes, batch.format)
 
     def best(work: Callable[[], object]) -> float:
-        times = [timed(work, style.device) for _ in range(repeats + 3)][3:]
+        with torch.inference_mode(), nullcontext() if gpu is None else torch.cuda.stream(gpu.stream):
+            times = [timed(work, style.device) for _ in range(repeats + 5)][5:]
         return len(batch) / sorted(times)[len(times) // 2]
 
     return {"rgb": best(lambda: style(rgb)), "planes": best(convert)}
@@ -61,6 +74,16 @@ def agreement(style: Style, batch: FrameBatch) -> float:
     exact = style.to("cpu")(rgb)
     levels = [(picture.clamp(0, 1) * 255).round() for picture in (half, exact)]
     return float(((levels[0] - levels[1]).abs() <= 1).float().mean())
+
+
+def kernels_agree(style: Style, batch: FrameBatch) -> float:
+    """Share of samples of the planes that the fused kernels put within one level of plain torch."""
+    plain = copy.copy(style)
+    plain._fused = None
+    planes = [plane.to(style.device) for plane in batch.planes]
+    pairs = zip(style.on_device(planes, batch.format), plain.on_device(planes, batch.format), strict=True)
+    apart = torch.cat([(a.int() - b.int()).abs().flatten() for a, b in pairs])
+    return float((apart <= 1).float().mean())
 
 
 class Report:
@@ -100,7 +123,7 @@ def generators(
             clip = home / f"{width}.mkv"
             if not clip.exists():
                 make_clip(clip, width, height, 16, sound=False)
-            batch = batch_of(clip, max(1, min(16, 16_000_000 // (width * height))))
+            batch = batch_of(clip)
             fps[width, height] = generator_fps(style, batch, repeats)
             wanted = demanded.get(name) if (width, height) == sizes[0] else None
             found.add(f"{name} {width}x{height} generator frames/s", fps[width, height]["rgb"], wanted)
@@ -110,6 +133,10 @@ def generators(
         if found.has_time(f"{name} half precision", 30):
             share = agreement(style, batch_of(home / f"{sizes[0][0]}.mkv", 2))
             found.add(f"{name} share within one level of float32", share, 0.999)
+            share = kernels_agree(style, batch_of(home / f"{sizes[0][0]}.mkv", 2))
+            found.add(f"{name} kernels: share within one level of plain torch", share, 0.999)
+        if style.slow is not None:
+            found.figures[f"{name} paints with plain torch"] = style.slow
 
 
 def whole(found: Report, styles: dict[str, Style], sizes: Sequence[tuple[int, int]], frames: int) -> None:
@@ -142,7 +169,7 @@ def programs(
     device: str,
     counts: Sequence[int],
 ) -> None:
-    """The command itself, start included: one worker, several workers on one GPU, and NVENC."""
+    """The command itself, start included: one worker, several workers on one GPU, NVDEC and NVENC."""
     clip, target = home / "program.mkv", home / "out.mkv"
     make_clip(clip, *size, frames, sound=False)
     command = ["apply", str(clip), "-s", str(style), "-o", str(target), "--overwrite", "--device", device]
@@ -151,12 +178,13 @@ def programs(
             extra = ["--progress", "none", *(["--workers", str(workers)] if workers > 1 else [])]
             done = run(vidstyle(*command, *extra), threads=4)
             found.add(f"command, {workers} workers, frames/s", frames / done.seconds)
-    if found.has_time("h264_nvenc", 60):
-        try:
-            done = run(vidstyle(*command, "--progress", "none", "--encoder", "h264_nvenc"), threads=4)
-            found.add("command with h264_nvenc, frames/s", frames / done.seconds)
-        except SystemExit:  # not there: H100 and H200 have none
-            found.figures["h264_nvenc"] = "not there"
+    for option, name in (("--hwaccel", "cuda"), ("--encoder", "h264_nvenc")):
+        if found.has_time(name, 60):
+            try:
+                done = run(vidstyle(*command, "--progress", "none", option, name), threads=4)
+                found.add(f"command with {option} {name}, frames/s", frames / done.seconds)
+            except SystemExit:  # not there: H100 and H200 encode nothing, containers may lack a library
+                found.figures[f"{option} {name}"] = "not there"
 
 
 def main(given: Sequence[str] | None = None) -> None:

@@ -202,7 +202,7 @@ def test_streams_wait_for_each_other(gpu: list[Tape]) -> None:
     device = OnGpu(CPU, brighter)
     Stream.waits.clear()
     device.submit(batch(0))
-    assert Stream.waits == [(device._here, device._up), (device._down, device._here)]
+    assert Stream.waits == [(device.stream, device._up), (device._down, device.stream)]
 
 
 def test_work_that_cannot_be_recorded_goes_on_without(gpu: list[Tape], monkeypatch) -> None:

@@ -31,13 +31,13 @@ from vidstyle.numbered import is_sequence
 from vidstyle.options import ApplyOptions, BenchOptions
 from vidstyle.pipeline import Progress, apply
 from vidstyle.planning import plan
-from vidstyle.running import OnCores
+from vidstyle.running import OnCores, OnGpu
 from vidstyle.smooth import Smoother, SmoothOptions
 from vidstyle.style import Style
 from vidstyle.trialclip import copy_start, make_clip
 
 _KEPT_FRAMES = 24  # decoded and restyled frames in memory; stages go over them to and fro
-_WARM_UP = 2  # batches
+_WARM_UP = 4  # batches; a GPU records its work meanwhile
 _HOUR = 3600 * 30  # frames of an hour at 30 a second
 _FULL_HD = 1920 * 1080
 _HOST = torch.device("cpu")
@@ -260,10 +260,12 @@ def _restyled(
     if style.device.type == "cpu":  # nothing to carry
         _rolled(style, batches, count, work)
         return up.stage(), work.stage(), down.stage(), styled
-    for batch in _to_and_fro(batches, count):
-        crossing = _Crossing(style, batch)
-        for clock, step in ((up, crossing.carry), (work, crossing.paint), (down, crossing.fetch)):
-            clock.time(step, len(batch), style.device)
+    gpu = OnGpu(style.device, style.on_device)
+    with torch.cuda.stream(gpu.stream):
+        for batch in _to_and_fro(batches, count):
+            crossing = _Crossing(gpu, batch)
+            for clock, step in ((up, crossing.carry), (work, crossing.paint), (down, crossing.fetch)):
+                clock.time(step, len(batch), style.device)
     return up.stage(), work.stage(), down.stage(), styled
 
 
@@ -281,17 +283,17 @@ def _rolled(style: Style, batches: Sequence[FrameBatch], count: int, clock: _Clo
 class _Crossing:
     """A batch on its way to a GPU and back, step by step."""
 
-    def __init__(self, style: Style, batch: FrameBatch) -> None:
-        self._style, self._format = style, batch.format
+    def __init__(self, gpu: OnGpu, batch: FrameBatch) -> None:
+        self._gpu, self._format = gpu, batch.format
         self._host = [plane.pin_memory() for plane in batch.planes]
         self._there: list[torch.Tensor] = []
         self._made: tuple[torch.Tensor, ...] = ()
 
     def carry(self) -> None:
-        self._there = [plane.to(self._style.device, non_blocking=True) for plane in self._host]
+        self._there = [plane.to(self._gpu.device, non_blocking=True) for plane in self._host]
 
     def paint(self) -> None:
-        self._made = self._style.on_device(self._there, self._format)
+        self._made = self._gpu.made(self._there, self._format)
 
     def fetch(self) -> None:
         for host, plane in zip(self._host, self._made, strict=True):

@@ -120,8 +120,9 @@ def device_of(style: Restyler) -> str:
 
 def auto_batch_size(info: VideoInfo, device: str) -> int:
     """Frames per batch: enough to keep a GPU busy; on a CPU one for each core that works on them."""
-    most = 16 if device.startswith("cuda") else cpu_workers()
-    return max(1, min(most, 16_000_000 // (info.width * info.height)))
+    gpu = device.startswith("cuda")
+    most, pixels = (16, 32_000_000) if gpu else (cpu_workers(), 16_000_000)
+    return max(1, min(most, pixels // (info.width * info.height)))
 
 
 def _check_paths(source: Path, target: Path, options: ApplyOptions) -> None:

@@ -104,16 +104,17 @@ class OnGpu:
 
     Host memory is pinned; torch's allocator of it keeps what is freed, so that after a few batches the same
     blocks go round. Work of one shape is recorded as a CUDA graph, which the device repeats without being
-    told each step. Where that cannot be done a warning says so, and frames are the same.
+    told each step. Where that cannot be done a warning says so, and frames are the same. stream: the one of
+    the work itself.
     """
 
     depth = 3
 
     def __init__(self, device: torch.device, work: Work) -> None:
-        self._device, self._work = device, work
-        self._up, self._here, self._down = (torch.cuda.Stream(device) for _ in range(3))
+        self.device, self._work = device, work
+        self._up, self.stream, self._down = (torch.cuda.Stream(device) for _ in range(3))
         # Weights and tables were put there by another stream, which may still be at it.
-        self._here.wait_stream(torch.cuda.current_stream(device))
+        self.stream.wait_stream(torch.cuda.current_stream(device))
         self._seen: Counter[tuple[object, ...]] = Counter()
         self._recorded: dict[tuple[object, ...], Recorded] = {}
         self._records = True
@@ -130,13 +131,13 @@ class OnGpu:
 
     def _submitted(self, batch: FrameBatch) -> Pending:
         with torch.cuda.stream(self._up):
-            planes = [_pinned(plane).to(self._device, non_blocking=True) for plane in batch.planes]
-        self._here.wait_stream(self._up)
-        with torch.cuda.stream(self._here):
+            planes = [_pinned(plane).to(self.device, non_blocking=True) for plane in batch.planes]
+        self.stream.wait_stream(self._up)
+        with torch.cuda.stream(self.stream):
             for plane in planes:
-                plane.record_stream(self._here)
-            made = self._made(planes, batch.format, batch.quarter_turns)
-        self._down.wait_stream(self._here)
+                plane.record_stream(self.stream)
+            made = self.made(planes, batch.format, batch.quarter_turns)
+        self._down.wait_stream(self.stream)
         with torch.cuda.stream(self._down):
             host = []
             for plane in made:
@@ -146,7 +147,8 @@ class OnGpu:
             done = self._down.record_event()
         return _Fetched(replace(batch, planes=tuple(host)), done)
 
-    def _made(self, planes: list[Tensor], fmt: PlaneFormat, turns: int) -> tuple[Tensor, ...]:
+    def made(self, planes: Sequence[Tensor], fmt: PlaneFormat, turns: int = 0) -> tuple[Tensor, ...]:
+        """The work on planes that are there already; to be called in `stream`."""
         key = (fmt, turns, *(tuple(plane.shape) for plane in planes))
         recorded = self._recorded.get(key)
         if recorded is not None:
@@ -154,7 +156,7 @@ class OnGpu:
         self._seen[key] += 1
         if self._records and self._seen[key] > _SEEN_BEFORE and len(self._recorded) < _MOST_RECORDED:
             try:
-                recorded = Recorded(lambda given: self._work(given, fmt, turns), planes, self._here)
+                recorded = Recorded(lambda given: self._work(given, fmt, turns), planes, self.stream)
             except torch.OutOfMemoryError:
                 raise
             except RuntimeError as error:

@@ -200,7 +200,9 @@ def with_chroma(luma: Tensor, chroma: Tensor) -> Tensor:
 
 def chosen(logits: Tensor, temperature: float) -> Tensor:
     """Logits over NODES^2 -> chroma [N, 2, h, w]: the mean of the sharpened choice."""
-    nodes = logits.new_tensor(NODES)
+    nodes = torch.stack(
+        [logits.new_full((), node) for node in NODES]
+    )  # carried to no GPU, as a list would be
     share = (logits / temperature).softmax(dim=1).unflatten(1, (len(NODES), len(NODES)))
     red = torch.einsum("nrbhw,r->nhw", share, nodes)
     blue = torch.einsum("nrbhw,b->nhw", share, nodes)

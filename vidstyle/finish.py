@@ -103,13 +103,15 @@ def toned(rgb: Tensor, tone: Tone) -> Tensor:
 
     Contrast above 1 is an S-curve that keeps black and white, below 1 a line that brings both towards grey.
     """
-    gains = _gains(tone).to(rgb.device)
-    linear = bool((gains != 1).any()) or tone.saturation != 1
+    gains = _gains(tone)
+    linear = any(gain != 1 for gain in gains) or tone.saturation != 1
     out = torch.empty_like(rgb)
     for top, bottom in strips(rgb):
         strip = rgb[:, :, top:bottom]
         if linear:
-            light = _light(strip).mul_(gains)
+            light = _light(strip)
+            for channel, gain in enumerate(gains):
+                light[:, channel].mul_(gain)
             if tone.saturation != 1:
                 red, green, blue = (light[:, c : c + 1] * _LIGHT_LUMA[c] for c in range(3))
                 light = torch.lerp(red.add_(green).add_(blue), light, tone.saturation)
@@ -118,12 +120,11 @@ def toned(rgb: Tensor, tone: Tone) -> Tensor:
     return out.clamp_(0, 1)
 
 
-def _gains(tone: Tone) -> Tensor:
-    """Of the light of R, G and B, [1, 3, 1, 1]."""
-    gains = torch.tensor([tone.warmth / 2, 0.0, -tone.warmth / 2], dtype=torch.float64).exp2()
-    if tone.warmth:
-        gains /= (gains * torch.tensor(_LIGHT_LUMA, dtype=torch.float64)).sum()
-    return (gains * 2**tone.exposure).to(torch.float32).view(1, 3, 1, 1)
+def _gains(tone: Tone) -> list[float]:
+    """Of the light of R, G and B. Numbers and no tensor: that would be carried to a GPU with each batch."""
+    gains = [2 ** (tone.warmth / 2), 1.0, 2 ** (-tone.warmth / 2)]
+    white = sum(gain * share for gain, share in zip(gains, _LIGHT_LUMA, strict=True)) if tone.warmth else 1
+    return [gain / white * 2**tone.exposure for gain in gains]
 
 
 def _light(codes: Tensor) -> Tensor:

@@ -220,6 +220,23 @@ def test_parameters_of_the_encoder_are_added_to(tmp_path: Path, clip: Callable[.
             check_encoder(decoder.info, ApplyOptions(encoder_options={"tunee": "film"}))
 
 
+@pytest.mark.parametrize(
+    ("options", "ours"),
+    [
+        (ApplyOptions(), True),
+        (ApplyOptions(crf=12, encoder_options={"keyint": "24"}), True),
+        (ApplyOptions(speed="slow"), False),
+        (ApplyOptions(encoder_options={"preset": "slow"}), False),
+        (ApplyOptions(encoder_options={"tune": "grain"}), False),
+        (ApplyOptions(encoder_options={"trellis": "2"}), False),
+        (ApplyOptions(codec="hevc"), False),
+    ],
+)
+def test_our_roundings_give_way_to_those_of_the_user(options: ApplyOptions, ours: bool):
+    """x264 would take the parameters over what a preset, a tune or the user says."""
+    assert ("trellis=0" in encoder_settings(options).get("x264-params", "")) == ours
+
+
 def test_a_hardware_encoder_that_is_not_there_is_refused_before_any_work(
     tmp_path: Path, clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ):

@@ -300,7 +300,9 @@ class Generator(nn.Module):
         lit = None
         if dials.light and controls.light is not None:
             luma = luma_of(out)
-            lit = Enlarged(controls.light, size), luma, Enlarged(shrink(luma, DETAIL_SIZE), size)
+            light = controls.light * dials.light
+            light[:, 0:3] += 1  # the gain of what is there and what comes to it in one step
+            lit = Enlarged(light, size), luma, Enlarged(shrink(luma, DETAIL_SIZE), size)
         ink = None
         if dials.texture and controls.drawing is not None:
             ink = inked(rgb, controls.drawing)
@@ -310,7 +312,7 @@ class Generator(nn.Module):
                 maps, luma, base = lit
                 gain, offset, detail = maps.rows(top, bottom).split((3, 3, 1), dim=1)
                 fine = luma[:, :, top:bottom] - base.rows(top, bottom)
-                strip.add_(offset.addcmul_(strip, gain).addcmul_(fine, detail), alpha=dials.light)
+                torch.addcmul(offset, strip, gain, out=strip).addcmul_(fine, detail)
             if ink is not None:
                 strip.add_(ink(top, bottom), alpha=dials.texture)
             if dials.strength != 1:

@@ -30,7 +30,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 # Raise when the same options would give other pixels or other packets than before.
-PIXEL_PATH_VERSION = 5
+PIXEL_PATH_VERSION = 6
 
 _WHOLE_BYTES = 64 << 20
 _SAMPLE_BYTES = 1 << 20

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import Queue
 from types import TracebackType
@@ -35,7 +35,7 @@ class _Written:
 
 
 class _Lane:
-    """A segment's thread. It is given batches, then whether the clip ends with them; None: drop it."""
+    """A segment in a thread. It is given batches, then whether the clip ends with them; None: drop it."""
 
     def __init__(
         self, number: int, writer: Writer, events: Queue[_Written | Committed | BaseException]
@@ -43,7 +43,10 @@ class _Lane:
         self.number = number
         self._writer, self._events = writer, events
         self.given: Queue[FrameBatch | bool | None] = Queue()
-        self.thread = threading.Thread(target=self._run, name=f"vidstyle-encode-{number}", daemon=True)
+        self._job: Future[None] | None = None
+
+    def start(self, threads: ThreadPoolExecutor) -> None:
+        self._job = threads.submit(self._run)
 
     def drop(self) -> None:
         """Write no more, and remove what is there, unless it is being committed already."""
@@ -51,10 +54,10 @@ class _Lane:
         self.given.put(None)
 
     def join(self) -> None:
-        if self.thread.ident is None:  # Ctrl-C came before it had begun
+        if self._job is None or self._job.cancel():  # Ctrl-C came before it had begun
             self._writer.abort()
         else:
-            self.thread.join()
+            self._job.result()
 
     def _run(self) -> None:
         try:
@@ -93,6 +96,8 @@ class Lanes:
         self._busy: dict[int, _Lane] = {}
         self._lane: _Lane | None = None  # that takes batches
         self._waiting_bytes = 0
+        # Kept from segment to segment: malloc's arenas go with threads, and each keeps what an encoder took.
+        self._threads = ThreadPoolExecutor(count, "vidstyle-encode")
 
     def write(self, batch: FrameBatch) -> None:
         """Hand a batch over; waits while too much is waiting. Raises what a lane has raised."""
@@ -111,7 +116,7 @@ class Lanes:
                 self._hear()
             lane = _Lane(number, self._open(number), self._events)
             self._lane = self._busy[number] = lane
-            self._lane.thread.start()
+            lane.start(self._threads)
         self._waiting_bytes += size_bytes
         self._lane.given.put(batch)
         while not self._events.empty():
@@ -134,6 +139,7 @@ class Lanes:
             lane.drop()
         for lane in self._busy.values():
             lane.join()
+        self._threads.shutdown()
 
     def _end(self, last: bool) -> None:
         assert self._lane is not None

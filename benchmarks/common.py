@@ -39,19 +39,17 @@ def run(command: Sequence[str], threads: int = 2) -> Run:
         "OMP_NUM_THREADS": str(threads),
         "PYTHONPATH": str(Path(__file__).parents[1]),
     }
-    began = time.perf_counter()
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment
-    ) as process:
-        assert process.stdout is not None
-        output = process.stdout.read().decode(errors="replace")
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)}: exit code {process.returncode}\n{output[-2000:]}")
-    unit = 1 if sys.platform == "darwin" else 1024
-    seconds = time.perf_counter() - began
-    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit, output)
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("started.py")), *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment,
+    )
+    output, _, last = done.stdout.decode(errors="replace").rstrip().rpartition("\n")
+    took = json.loads(last)
+    if took["exit_code"]:
+        raise SystemExit(f"{' '.join(command)}: exit code {took['exit_code']}\n{output[-2000:]}")
+    return Run(took["seconds"], took["cpu_seconds"], took["peak_bytes"], output)
 
 
 def vidstyle(*arguments: str) -> list[str]:

@@ -93,3 +93,15 @@ def test_the_table_is_made_of_the_results(load: Any) -> None:
     """What stands in the README is what record.py would write."""
     record = load("record")
     assert record.BEGIN + record.table() + record.END in record.README.read_text()
+
+
+def test_what_a_command_takes_is_its_own(load: Any) -> None:
+    """Not the memory of the benchmark that starts it, which holds torch; and a failure is said."""
+    common = load("common")
+    held = bytearray(1) * (256 << 20)
+    done = common.run([sys.executable, "-c", "print('first'); print('last')"])
+    assert done.output == "first\nlast\n"
+    assert 1e6 < done.peak_bytes < 64e6 < len(held)
+    assert 0 < done.cpu_seconds < done.seconds + 1
+    with pytest.raises(SystemExit, match="exit code 3"):
+        common.run([sys.executable, "-c", "raise SystemExit(3)"])

@@ -465,13 +465,14 @@ def test_constant_shape(tmp_path: Path, clip: Callable[..., Path]):
 # Law 8
 
 PEAK = """
-import resource, sys
+import sys
 sys.path.insert(0, {tests!r})
 from conftest import Identity
+from vidstyle.ceilings import peak_host_bytes
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline import apply
 apply({source!r}, Identity(), {target!r}, ApplyOptions(segment_frames=60, speed="ultrafast"))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peak_host_bytes())
 """
 
 

@@ -11,7 +11,11 @@ import sys
 import time
 
 began = time.perf_counter()
-process = subprocess.Popen(sys.argv[1:])
+try:
+    process = subprocess.Popen(sys.argv[1:])
+except OSError as error:
+    print(f"{error}\n" + json.dumps({"exit_code": 127}))
+    raise SystemExit from None
 _, status, usage = os.wait4(process.pid, 0)
 process.returncode = os.waitstatus_to_exitcode(status)
 took = {

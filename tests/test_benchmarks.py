@@ -105,3 +105,5 @@ def test_what_a_command_takes_is_its_own(load: Any) -> None:
     assert 0 < done.cpu_seconds < done.seconds + 1
     with pytest.raises(SystemExit, match="exit code 3"):
         common.run([sys.executable, "-c", "raise SystemExit(3)"])
+    with pytest.raises(SystemExit, match="No such file"):
+        common.run(["no-such-program"])

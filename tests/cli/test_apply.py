@@ -1,0 +1,502 @@
+"""The command line: laws 9 and 10, many inputs, progress, plans and reports."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from tests.helpers.clips import Clip, linked, save_picture
+from tests.helpers.commands import Run
+from vidstyle.errors import StyleError
+from vidstyle.frames import FrameBatch
+from vidstyle.networks import Generator, GeneratorConfig
+from vidstyle.options import ApplyOptions
+from vidstyle.style import StyleFacts, save_style
+from vidstyle.tone import Tone
+
+
+class StubStyle:
+    """Brighter by twenty levels; runs `at_frame` when it meets a frame of that number."""
+
+    content_hash = "stub"
+
+    def __init__(self) -> None:
+        self.options = ApplyOptions()
+        self.at_frame: tuple[int, Callable[[], None]] | None = None
+
+    def with_options(self, options: ApplyOptions) -> StubStyle:
+        self.options = options
+        return self
+
+    def __call__(self, rgb: torch.Tensor) -> torch.Tensor:
+        return rgb + 20 / 255
+
+    def restyle(self, batch: FrameBatch) -> FrameBatch:
+        if self.at_frame is not None and batch.index <= self.at_frame[0] < batch.index + len(batch):
+            self.at_frame[1]()
+        luma = (batch.planes[0].to(torch.int32) + 20).clamp(0, 255).to(batch.planes[0].dtype)
+        return replace(batch, planes=(luma, *batch.planes[1:]))
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch) -> StubStyle:
+    """A style named stub that the commands find instead of the real ones."""
+    style = StubStyle()
+
+    def load_style(name: str) -> StubStyle:
+        if name != "stub":
+            raise StyleError(f"{name}: there is no such style. Did you mean stub?")
+        return style
+
+    module = ModuleType("vidstyle.blend")
+    module.load_style = load_style  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "vidstyle.blend", module)
+    return style
+
+
+def frames_of(path: Path) -> list[np.ndarray]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_result_lies_beside_the_input(clip: Clip, stub: StubStyle, run: Run, tmp_path: Path) -> None:
+    """in.mp4 gives in.stub.mp4 with all its frames and its sound, and a line that says so."""
+    source = linked(clip("sound.mp4"), tmp_path, "in.mp4")
+    code, out, err = run("apply", source, "--style", "stub", "--progress", "none")
+    assert code == 0, err
+    target = tmp_path / "in.stub.mp4"
+    assert out.startswith(f"{target}: 30 frames in ")
+    assert "1 audio" in out
+    before, after = frames_of(source), frames_of(target)
+    assert len(before) == len(after)
+    assert 20 < np.mean(after[5].astype(float) - before[5]) < 27  # twenty levels of 219
+    assert names(tmp_path) == ["in.mp4", "in.stub.mp4"]
+
+
+def test_folders_patterns_and_pictures_go_to_one_folder(
+    clip: Clip, stub: StubStyle, run: Run, tmp_path: Path
+) -> None:
+    """Clips and stills alike, under their own names; the report is one JSON document on the last line."""
+    linked(clip("plain.mp4"), tmp_path / "a", "one.mp4")
+    linked(clip("plain.mp4"), tmp_path / "b", "two.mkv")
+    for name in ("p.jpg", "p.png"):
+        save_picture(tmp_path / "a" / name)
+    (tmp_path / "a" / "notes.txt").write_text("no")
+    out_dir = tmp_path / "made" / "here"
+    code, out, err = run("apply", tmp_path / "a", f"{tmp_path}/b/*", "-s", "stub", "-d", out_dir, "--json")
+    assert code == 0, err
+    report = json.loads(out.strip().splitlines()[-1])
+    assert len(out.strip().splitlines()) == 1
+    assert [result["kind"] for result in report["results"]] == ["clip", "still", "still", "clip"]
+    assert report["failures"] == []
+    assert report["results"][0]["frames"] == 30
+    assert names(out_dir) == ["one.mp4", "p.jpg", "p.png", "two.mkv"]
+    picture = cv2.imread(str(out_dir / "p.png")).astype(int)
+    assert np.array_equal(picture, cv2.imread(str(tmp_path / "a" / "p.png")).astype(int) + 20)
+
+
+def test_one_bad_input_does_not_stop_the_others(
+    clip: Clip, stub: StubStyle, run: Run, tmp_path: Path
+) -> None:
+    """It is reported, the rest is done, and the exit code is the first failure's."""
+    good = linked(clip("plain.mp4"), tmp_path, "good.mp4")
+    bad = tmp_path / "bad.mp4"
+    bad.write_text("no video at all")
+    code, out, err = run("apply", bad, tmp_path / "gone.mp4", good, "-s", "stub", "--json")
+    assert code == 3
+    report = json.loads(out)
+    assert [failure["source"] for failure in report["failures"]] == [str(bad), str(tmp_path / "gone.mp4")]
+    assert all(failure["exit_code"] == 3 for failure in report["failures"])
+    assert report["results"][0]["target"] == str(tmp_path / "good.stub.mp4")
+    assert err.count("Error: ") == 2
+    assert names(tmp_path) == ["bad.mp4", "good.mp4", "good.stub.mp4"]
+
+
+def test_a_plan_changes_nothing(clip: Clip, stub: StubStyle, run: Run, tmp_path: Path) -> None:
+    """--dry-run says what would be made, also as JSON, and refuses what the run would refuse."""
+    source = linked(clip("two_tracks.mp4"), tmp_path, "in.mp4")
+    save_picture(tmp_path / "p.png")
+    code, out, err = run("apply", tmp_path, "-s", "stub", "--dry-run")
+    assert code == 0, err
+    assert f"{source} -> {tmp_path / 'in.stub.mp4'}: 64x48, about 30 frames in 1 segments" in out
+    assert f"{tmp_path / 'p.png'} -> {tmp_path / 'p.stub.png'}" in out
+    code, out, _ = run("apply", source, "-s", "stub", "--dry-run", "--json", "-d", tmp_path / "new")
+    assert code == 0
+    assert json.loads(out)["results"][0]["target"] == str(tmp_path / "new" / "in.mp4")
+    assert names(tmp_path) == ["in.mp4", "p.png"]
+    assert run("apply", tmp_path / "gone.mp4", "-s", "stub", "--dry-run")[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["a.mp4", "b.mp4", "-o", "c.mp4"], "--output names one file"),
+        (["a.mp4", "-o", "c.mp4", "-d", "out"], "exclude each other"),
+        (["a.mp4", "-o", "."], "is a folder"),
+        (["one/a.mp4", "two/a.mp4", "-d", "out"], "would both be written"),
+        (["a.mp4", "one/a.stub.mp4", "one/a.mp4", "--overwrite"], "another input"),
+        (["a.mp4", "--batch-size", "many"], "--batch-size"),
+        (["a.mp4", "--batch-size", "0"], "batch_size"),
+        (["a.mp4", "--crf", "99"], "crf"),
+        (["a.mp4", "--codec", "prores", "--crf", "20"], "crf"),
+        (["a.mp4", "--codec", "cinepak"], "codec"),
+        (["a.mp4", "--strength", "2"], "strength must be between 0 and 1"),
+        (["a.mp4", "--nonsense"], "--nonsense"),
+        (["a.mp4", "--style", "a:much,b"], "'much' is no weight"),
+        (["a.mp4", "--style", "a:0,b:0"], "above 0"),
+        (["a.mp4", "--variation", "-1"], "variation"),
+        (["a.mp4", "--sharpen", "1.5"], "sharpen must be between 0 and 1"),
+        (["a.mp4", "--tone", "gamma=2"], "exposure, contrast, warmth, saturation"),
+        (["a.mp4", "--tone", "exposure=much"], "exposure must be a number"),
+        (["a.mp4", "--tone", "exposure=9"], "exposure must be between -5 and 5"),
+        ([], "INPUT"),
+    ],
+)
+def test_wrong_usage_is_2_and_opens_nothing(
+    arguments: list[str], words: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before any style is loaded or folder made."""
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run("apply", "--style", "stub", *arguments)
+    assert code == 2
+    assert words in err
+    assert out == ""
+    assert names(tmp_path) == []
+
+
+def test_wrong_usage_of_the_group(run: Run) -> None:
+    """An unknown command is usage; none at all shows the help."""
+    assert run("restyle")[0] == 2
+    code, out, err = run()
+    assert code == 2
+    assert "apply" in out + err
+    code, out, _ = run("--version")
+    assert (code, out) == (0, "vidstyle 0.1.0\n")
+
+
+def bad_runs(clip: Clip, folder: Path) -> dict[str, tuple[int, list[Any], str]]:
+    """name -> (exit code, arguments, a word of the sentence), each in its own folder."""
+    good = linked(clip("sound.mp4"), folder, "good.mp4")
+    (folder / "text.mp4").write_text("this is no video")
+    (folder / "empty.mp4").write_bytes(b"")
+    (folder / "cut.mp4").write_bytes(good.read_bytes()[:900])
+    (folder / "bare").mkdir()
+    (folder / "mine.mp4").write_bytes(b"mine")
+    (folder / "damaged.jpg").write_bytes(b"\xff\xd8\xff\xe0 nothing")
+    with av.open(str(folder / "sound_only.m4a"), "w") as out:
+        track = out.add_stream("aac", rate=48000)
+        track.layout = "mono"
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 48000
+        for packet in (*track.encode(frame), *track.encode(None)):
+            out.mux(packet)
+    make = ["apply", good, "-s", "stub"]
+    return {
+        "missing": (3, ["apply", folder / "gone.mp4", "-s", "stub"], "no such file"),
+        "no match": (3, ["apply", f"{folder}/*.avi", "-s", "stub"], "no file matches"),
+        "no videos": (3, ["apply", folder / "bare", "-s", "stub"], "no videos"),
+        "text": (3, ["apply", folder / "text.mp4", "-s", "stub"], "text.mp4"),
+        "empty": (3, ["apply", folder / "empty.mp4", "-s", "stub"], "empty"),
+        "cut": (3, ["apply", folder / "cut.mp4", "-s", "stub"], "cut.mp4"),
+        "no picture": (3, ["apply", folder / "sound_only.m4a", "-s", "stub"], "picture"),
+        "damaged still": (3, ["apply", folder / "damaged.jpg", "-s", "stub"], "damaged"),
+        "unknown style": (4, ["apply", good, "-s", "stob"], "stub"),
+        "exists": (6, [*make, "-o", folder / "mine.mp4"], "--overwrite"),
+        "the source": (6, [*make, "-o", good, "--overwrite"], "same file"),
+        "no folder": (6, [*make, "-o", folder / "nowhere" / "out.mp4"], "nowhere"),
+        "a file for a folder": (6, [*make, "-d", folder / "mine.mp4"], "mine.mp4"),
+        "strange container": (6, [*make, "-o", folder / "out.xyz"], "out.xyz"),
+        "picture name": (6, [*make, "-o", folder / "out.png"], "out.png"),
+    }
+
+
+BAD = (
+    *("missing", "no match", "no videos", "text", "empty", "cut", "no picture", "damaged still"),
+    *("unknown style", "exists", "the source", "no folder", "a file for a folder", "strange container"),
+    "picture name",
+)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_every_failure_has_its_code_and_a_sentence(
+    name: str, clip: Clip, stub: StubStyle, run: Run, tmp_path: Path
+) -> None:
+    """Laws 9 and 10: the code, what is wrong and what to do; no half file, nothing touched."""
+    code, arguments, word = bad_runs(clip, tmp_path)[name]
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    ended, out, err = run(*arguments)
+    assert ended == code, err
+    assert out == ""
+    (line,) = [line for line in err.splitlines() if not line.startswith("Warning: ")]
+    assert line.startswith("Error: ")
+    assert word in line
+    assert line.endswith((".", "?"))
+    assert ": " in line.removeprefix("Error: ")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(
+    clip: Clip, stub: StubStyle, run: Run, tmp_path: Path
+) -> None:
+    """Played by a limit on the size of files: 6, a sentence, and no file for a clip or a picture."""
+    clip_source = linked(clip("sound.mp4"), tmp_path / "a", "in.mp4")
+    picture = tmp_path / "a" / "p.png"
+    cv2.imwrite(str(picture), np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for source in (clip_source, picture):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (600, limits[1]))
+        try:
+            code, out, err = run("apply", source, "-s", "stub", "--progress", "none", "-d", tmp_path / "b")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert (code, out) == (6, "")
+        assert err.splitlines()[-1].startswith("Error: ")
+        assert names(tmp_path / "b") == []
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")]
+)
+def test_a_stopped_run_says_what_is_kept_and_goes_on(
+    number: int, code: int, word: str, clip: Clip, stub: StubStyle, run: Run, tmp_path: Path
+) -> None:
+    """The same command finishes the work, and nothing finished is made twice."""
+    source = linked(clip("plain.mp4", frames=500), tmp_path, "in.mp4")
+    stub.at_frame = (400, lambda: os.kill(os.getpid(), number))
+    ended, out, err = run("apply", source, "-s", "stub", "--progress", "none", "--batch-size", "8")
+    assert ended == code
+    assert out == ""
+    assert err.strip().splitlines()[-1].startswith(f"{word}. Finished segments are kept in ")
+    assert not (tmp_path / "in.stub.mp4").exists()
+    stub.at_frame = None
+    ended, out, err = run("apply", source, "-s", "stub", "--progress", "none")
+    assert ended == 0, err
+    assert "1 of 3 segments from an earlier run" in out
+    assert len(frames_of(tmp_path / "in.stub.mp4")) == 500
+    assert names(tmp_path) == ["in.mp4", "in.stub.mp4"]
+
+
+def test_a_run_stopped_at_once_keeps_nothing(clip: Clip, stub: StubStyle, run: Run, tmp_path: Path) -> None:
+    """No folder, no word of one."""
+    source = linked(clip("plain.mp4"), tmp_path, "in.mp4")
+    stub.at_frame = (0, lambda: os.kill(os.getpid(), signal.SIGINT))
+    ended, _, err = run("apply", source, "-s", "stub", "--progress", "none")
+    assert ended == 130
+    assert "Nothing of" in err
+    assert names(tmp_path) == ["in.mp4"]
+
+
+@pytest.mark.parametrize("progress", ["bar", "plain", "openjd", "none"])
+def test_progress(
+    progress: str, clip: Clip, stub: StubStyle, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bars and lines go to stderr, the farm's messages to stdout, and no mode spoils the report."""
+    monkeypatch.setattr("vidstyle.cli.screen._SECONDS_BETWEEN_LINES", 0.0)
+    first = linked(clip("plain.mp4"), tmp_path, "a.mp4")
+    second = linked(clip("plain.mp4"), tmp_path, "b.mp4")
+    code, out, err = run("apply", first, second, "-s", "stub", "--progress", progress, "--batch-size", "8")
+    assert code == 0, err
+    lines = out.splitlines()
+    assert sum(".stub.mp4: 30 frames" in line for line in lines) == 2
+    if progress == "bar":
+        assert "30/30" in err
+        assert "(2/2)" in err
+        assert "frames/s" in err
+    elif progress == "plain":
+        assert "a.mp4: 30 of 30 frames" in err
+        assert "s left" in err
+    elif progress == "openjd":
+        shown = [line for line in lines if line.startswith("openjd_progress: ")]
+        values = [float(line.split()[1]) for line in shown]
+        assert values == sorted(values)
+        assert values[-1] == 100.0
+        assert 50.0 in values
+    else:
+        assert not [line for line in err.splitlines() if not line.startswith("Warning: ")]
+
+
+def test_options_reach_the_style(clip: Clip, stub: StubStyle, run: Run, tmp_path: Path) -> None:
+    """Every dial of the command line is the option of the same name."""
+    source = linked(clip("plain.mp4"), tmp_path, "in.mp4")
+    dials = ["--strength", "0.5", "--grade", "0.4", "--light", "0.3", "--variation", "7"]
+    dials += ["--sharpen", "0.2", "--deblur", "0.1", "--tone", "exposure=0.3,warmth=-0.1"]
+    rest = ["--device", "cpu", "--batch-size", "3", "--codec", "ffv1", "-o", tmp_path / "out.mkv"]
+    code, _, err = run("apply", source, "-s", "stub", *dials, *rest)
+    assert code == 0, err
+    touch = {"variation": 7, "sharpen": 0.2, "deblur": 0.1, "tone": Tone(exposure=0.3, warmth=-0.1)}
+    wanted = ApplyOptions(0.5, 0.4, 0.3, **touch, device="cpu", batch_size=3, codec="ffv1")
+    assert stub.options == wanted
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        assert container.streams.video[0].codec_context.name == "ffv1"
+
+
+@pytest.fixture
+def style_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A real style file of random weights, the only one there is; its name is tiny."""
+    monkeypatch.setattr("vidstyle.shelf.STYLE_FOLDER", tmp_path / "styles")
+    torch.manual_seed(0)
+    config = GeneratorConfig(trunk_width=8, trunk_blocks=1, grade_width=8, working_size=32)
+    facts = StyleFacts("tiny", "photographic", summary="Random.", looks=("tiny",))
+    code = torch.zeros(1, config.code_size)
+    return save_style(tmp_path / "styles" / "tiny.safetensors", Generator(config), {"tiny": code}, facts)
+
+
+def test_a_style_by_name_and_by_path(clip: Clip, style_file: Path, run: Run, tmp_path: Path) -> None:
+    """Both give the same clip, under the style's name; a still goes the same way."""
+    source = linked(clip("sound.mp4"), tmp_path / "a", "in.mp4")
+    picture = save_picture(tmp_path / "a" / "p.png")
+    code, _, err = run("apply", source, picture, "-s", "tiny", "--device", "cpu")
+    assert code == 0, err
+    assert run("apply", source, "-s", style_file, "-d", tmp_path / "b")[0] == 0
+    assert names(tmp_path / "a") == ["in.mp4", "in.tiny.mp4", "p.png", "p.tiny.png"]
+    assert (tmp_path / "b" / "in.mp4").read_bytes() == (tmp_path / "a" / "in.tiny.mp4").read_bytes()
+
+
+def test_strength_zero_is_the_source(clip: Clip, style_file: Path, run: Run, tmp_path: Path) -> None:
+    """With a lossless codec every pixel of a clip and of a picture comes back."""
+    source = linked(clip("odd.mkv"), tmp_path / "a", "in.mkv")
+    picture = save_picture(tmp_path / "a" / "p.png")
+    arguments = ["-s", "tiny", "--strength", "0", "--codec", "ffv1", "-d", tmp_path / "b"]
+    code, _, err = run("apply", source, picture, *arguments)
+    assert code == 0, err
+    before, after = frames_of(source), frames_of(tmp_path / "b" / "in.mkv")
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    assert np.array_equal(cv2.imread(str(picture)), cv2.imread(str(tmp_path / "b" / "p.png")))
+
+
+def test_the_finish_is_put_on_clips_and_pictures(
+    clip: Clip, style_file: Path, run: Run, tmp_path: Path
+) -> None:
+    """Also where the strength is 0: a stop more light, in every frame and in the picture."""
+    source = linked(clip("odd.mkv"), tmp_path / "a", "in.mkv")
+    picture = save_picture(tmp_path / "a" / "p.png")
+    look = ["-s", "tiny", "--strength", "0", "--codec", "ffv1"]
+    code, _, err = run("apply", source, picture, *look, "--tone", "exposure=1", "-d", tmp_path / "b")
+    assert code == 0, err
+    for before, after in zip(frames_of(source), frames_of(tmp_path / "b" / "in.mkv"), strict=True):
+        assert np.mean(after.astype(int) - before) > 30
+    before, after = (cv2.imread(str(p)).astype(int) for p in (picture, tmp_path / "b" / "p.png"))
+    dark = before < 100
+    assert (after - before)[dark].min() >= 0 and np.mean((after - before)[dark]) > 10
+
+
+def test_styles_are_listed(style_file: Path, run: Run) -> None:
+    """All with a word each, or one with its facts; both also as JSON."""
+    assert run("styles")[:2] == (0, "tiny  Random.\n")
+    code, out, _ = run("styles", "tiny")
+    assert code == 0
+    assert "family: photographic\n" in out
+    assert json.loads(run("styles", "--json")[1])[0]["name"] == "tiny"
+    assert json.loads(run("styles", style_file, "--json")[1])["looks"] == ["tiny"]
+    assert run("styles", "nothing")[0] == 4
+
+
+def test_looks_and_blends(clip: Clip, style_file: Path, run: Run, tmp_path: Path) -> None:
+    """Files of several looks list them; a blend is called by all of its names."""
+    config = GeneratorConfig(trunk_width=8, trunk_blocks=1, grade_width=8, working_size=32)
+    codes = {look: torch.full((1, config.code_size), value) for look, value in (("dawn", 0.0), ("noon", 1.0))}
+    facts = StyleFacts("day", "photographic", summary="Two.", looks=("dawn", "noon"))
+    save_style(style_file.with_name("day.safetensors"), Generator(config), codes, facts)
+    assert run("styles")[1] == "day   Two.\n      day#dawn\n      day#noon\ntiny  Random.\n"
+    assert "looks: dawn, noon\n" in run("styles", "day")[1]
+    source = linked(clip("plain.mp4"), tmp_path / "a", "in.mp4")
+    code, _, err = run("apply", tmp_path / "a", "-s", "tiny:0.6,day#noon:0.4", "--progress", "none")
+    assert code == 0, err
+    assert names(tmp_path / "a") == ["in.mp4", "in.tiny+day-noon.mp4"]
+    again = run("apply", tmp_path / "a", "-s", "tiny:0.6,day#noon:0.4", "--overwrite", "--json")
+    assert [result["source"] for result in json.loads(again[1])["results"]] == [str(source)]
+    assert run("apply", source, "-s", "day#dusk")[0] == 4
+
+
+def test_styles_that_cannot_be_used(clip: Clip, style_file: Path, run: Run, tmp_path: Path) -> None:
+    """4 with the nearest name, 4 for damage, 5 for a device that is not there."""
+    source = clip("plain.mp4")
+    code, _, err = run("apply", source, "-s", "tiiny")
+    assert code == 4
+    assert "Did you mean tiny?" in err
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(style_file.read_bytes()[:200])
+    code, _, err = run("apply", source, "-s", damaged)
+    assert code == 4
+    assert "damaged" in err
+    code, _, err = run("apply", source, "-s", tmp_path / "none.safetensors")
+    assert code == 4
+    for device in ("cuda:99", "abacus"):
+        code, out, err = run("apply", source, "-s", "tiny", "--device", device)
+        assert (code, out) == (5, "")
+        assert err.startswith(f"Error: {device}: ")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [],
+        ["apply"],
+        ["styles"],
+        ["evaluate"],
+        ["train"],
+        ["learn"],
+        ["styles", "add"],
+        ["styles", "export"],
+        ["farm"],
+        ["farm", "plan"],
+    ],
+)
+def test_help_fits_a_screen(command: list[str], run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most 48 lines of 90 columns, and an example under each command."""
+    monkeypatch.setenv("COLUMNS", "90")
+    code, out, _ = run(*command, "--help")
+    assert code == 0
+    assert len(out.splitlines()) <= 48
+    assert command in ([], ["farm"]) or "Examples:" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["styles"], 0), (["styles", "nosuch"], StyleError.exit_code)]
+)
+def test_a_process_ends_with_its_code_and_all_that_is_left_to_do(arguments: list[str], code: int) -> None:
+    """It does not take torch apart first, but what is to be done at an exit is done."""
+    program = (
+        "import atexit, sys, torch\n"
+        "from vidstyle.cli import main\n"
+        "atexit.register(print, 'done at the exit')\n"
+        f"sys.argv = ['vidstyle', *{arguments!r}]\n"
+        "main()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == code
+    assert ended.stdout.endswith("done at the exit\n")
+    assert ("vlogger" in ended.stdout) == (code == 0)
+
+
+def test_loading_leaves_the_collector_on() -> None:
+    program = (
+        "import gc\n"
+        "from vidstyle.cli.common import loading\n"
+        "with loading():\n"
+        "    import torch\n"
+        "    assert not gc.isenabled()\n"
+        "assert gc.isenabled() and gc.get_freeze_count() > 100_000\n"
+        "with loading():\n"
+        "    assert gc.isenabled()\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

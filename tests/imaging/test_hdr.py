@@ -1,0 +1,217 @@
+"""HDR is refused in words, made SDR by a known curve, or kept with all that it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from tests.helpers.clips import frame_times, luma, payloads
+from tests.helpers.styles import Identity
+from vidstyle.color import from_rgb, to_rgb
+from vidstyle.decode import Decoder
+from vidstyle.encode import encoder_settings
+from vidstyle.errors import InputError
+from vidstyle.frames import FrameBatch, Mastering, PlaneFormat
+from vidstyle.hdr import (
+    WHITE_NITS,
+    HdrLight,
+    KeptHdr,
+    eetf,
+    hlg_to_nits,
+    nits_to_hlg,
+    nits_to_pq,
+    pq_to_nits,
+    to_sdr,
+    tone_map,
+)
+from vidstyle.options import ApplyOptions
+from vidstyle.pipeline import apply
+
+QUICK = ApplyOptions(segment_frames=30, batch_size=4)
+KEEP = replace(QUICK, codec="hevc", hdr="keep", speed="ultrafast")
+TONEMAP = replace(QUICK, hdr="tonemap")
+CPU = torch.device("cpu")
+PQ = HdrLight(transfer=16, primaries=9, peak_nits=1000.0)
+HLG = HdrLight(transfer=18, primaries=9, peak_nits=1000.0)
+SCREEN = Mastering((0.708, 0.292), (0.17, 0.797), (0.131, 0.046), (0.3127, 0.329), 0.005, 1000.0)
+
+
+def patches(*colours: tuple[float, float, float]) -> torch.Tensor:
+    """A picture [1, 3, 8, 8 * len(colours)] of plain patches."""
+    columns = [torch.tensor(colour).reshape(1, 3, 1, 1).expand(1, 3, 8, 8) for colour in colours]
+    return torch.cat(columns, 3).contiguous()
+
+
+@pytest.mark.parametrize(("nits", "signal"), [(0.0, 0.0), (100.0, 0.5081), (203.0, 0.5807), (1000.0, 0.7518)])
+def test_pq_is_that_of_the_standard(nits: float, signal: float):
+    """Anchors of SMPTE ST 2084 and ITU-R BT.2408."""
+    assert float(nits_to_pq(torch.tensor(nits))) == pytest.approx(signal, abs=2e-4)
+    assert float(pq_to_nits(torch.tensor(signal))) == pytest.approx(nits, rel=2e-3, abs=1e-3)
+
+
+def test_hlg_is_that_of_the_standard():
+    """Three quarters of the signal are paper white (BT.2408); all of it is the screen's peak."""
+    grey = patches((0.75, 0.75, 0.75), (1.0, 1.0, 1.0), (0.5, 0.5, 0.5))
+    nits = hlg_to_nits(grey)[0, 0, 0, ::8]
+    assert nits[0] == pytest.approx(203, rel=0.01)
+    assert nits[1] == pytest.approx(1000, rel=0.001)
+    colours = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    assert torch.allclose(nits_to_hlg(hlg_to_nits(colours)), colours, atol=1e-3)
+
+
+def test_the_curve_leaves_the_dark_and_bends_the_bright():
+    """Untouched below its knee, rising everywhere, white at the peak: BT.2390's EETF."""
+    nits = torch.linspace(0.1, 1000, 2000)
+    mapped = pq_to_nits(eetf(nits_to_pq(nits), 1000.0))
+    assert torch.allclose(mapped[nits < 80], nits[nits < 80], rtol=2e-3)
+    assert (mapped.diff() > -1e-3).all() and mapped.diff().max() < 0.6
+    assert float(mapped[-1]) == pytest.approx(WHITE_NITS, rel=0.002)
+    assert torch.equal(eetf(nits_to_pq(nits), 150.0), nits_to_pq(nits))
+
+
+def test_tone_mapping_keeps_grey_grey_and_every_colour_in_range():
+    """Grey has no tint, hues stay in order, nothing leaves [0, 1], and both transfers agree on white."""
+    light = float(nits_to_pq(torch.tensor(60.0)))
+    bright = float(nits_to_pq(torch.tensor(800.0)))
+    picture = patches((light,) * 3, (bright,) * 3, (bright, light, light), (0.0, bright, 0.0))
+    sdr = tone_map(picture, PQ)
+    assert sdr.min() >= 0 and sdr.max() <= 1
+    grey = sdr[0, :, 0, [0, 8]]
+    assert (grey.amax(0) - grey.amin(0)).max() < 2e-3
+    assert float(grey[0, 0]) == pytest.approx((60 / WHITE_NITS) ** (1 / 2.4), abs=0.005)
+    red, green = sdr[0, :, 0, 16], sdr[0, :, 0, 24]
+    assert red.argmax() == 0 and green.argmax() == 1 and float(red[0] - red[1]) > 0.2
+    white = (tone_map(patches((0.5807,) * 3), PQ), tone_map(patches((0.75,) * 3), HLG))
+    assert float((white[0] - white[1]).abs().max()) < 0.01
+
+
+def batch_of(rgb: torch.Tensor) -> FrameBatch:
+    fmt = PlaneFormat(10, (1, 1), "bt2020", chroma_location="topleft")
+    return FrameBatch(from_rgb(rgb, fmt), tuple(range(len(rgb))), Fraction(1, 25), fmt)
+
+
+@pytest.mark.parametrize("light", [PQ, HLG], ids=["pq", "hlg"])
+def test_kept_hdr_takes_the_change_and_nothing_else(light: HdrLight):
+    """No change gives the planes themselves; a darker look darkens, also the highlights, and tints none."""
+    batch = batch_of(patches((0.3,) * 3, (0.5,) * 3, (0.7,) * 3))
+    same = KeptHdr(Identity(), light, CPU).restyle(batch)
+    assert all(torch.equal(a, b) for a, b in zip(same.planes, batch.planes, strict=True))
+
+    class Darker(Identity):
+        def restyle(self, batch: FrameBatch) -> FrameBatch:
+            rgb = to_rgb(batch.planes, batch.format)
+            return replace(batch, planes=from_rgb(rgb * 0.8, batch.format))
+
+    dark = KeptHdr(Darker(), light, CPU).restyle(batch)
+    assert dark.format == batch.format and dark.pts == batch.pts
+    before, after = (to_rgb(b.planes, b.format)[0] for b in (batch, dark))
+    step = (after - before)[:, 4, [4, 12, 20]]
+    assert (step < -0.01).all() and (step > -0.1).all()
+    assert (after.amax(0) - after.amin(0)).max() < 0.01
+
+
+def test_deep_tone_mapping_is_exact_to_a_level():
+    """Through planes of 10 bit the SDR picture is the tone mapped one, within rounding."""
+    rgb = torch.rand(1, 3, 1, 1, generator=torch.Generator().manual_seed(2)).expand(1, 3, 8, 8) * 0.5
+    batch = batch_of(rgb)
+    sdr = to_sdr(batch, PQ, CPU)
+    assert (sdr.format.bit_depth, sdr.format.matrix, sdr.format.chroma_location) == (10, "bt709", "left")
+    wanted = tone_map(to_rgb(batch.planes, batch.format), PQ)
+    assert (to_rgb(sdr.planes, sdr.format) - wanted).abs().max() < 3 / 1023
+    assert to_sdr(batch, PQ, CPU, deepest=8).planes[0].dtype == torch.uint8
+
+
+def facts(path: Path) -> tuple[str, tuple[int, ...], Mastering | None, tuple[int, int] | None]:
+    with Decoder(path) as decoder:
+        info = decoder.info
+    tags = (info.matrix_code, info.primaries, info.transfer, info.range_code)
+    return info.pixel_format, tags, info.mastering, info.content_light
+
+
+def test_what_hdr_says_of_itself_is_read(clip: Callable[..., Path]):
+    assert facts(clip("hdr10.mp4")) == ("yuv420p10le", (9, 9, 16, 1), SCREEN, (900, 400))
+
+
+@pytest.mark.parametrize("name", ["hdr10.mp4", "hlg.mp4"])
+def test_refused_with_both_ways_out(tmp_path: Path, clip: Callable[..., Path], name: str):
+    with pytest.raises(InputError, match=r"--hdr tonemap .* --hdr keep") as caught:
+        apply(clip(name), Identity(), tmp_path / "out.mp4", QUICK)
+    assert caught.value.exit_code == 3
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["hdr10.mp4", "hlg.mp4"])
+@pytest.mark.parametrize(
+    ("codec", "pixel_format"), [("h264", "yuv420p"), ("h264-high10", "yuv420p10le"), ("hevc", "yuv420p10le")]
+)
+def test_tone_mapped(tmp_path: Path, clip: Callable[..., Path], name: str, codec: str, pixel_format: str):
+    """SDR in BT.709, tagged so, at its times, as deep as the codec goes, and said so."""
+    source, target = clip(name), tmp_path / "out.mp4"
+    report = apply(source, Identity(), target, replace(TONEMAP, codec=codec, crf=1))
+    assert facts(target) == (pixel_format, (1, 1, 1, 1), None, None)
+    words = " ".join(report.warnings)
+    assert "to SDR in BT.709" in words and ("SDR in h264 has 8 bit" in words) == (codec == "h264")
+    assert frame_times(target) == frame_times(source)
+    with Decoder(source) as decoder:
+        batch = next(decoder.batches(1))
+        sdr = to_sdr(batch, HdrLight.of(decoder.info), CPU, 8 if codec == "h264" else 10)
+    assert np.abs(luma(target)[0].astype(int) - sdr.planes[0][0].numpy()).mean() < (
+        1 if codec == "h264" else 4
+    )
+
+
+@pytest.mark.parametrize("codec", ["hevc", "av1"])
+def test_kept(tmp_path: Path, clip: Callable[..., Path], codec: str):
+    """Depth, tags, mastering screen and content light stay; the identity style leaves the samples alone."""
+    source, target = clip("hdr10.mp4"), tmp_path / "out.mp4"
+    options = replace(KEEP, codec=codec, crf=4, speed=None if codec == "av1" else "ultrafast")
+    report = apply(source, Identity(), target, options)
+    pixel_format, tags, screen, levels = facts(target)
+    assert (pixel_format, tags, levels) == ("yuv420p10le", (9, 9, 16, 1), (900, 400))
+    assert screen is not None
+    found, wanted = (
+        np.array([*s.red, *s.green, *s.blue, *s.white, s.darkest_nits, s.peak_nits]) for s in (screen, SCREEN)
+    )
+    assert np.allclose(found, wanted, atol=2e-4)
+    assert "half of the look" in " ".join(report.warnings)
+    assert "no place" not in " ".join(report.warnings)
+    assert np.abs(luma(target).astype(int) - luma(source)).mean() < 4
+    assert payloads(target, 1) == payloads(source, 1)
+
+
+class Brighter(Identity):
+    def restyle(self, batch: FrameBatch) -> FrameBatch:
+        lifted = (batch.planes[0].to(torch.int32) + 80).clamp(max=940).to(batch.planes[0].dtype)
+        return replace(batch, planes=(lifted, *batch.planes[1:]))
+
+
+def test_a_look_on_kept_hdr(tmp_path: Path, clip: Callable[..., Path]):
+    """What brightens SDR brightens HDR, by less."""
+    source = clip("hdr10.mp4")
+    apply(source, Identity(), tmp_path / "same.mp4", KEEP)
+    apply(source, Brighter(), tmp_path / "bright.mp4", KEEP)
+    change = luma(tmp_path / "bright.mp4").mean() - luma(tmp_path / "same.mp4").mean()
+    assert 5 < change < 40
+
+
+def test_where_mastering_data_have_no_place_that_is_named(tmp_path: Path, clip: Callable[..., Path]):
+    """FFV1 keeps the tags and the samples, bit for bit, but not the data of the screen."""
+    source, target = clip("hdr10.mp4"), tmp_path / "out.mkv"
+    report = apply(source, Identity(), target, replace(KEEP, codec="ffv1", speed=None))
+    assert ".mkv has no place for: data of the mastering screen, content light levels" in report.warnings
+    assert np.array_equal(luma(target), luma(source))
+    assert facts(target)[1] == (9, 9, 16, 1)
+
+
+def test_ten_bit_h264_is_there_when_asked_for(tmp_path: Path, clip: Callable[..., Path]):
+    apply(clip("ten_bit.mp4"), Identity(), tmp_path / "out.mp4", replace(QUICK, codec="h264-high10"))
+    with av.open(str(tmp_path / "out.mp4")) as file:
+        assert file.streams.video[0].codec_context.profile == "High 10"
+    assert "crf" in encoder_settings(replace(QUICK, codec="h264-high10"))

@@ -1,0 +1,104 @@
+"""A grade looked up by FFmpeg: near the grade itself, for frames of any size, on many threads."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.helpers.styles import tiny_generator
+from vidstyle import table
+from vidstyle.blend import load_style
+from vidstyle.table import SIZE, Table
+
+CODE = torch.full((1, 16), 0.3)
+
+
+def tiny_table() -> Table:
+    with torch.no_grad():
+        return Table(tiny_generator().lut(CODE, SIZE))
+
+
+def identity(size: int = SIZE) -> Tensor:
+    axis = torch.linspace(0, 1, size)
+    return torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij")).flip(0)
+
+
+@pytest.mark.parametrize("name", ["vlogger", "cinema"])
+def test_it_is_the_grade(name: str) -> None:
+    """Within 0.3 of a level of 255 of the grade itself, for shipped looks and any colour."""
+    generator, code = load_style(name).network
+    rgb = torch.rand(1, 3, 300, 300, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        wanted, found = generator.graded(rgb, code), Table(generator.lut(code, SIZE))(rgb)
+    assert (found - wanted).abs().max() < 0.3 / 255
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 700), (47, 63), (75, 1024), (76, 1024), (300, 401)])
+def test_frames_of_any_size_come_back_whole(size: tuple[int, int]) -> None:
+    """A table that changes nothing gives back every pixel of every frame in its place."""
+    rgb = torch.rand(2, 3, *size)
+    assert (Table(identity())(rgb) - rgb).abs().max() < 1e-5
+
+
+def test_the_edge_holds() -> None:
+    """Outside of [0, 1] colours are those of the edge, and what is no number is black."""
+    rgb = torch.tensor([-1.0, 2.0, float("inf"), -float("inf"), float("nan"), 1e30])
+    found = Table(identity())(rgb.view(1, 1, 1, -1).expand(1, 3, 1, -1))
+    assert found[0, 0, 0].tolist() == pytest.approx([0, 1, 1, 0, 0, 1], abs=1e-6)
+
+
+def test_what_was_there_before_leaves_no_trace() -> None:
+    """A frame is looked up the same after others, larger and smaller, and in a batch."""
+    grade, rgb = tiny_table(), torch.rand(3, 3, 50, 70)
+    first = grade(rgb)
+    grade(torch.rand(1, 3, 200, 800))
+    assert torch.equal(grade(rgb), first)
+    assert torch.equal(torch.cat([grade(frame[None]) for frame in rgb]), first)
+
+
+def test_many_threads_may_use_one_table() -> None:
+    """Each call has a filter of its own; there are as many as there were calls at a time."""
+    grade = tiny_table()
+    frames = [torch.rand(1, 3, 64, 96) for _ in range(40)]
+    wanted = [grade(frame) for frame in frames]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(grade, frames))
+    assert all(torch.equal(a, b) for a, b in zip(found, wanted, strict=True))
+    assert 1 <= len(grade._idle) <= 4
+
+
+def test_copies_and_pickles_begin_without_filters() -> None:
+    """A style goes to other processes with its table, not with what FFmpeg holds."""
+    grade, rgb = tiny_table(), torch.rand(1, 3, 20, 30)
+    wanted = grade(rgb)
+    for other in (copy.deepcopy(grade), pickle.loads(pickle.dumps(grade))):
+        assert not other._idle
+        assert torch.equal(other(rgb), wanted)
+
+
+def test_it_serves_inside_and_outside_of_inference_mode() -> None:
+    """The same filter serves both, in any order."""
+    grade, rgb = tiny_table(), torch.rand(1, 3, 20, 30)
+    with torch.inference_mode():
+        inside = grade(rgb)
+    assert torch.equal(grade(rgb), inside)
+    with torch.inference_mode():
+        assert torch.equal(grade(rgb), inside)
+
+
+def test_without_the_filter_the_plain_look_up_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where FFmpeg was built without it: nearly the same colours."""
+    rgb = torch.rand(1, 3, 40, 50)
+    wanted = tiny_table()(rgb)
+    monkeypatch.setattr(table, "_IS_THERE", False)
+    assert (tiny_table()(rgb) - wanted).abs().max() < 0.3 / 255
+
+
+def test_a_table_that_the_filter_cannot_hold() -> None:
+    with pytest.raises(ValueError, match="square number"):
+        Table(identity(33))

@@ -1,0 +1,143 @@
+"""The generator for black-and-white: what it looks at, what it leaves alone, and its laws as a Style."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from tests.helpers.styles import COLOURIST, tiny_generator, tiny_style
+from vidstyle.blend import load_style
+from vidstyle.colourist import (
+    NODES,
+    Backbone,
+    Colourist,
+    chosen,
+    chroma_of,
+    generator_for,
+    guided,
+    tinted,
+    with_chroma,
+)
+from vidstyle.errors import StyleError
+from vidstyle.layers import luma_of
+from vidstyle.networks import Dials, GeneratorConfig, baked
+
+CODE = torch.full((1, 16), 0.3)
+
+
+def colourist(seed: int = 0) -> Colourist:
+    generator = tiny_generator(seed, **COLOURIST)
+    assert isinstance(generator, Colourist)
+    return generator
+
+
+@pytest.mark.parametrize("size", [(64, 64), (33, 47), (1, 1), (5, 200), (90, 160)])
+@torch.no_grad()
+def test_every_frame_size_works_and_the_luma_stays(size: tuple[int, int]) -> None:
+    rgb = torch.rand(2, 3, *size)
+    out = colourist()(rgb, CODE)
+    assert out.shape == rgb.shape
+    assert float(out.min()) >= 0 and float(out.max()) <= 1
+    assert (luma_of(out) - luma_of(rgb)).abs().max() < 1e-3
+    assert (chroma_of(out)).abs().mean() > 0.005, "the random style must do something"
+
+
+@torch.no_grad()
+def test_grey_sepia_and_colour_of_one_luma_give_one_result() -> None:
+    generator, rgb = colourist(), torch.rand(1, 3, 64, 80) * 0.5 + 0.25
+    luma = luma_of(rgb)
+    sepia = with_chroma(luma, torch.tensor([0.05, -0.08])[None, :, None, None].expand(1, 2, 64, 80))
+    wanted = generator(rgb, CODE)
+    for other in (luma.expand_as(rgb), sepia):
+        assert (generator(other, CODE) - wanted).abs().max() < 1e-4
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dials", [Dials(), Dials(0.7, 0.6, 0.5), Dials(grade=0), Dials(light=0)])
+def test_painting_in_strips_is_painting(dials: Dials) -> None:
+    rgb = torch.rand(2, 3, 75, 61)
+    generator = colourist()
+    controls, grade = generator.think(rgb, CODE), baked(generator.lut(CODE))
+    wanted = generator.paint(rgb, controls, CODE, dials)
+    assert (generator.paint_baked(rgb, controls, grade, dials) - wanted).abs().max() < 1e-4
+
+
+@torch.no_grad()
+def test_without_light_the_picture_is_grey_and_strength_0_is_the_source() -> None:
+    rgb = torch.rand(1, 3, 40, 56)
+    grey = colourist()(rgb, CODE, Dials(light=0))
+    assert torch.allclose(grey, luma_of(rgb).expand_as(rgb), atol=1e-6)
+    assert torch.equal(colourist()(rgb, CODE, Dials(strength=0)), rgb)
+    assert torch.allclose(colourist().lut(CODE)[0], colourist().lut(CODE)[2])
+
+
+@torch.no_grad()
+def test_the_light_maps_have_at_least_64_lines() -> None:
+    generator = generator_for(GeneratorConfig(backbone=13, working_size=192, light_scale=2))
+    light = generator.think(torch.rand(1, 3, 180, 320), CODE).light
+    assert min(light.shape[-2:]) == 96 and light.shape[1] == 4
+
+
+def test_a_colour_that_rgb_cannot_hold_loses_saturation_not_luma() -> None:
+    luma = torch.full((1, 1, 1, 1), 0.9)
+    maps = torch.tensor([0.0, 0.0, 0.3, -0.3])[None, :, None, None]
+    out = tinted(luma.expand(1, 3, 1, 1), luma, maps, 1.0)
+    assert float(out.max()) <= 1 and float(luma_of(out)) == pytest.approx(0.9, abs=1e-6)
+    red, blue = chroma_of(out).flatten().tolist()
+    assert red == pytest.approx(-blue, abs=1e-6) and 0.01 < red < 0.3
+
+
+def test_guided_chroma_ends_where_brightness_ends() -> None:
+    """Colour that fades out over an edge of brightness ends there at once."""
+    guide = torch.zeros(1, 1, 24, 24)
+    guide[..., 12:] = 0.8
+    chroma = torch.nn.functional.avg_pool2d(guide * 0.3, 5, 1, 2, count_include_pad=False).expand(
+        1, 2, 24, 24
+    )
+    maps = guided(chroma, guide)
+    back = maps[:, 2:] + maps[:, :2] * guide
+    across = float((back[..., 12] - back[..., 11]).mean())
+    assert across > 2.5 * float((chroma[..., 12] - chroma[..., 11]).mean())
+
+
+def test_the_choice_is_its_node_when_sure() -> None:
+    logits = torch.zeros(1, len(NODES) ** 2, 1, 1)
+    logits[0, 2 * len(NODES) + 9] = 100
+    assert torch.allclose(chosen(logits, temperature=0.5).flatten(), torch.tensor([NODES[2], NODES[9]]))
+
+
+def test_the_backbone_returns_every_stride() -> None:
+    backbone = Backbone(13)
+    shapes = [tuple(f.shape[1:]) for f in backbone(torch.rand(1, 1, 64, 96))]
+    assert shapes == [(24, 16, 24), (40, 8, 12), (112, 4, 6), (192, 2, 3)]
+    assert backbone.widths == [24, 40, 112, 192] and backbone.stride == 32
+
+
+@pytest.mark.parametrize("blocks", [1, 5, 16, 1000])
+def test_a_backbone_that_does_not_exist_is_a_damaged_file(tmp_path: Path, blocks: int) -> None:
+    with pytest.raises(ValueError, match="backbone"):
+        generator_for(GeneratorConfig(backbone=blocks))
+    path = tiny_style(tmp_path, **COLOURIST)
+    with safe_open(path, framework="pt") as file:
+        document = json.loads(file.metadata()["vidstyle"])
+    document["generator"]["backbone"] = blocks
+    save_file(load_file(path), path, metadata={"vidstyle": json.dumps(document)})
+    with pytest.raises(StyleError, match="backbone"):
+        load_style(path)
+
+
+def test_law_7_batches_stills_and_turned_clips(tmp_path: Path) -> None:
+    """Batch 1 equals batch 8, and a clip lying on its side is looked at upright."""
+    style = load_style(tiny_style(tmp_path, **COLOURIST))
+    rgb = torch.rand(4, 3, 64, 48)
+    together = style(rgb)
+    assert all(torch.equal(together[n : n + 1], style(rgb[n : n + 1])) for n in range(4))
+    lying = torch.rot90(rgb, -1, (2, 3))
+    wanted = torch.rot90(style.controls(rgb).light, -1, (2, 3))
+    assert torch.allclose(style.controls(lying, quarter_turns=1).light, wanted, atol=1e-6)
+    assert not torch.allclose(style.controls(lying).light, wanted, atol=1e-4)

@@ -26,11 +26,11 @@ from known_look import mean_errors, pictures, tensor
 from style_figures import flicker
 from torch import Tensor
 
-from vidstyle.blend import load_style
+from vidstyle.analysis.metrics import colour_distance
 from vidstyle.errors import TrainingError
-from vidstyle.evaluate import colour_distance
+from vidstyle.styles.load import load_style
 from vidstyle.train import losses
-from vidstyle.train.balance import Balance
+from vidstyle.train.adaptive_balance import Balance
 from vidstyle.train.loop import train
 from vidstyle.train.options import TrainOptions, Weights
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from common import Run, report, run, streams, style_file, table, vidstyle
 
-from vidstyle.trialclip import copy_start, make_clip
+from vidstyle.media.synthetic_clip import copy_start, make_clip
 
 
 def main(given: Sequence[str] | None = None) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from common import Run, report, run, style_file, table, vidstyle
 
-from vidstyle.trialclip import make_clip
+from vidstyle.media.synthetic_clip import make_clip
 
 
 def farm(*arguments: object) -> Run:

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from common import best_seconds, report, style_file, table
 
-from vidstyle.blend import load_style
-from vidstyle.layers import shrink
-from vidstyle.style import Style
+from vidstyle.imaging.resize import shrink
+from vidstyle.styles.load import load_style
+from vidstyle.styles.style import Style
 
 SIZES = ((640, 360), (960, 540), (1280, 720), (1920, 1080), (2560, 1440), (3840, 2160))
 WIDEST_ERROR = 1e-5

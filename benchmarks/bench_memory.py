@@ -12,7 +12,7 @@ from pathlib import Path
 
 from common import report, run, streams, style_file, table, vidstyle
 
-from vidstyle.trialclip import make_clip
+from vidstyle.media.synthetic_clip import make_clip
 
 
 def main(given: Sequence[str] | None = None) -> None:

@@ -19,7 +19,7 @@ from common import report, style_file, table
 from peer_networks import PEERS
 from torch.utils.flop_counter import FlopCounterMode
 
-from vidstyle.blend import load_style
+from vidstyle.styles.load import load_style
 
 
 def macs(work: Callable[[], object]) -> float:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from common import Run, report, run, streams, style_file, table, vidstyle
 
-from vidstyle.trialclip import make_clip
+from vidstyle.media.synthetic_clip import make_clip
 
 
 def line_fit(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]:

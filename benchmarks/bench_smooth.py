@@ -22,14 +22,15 @@ import torch.nn.functional as F
 from common import report, table
 from looks import LOOKS
 
-from vidstyle.blend import load_style
-from vidstyle.color import from_rgb, to_rgb
-from vidstyle.decode import Decoder
-from vidstyle.evaluate_clip import ClipTally
-from vidstyle.flow import chain, dis_flow, occlusion_mask, photometric_confidence, scene_change, warp
+from vidstyle.analysis.clip_report import ClipTally
 from vidstyle.frames import FrameBatch
-from vidstyle.shelf import list_styles
-from vidstyle.smooth import Smoother, SmoothOptions
+from vidstyle.imaging.yuv import from_rgb, to_rgb
+from vidstyle.media.decode import Decoder
+from vidstyle.styles.library import list_styles
+from vidstyle.styles.load import load_style
+from vidstyle.temporal.optical_flow import chain, dis_flow, occlusion_mask, photometric_confidence, warp
+from vidstyle.temporal.scenes import scene_change
+from vidstyle.temporal.smoother import Smoother, SmoothOptions
 
 Frames = list[FrameBatch]
 

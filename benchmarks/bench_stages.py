@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 from common import report, style_file, table
 
-from vidstyle.bench import bench
-from vidstyle.blend import load_style
+from vidstyle.analysis.bench import bench
 from vidstyle.options import BenchOptions
+from vidstyle.styles.load import load_style
 
 
 def main(given: Sequence[str] | None = None) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from common import report, run, style_file, table, vidstyle
 
-from vidstyle.trialclip import make_clip
+from vidstyle.media.synthetic_clip import make_clip
 
 HEAVY = ("torch", "numpy", "av", "cv2", "tqdm", "safetensors")
 

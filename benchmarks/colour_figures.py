@@ -25,15 +25,14 @@ from common import best_seconds, report, table
 from style_figures import CLIP_FRAMES, pictures, sheet
 from torch import Tensor
 
-from vidstyle.blend import load_style
-from vidstyle.cielab import lab_to_rgb, rgb_to_lab
-from vidstyle.color import to_rgb
-from vidstyle.decode import Decoder
-from vidstyle.evaluate import colour_distance
-from vidstyle.evaluate_clip import ClipTally
+from vidstyle.analysis.clip_report import ClipTally
+from vidstyle.analysis.metrics import colour_distance
 from vidstyle.frames import FrameBatch, PlaneFormat
-from vidstyle.layers import luma_of
-from vidstyle.style import Style
+from vidstyle.imaging.lab import lab_to_rgb, rgb_to_lab
+from vidstyle.imaging.yuv import luma_of, to_rgb
+from vidstyle.media.decode import Decoder
+from vidstyle.styles.load import load_style
+from vidstyle.styles.style import Style
 
 SEPIA = (6.0, 18.0)  # a* and b*
 

@@ -17,9 +17,9 @@ from typing import Any
 import av
 import torch
 
-from vidstyle.networks import Generator, GeneratorConfig
-from vidstyle.shelf import STYLE_FOLDER
-from vidstyle.style import StyleFacts, save_style
+from vidstyle.models.generator import Generator, GeneratorConfig
+from vidstyle.styles.library import STYLE_FOLDER
+from vidstyle.styles.style_file import StyleFacts, save_style
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ import torch
 from looks import LOOKS, Picture, _skin
 from torch import Tensor
 
-from vidstyle.evaluate import colour_distance, lab_error, structure_error, texture_distance
-from vidstyle.transfer import BASELINES, sample_colours
+from vidstyle.analysis.metrics import colour_distance, lab_error, structure_error, texture_distance
+from vidstyle.imaging.color_transfer import BASELINES, sample_colours
 
 HELD_OUT = 50
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 92]
@@ -114,7 +114,7 @@ def score(arguments: argparse.Namespace) -> None:
         style_colours = sample_colours(style)
         ways |= {key: fit(content_colours, style_colours) for key, fit in BASELINES.items()}
         for file in arguments.style or []:
-            from vidstyle.blend import load_style  # only now: the statistical lines need no style
+            from vidstyle.styles.load import load_style  # only now: the statistical lines need no style
 
             ways[Path(file).stem] = load_style(file)
         # Half of the drawn pictures at full size are plenty for texture, which changes with size.

@@ -26,16 +26,16 @@ import torch
 from looks import GRADES, LOOKS, Picture
 from torch import Tensor
 
-from vidstyle.blend import load_style
-from vidstyle.decode import Decoder
-from vidstyle.evaluate import lab_error
-from vidstyle.train.clips import sample_clip, squeezed, upright
-from vidstyle.train.learn import learn
-from vidstyle.train.material import MOST_APART, disagreement, gather
+from vidstyle.analysis.metrics import lab_error
+from vidstyle.imaging.color_transfer import BASELINES, sample_colours
+from vidstyle.media.decode import Decoder
+from vidstyle.styles.load import load_style
+from vidstyle.train.data.clips import sample_clip, squeezed, upright
 from vidstyle.train.options import LearnOptions
-from vidstyle.train.reader import load_reader
-from vidstyle.train.sheets import write_grid
-from vidstyle.transfer import BASELINES, sample_colours
+from vidstyle.train.personal.learn import learn
+from vidstyle.train.personal.look_reader import load_reader
+from vidstyle.train.personal.material import MOST_APART, disagreement, gather
+from vidstyle.train.sample_sheets import write_grid
 
 REFERENCE = ("coffee", "dog_park", "headphones", "juggle")
 TRIED = ("bedroom", "bikes", "carphone", "cups")

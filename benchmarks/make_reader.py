@@ -1,6 +1,7 @@
 """Train the reader that ships in vidstyle/train: photos under made-up grades, the grade wanted back.
 
-python benchmarks/make_reader.py --content PHOTOS --out vidstyle/train/reader.safetensors --steps 20000
+python benchmarks/make_reader.py --content PHOTOS \
+    --out vidstyle/train/personal/look_reader.safetensors --steps 20000
 """
 
 from __future__ import annotations
@@ -15,11 +16,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidstyle.cielab import rgb_to_lab
-from vidstyle.document import read_document
-from vidstyle.networks import Grade
-from vidstyle.train.data import load_pictures
-from vidstyle.train.reader import CODE_SIZE, GRADE_WIDTH, Reader, colour_statistics, save_reader, seen
+from vidstyle.imaging.lab import rgb_to_lab
+from vidstyle.models.generator import Grade
+from vidstyle.styles.style_file import read_document
+from vidstyle.train.data.pictures import load_pictures
+from vidstyle.train.personal.look_reader import (
+    CODE_SIZE,
+    GRADE_WIDTH,
+    Reader,
+    colour_statistics,
+    save_reader,
+    seen,
+)
 
 RATE = 2e-3
 LUMA = torch.tensor([0.2126, 0.7152, 0.0722])

@@ -13,13 +13,15 @@ import torch.nn.functional as F
 from common import report, table
 from torch import Tensor
 
-from vidstyle.blend import load_style
-from vidstyle.layers import luma_of, shrink
-from vidstyle.match import Before, measured, spread_of
+from vidstyle.analysis.color_matching import measured, spread_of
+from vidstyle.analysis.match_clips import frames_of, matches_of
+from vidstyle.analysis.plots import write_png
+from vidstyle.imaging.correction import Before
+from vidstyle.imaging.resize import shrink
+from vidstyle.imaging.yuv import luma_of
 from vidstyle.options import ApplyOptions
-from vidstyle.plot import write_png
-from vidstyle.style import Style
-from vidstyle.survey import frames_of, matches_of
+from vidstyle.styles.load import load_style
+from vidstyle.styles.style import Style
 
 
 def restyled(frames: list[Tensor], before: Before, style: Style | None) -> Tensor:

@@ -24,17 +24,17 @@ from typing import Any
 import torch
 from common import report, run, style_file, table, vidstyle
 
-from vidstyle.bench import bench
-from vidstyle.blend import load_style
-from vidstyle.ceilings import facts, measure, timed
-from vidstyle.color import to_rgb
-from vidstyle.decode import Decoder
+from vidstyle.analysis.bench import bench
+from vidstyle.analysis.hardware import facts, measure, timed
 from vidstyle.frames import FrameBatch
+from vidstyle.imaging.yuv import to_rgb
+from vidstyle.media.decode import Decoder
+from vidstyle.media.synthetic_clip import make_clip
 from vidstyle.options import BenchOptions
-from vidstyle.planning import auto_batch_size
-from vidstyle.running import OnGpu
-from vidstyle.style import Style
-from vidstyle.trialclip import make_clip
+from vidstyle.pipeline.plan import auto_batch_size
+from vidstyle.styles.executor import OnGpu
+from vidstyle.styles.load import load_style
+from vidstyle.styles.style import Style
 
 FULL_HD, UHD = (1920, 1080), (3840, 2160)
 

@@ -22,15 +22,16 @@ import torch.nn.functional as F
 from common import report, table
 from torch import Tensor
 
-from vidstyle.blend import load_style
-from vidstyle.cielab import rgb_to_lab
-from vidstyle.color import to_rgb
-from vidstyle.decode import Decoder
-from vidstyle.evaluate import blur, colour_distance, sliced_wasserstein, texture_distance
-from vidstyle.evaluate_clip import ClipTally
-from vidstyle.evaluate_pictures import mean_content_kept, read_pictures, transfers
-from vidstyle.plot import write_png
-from vidstyle.style import Style
+from vidstyle.analysis.clip_report import ClipTally
+from vidstyle.analysis.metrics import colour_distance, sliced_wasserstein, texture_distance
+from vidstyle.analysis.picture_report import mean_content_kept, read_pictures, transfers
+from vidstyle.analysis.plots import write_png
+from vidstyle.imaging.filters import blur
+from vidstyle.imaging.lab import rgb_to_lab
+from vidstyle.imaging.yuv import to_rgb
+from vidstyle.media.decode import Decoder
+from vidstyle.styles.load import load_style
+from vidstyle.styles.style import Style
 
 SIDE = 192
 CLIP_FRAMES = 60

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from common import report
 from torch import Tensor
 
-from vidstyle.blend import load_style
+from vidstyle.styles.load import load_style
 
 COLUMNS = 4
 RESTYLED_LINES, SHOWN_LINES = 480, 180

@@ -8,8 +8,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from vidstyle.version import __version__
+
 if TYPE_CHECKING:
-    from vidstyle.blend import load_style
     from vidstyle.errors import (
         DeviceError,
         InputError,
@@ -20,26 +21,25 @@ if TYPE_CHECKING:
         VidstyleError,
     )
     from vidstyle.options import ApplyOptions
-    from vidstyle.pipeline import Progress, Report, apply
-    from vidstyle.planning import plan
-    from vidstyle.shelf import list_styles
-    from vidstyle.stills import restyle_still
-    from vidstyle.style import Style
-
-__version__ = "0.1.0"
+    from vidstyle.pipeline.apply import Progress, Report, apply
+    from vidstyle.pipeline.plan import plan
+    from vidstyle.pipeline.still import restyle_still
+    from vidstyle.styles.library import list_styles
+    from vidstyle.styles.load import load_style
+    from vidstyle.styles.style import Style
 
 _HOME = {
-    "blend": ("load_style",),
     "errors": (
         *("DeviceError", "InputError", "OutOfMemoryError", "OutputError"),
         *("StyleError", "TrainingError", "VidstyleError"),
     ),
     "options": ("ApplyOptions",),
-    "pipeline": ("Progress", "Report", "apply"),
-    "planning": ("plan",),
-    "stills": ("restyle_still",),
-    "shelf": ("list_styles",),
-    "style": ("Style",),
+    "pipeline.apply": ("Progress", "Report", "apply"),
+    "pipeline.plan": ("plan",),
+    "pipeline.still": ("restyle_still",),
+    "styles.library": ("list_styles",),
+    "styles.load": ("load_style",),
+    "styles.style": ("Style",),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 
@@ -55,6 +55,7 @@ __all__ = [
     "StyleError",
     "TrainingError",
     "VidstyleError",
+    "__version__",
     "apply",
     "list_styles",
     "load_style",

@@ -1,4 +1,4 @@
-"""The errors a user can meet, each with the exit code the command line gives it. Knows nothing of video.
+"""The error tree, with the exit code of each error on the command line.
 
 Every message reads `<path or value>: <what is wrong>. <what to do>.`
 """

@@ -1,4 +1,4 @@
-"""What travels between the stages: YUV planes with exact timestamps. Knows no codec and no network."""
+"""FrameBatch and VideoInfo: what travels between the stages, YUV planes with exact timestamps."""
 
 from __future__ import annotations
 

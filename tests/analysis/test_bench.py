@@ -13,13 +13,13 @@ import torch
 from tests.helpers.clips import Clip
 from tests.helpers.commands import Run
 from tests.helpers.styles import tiny_style
-from vidstyle.bench import bench
-from vidstyle.ceilings import measure, timed
-from vidstyle.decode import Decoder
+from vidstyle.analysis.bench import bench
+from vidstyle.analysis.hardware import measure, timed
 from vidstyle.errors import DeviceError, InputError
+from vidstyle.media.decode import Decoder
+from vidstyle.media.synthetic_clip import copy_start, make_clip
 from vidstyle.options import BenchOptions
-from vidstyle.style import read_style
-from vidstyle.trialclip import copy_start, make_clip
+from vidstyle.styles.load import read_style
 
 SMALL = BenchOptions(sizes=((96, 64), (64, 48)), frames=12, device="cpu", price_per_hour=2.0)
 

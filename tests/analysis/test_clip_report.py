@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vidstyle.analysis.clip_report import ClipReport, ClipTally, Series, evaluate_clip, plot_report
 from vidstyle.errors import InputError
-from vidstyle.evaluate_clip import ClipReport, ClipTally, Series, evaluate_clip, plot_report
 
 
 def scene(seed: int, frames: int = 14, height: int = 64, width: int = 96) -> list[Tensor]:

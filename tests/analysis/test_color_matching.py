@@ -9,24 +9,20 @@ import torch
 from torch import Tensor
 
 from tests.helpers.styles import blobs, tiny_style
-from vidstyle.blend import load_style
-from vidstyle.cielab import lab_to_rgb, rgb_to_lab
-from vidstyle.layers import luma_of
-from vidstyle.match import (
+from vidstyle.analysis.color_matching import (
     MOST_BALANCE,
     MOST_CHROMA,
     MOST_EXPOSURE,
-    NOTHING,
-    Before,
-    Correction,
     bounded,
     brought_together,
-    corrected,
     is_colourless,
     measured,
     spread_of,
 )
-from vidstyle.style import read_style
+from vidstyle.imaging.correction import NOTHING, Before, Correction, corrected
+from vidstyle.imaging.lab import lab_to_rgb, rgb_to_lab
+from vidstyle.imaging.yuv import luma_of
+from vidstyle.styles.load import load_style, read_style
 
 
 def street(frames: int = 5, seed: int = 0) -> Tensor:

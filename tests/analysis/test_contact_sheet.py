@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import torch
 
-from vidstyle.contact import contact_sheet, jpeg, plain_letters, png
+from vidstyle.analysis.preview.contact_sheet import contact_sheet, jpeg, plain_letters, png
 
 
 def flat(level: int, height: int = 90, width: int = 160) -> torch.Tensor:

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.styles import tiny_style
-from vidstyle import doctor, shelf
+from vidstyle.analysis import doctor
+from vidstyle.analysis.doctor import EXTRAS, PACKAGES, Finding, examine
 from vidstyle.cli import main
-from vidstyle.doctor import EXTRAS, PACKAGES, Finding, examine
 from vidstyle.errors import DeviceError
 from vidstyle.options import CODECS
+from vidstyle.styles import library
 
 PROJECT = (Path(__file__).parents[2] / "pyproject.toml").read_text()
 
@@ -26,7 +27,7 @@ def one_style(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The shipped styles are one tiny one, and the user has none; their folder."""
     shipped = tmp_path / "shipped"
     tiny_style(shipped)
-    monkeypatch.setattr(shelf, "STYLE_FOLDER", shipped)
+    monkeypatch.setattr(library, "STYLE_FOLDER", shipped)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     return shipped
 
@@ -90,7 +91,7 @@ def test_a_missing_package(
 
 def test_damaged_styles(folder: Path, one_style: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One that was shipped means to install again, code 4, one of the user's own is only named."""
-    own = shelf.own_folder()
+    own = library.own_folder()
     own.mkdir(parents=True)
     (own / "mine.safetensors").write_bytes(b"no style")
     assert by_name(folder)["mine"].state == "note"

@@ -17,13 +17,14 @@ import torch
 from tests.helpers.clips import SPECS, left_over, make_clip
 from tests.helpers.commands import Run
 from tests.helpers.styles import clip_of, panned, tiny_style
+from vidstyle.analysis.color_matching import measured, spread_of
+from vidstyle.analysis.match_clips import Matched, frames_of, samples_of, survey
 from vidstyle.errors import InputError
-from vidstyle.farm.pool import Pool
-from vidstyle.match import measured, spread_of
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline import Progress, apply
-from vidstyle.style import Style, read_style
-from vidstyle.survey import Matched, frames_of, samples_of, survey
+from vidstyle.pipeline.apply import Progress, apply
+from vidstyle.pipeline.farm.pool import Pool
+from vidstyle.styles.load import read_style
+from vidstyle.styles.style import Style
 
 LOSSLESS = ("--codec", "ffv1", "--progress", "none")
 
@@ -43,7 +44,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three clips of one scene, one as it is, one darker and warm, one brighter; and random styles."""
     tiny_style(tmp_path / "styles", "tiny")
     colours = tiny_style(tmp_path / "styles", "colours", backbone=6)
-    monkeypatch.setattr("vidstyle.survey.COLOURS", str(colours))
+    monkeypatch.setattr("vidstyle.analysis.match_clips.COLOURS", str(colours))
     (tmp_path / "in").mkdir()
     clip_of(tmp_path / "in" / "a.mkv", scene())
     clip_of(tmp_path / "in" / "b.mkv", scene(gains=(0.88, 0.82, 0.76)))
@@ -259,7 +260,7 @@ def test_a_run_stopped_while_measuring(folder: Path, run: Run, monkeypatch: pyte
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vidstyle.survey.frames_of", stop)
+    monkeypatch.setattr("vidstyle.analysis.match_clips.frames_of", stop)
     style = folder / "styles" / "tiny.safetensors"
     code, out, err = run("apply", folder / "in", "-s", style, "--match", "--progress", "none")
     assert (code, out) == (130, "")

@@ -6,9 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vidstyle.cielab import lab_to_rgb
-from vidstyle.evaluate import (
-    blur,
+from vidstyle.analysis.metrics import (
     colour_distance,
     content_kept,
     detail,
@@ -19,6 +17,8 @@ from vidstyle.evaluate import (
     texture_distance,
     texture_statistics,
 )
+from vidstyle.imaging.filters import blur
+from vidstyle.imaging.lab import lab_to_rgb
 
 
 def picture(seed: int = 0, size: int = 64) -> Tensor:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from vidstyle.page import json_for_script, page, printable, quoted
+from vidstyle.analysis.preview.page import json_for_script, page, printable, quoted
 
 HOSTILE = (
     "<img src=x onerror=alert(1)>.mp4",
@@ -80,9 +80,9 @@ def test_what_is_quoted_is_one_word_of_a_shell(text: str) -> None:
 
 def test_every_part_of_the_page_is_packed() -> None:
     """The three files lie beside the module, so that an installation has them."""
-    import vidstyle.page
+    from vidstyle.analysis.preview import page
 
-    home = Path(vidstyle.page.__file__).parent
+    home = Path(page.__file__).parent
     assert {path.name for path in home.glob("page.*")} == {"page.html", "page.css", "page.js"}
-    written = (home.parent.parent / "pyproject.toml").read_text()
-    assert all(f'"page/*{kind}"' in written for kind in (".html", ".css", ".js"))
+    written = (home.parents[3] / "pyproject.toml").read_text()
+    assert all(f'"analysis/preview/page/*{kind}"' in written for kind in (".html", ".css", ".js"))

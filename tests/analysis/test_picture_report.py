@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from tests.helpers.styles import codes, folder_of, picture
-from vidstyle.errors import InputError
-from vidstyle.evaluate_pictures import (
+from vidstyle.analysis.picture_report import (
     FrameSample,
     Pictures,
     evaluate_pictures,
@@ -20,7 +19,8 @@ from vidstyle.evaluate_pictures import (
     small_codes,
     transfers,
 )
-from vidstyle.plot import write_png
+from vidstyle.analysis.plots import write_png
+from vidstyle.errors import InputError
 
 
 def set_of(warm: float, count: int = 8, first: int = 0) -> Pictures:

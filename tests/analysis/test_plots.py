@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from vidstyle.analysis.plots import HEIGHT, WIDTH, Line, plot, plot_bars, write_png
 from vidstyle.errors import OutputError
-from vidstyle.plot import HEIGHT, WIDTH, Line, plot, plot_bars, write_png
 
 
 def test_pixels_come_back(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ import pytest
 from tests.helpers.clips import TURNED_90, Clip, left_over, linked, save_picture
 from tests.helpers.commands import Run
 from tests.helpers.styles import tiny_style
+from vidstyle.analysis.preview.build import page_and_sheet, preview
 from vidstyle.options import PreviewOptions
-from vidstyle.preview import page_and_sheet, preview
 
 
 @pytest.fixture
@@ -152,8 +152,8 @@ def test_without_a_style_all_are_shown(
 ) -> None:
     """All that can be named, in their order."""
     tiny_style(tiny.parent, "other", seed=1)
-    monkeypatch.setattr("vidstyle.shelf.STYLE_FOLDER", tiny.parent)
-    monkeypatch.setattr("vidstyle.shelf.own_folder", lambda: tmp_path / "nothing")
+    monkeypatch.setattr("vidstyle.styles.library.STYLE_FOLDER", tiny.parent)
+    monkeypatch.setattr("vidstyle.styles.library.own_folder", lambda: tmp_path / "nothing")
     code, out, err = run("preview", save_picture(tmp_path / "p.png"), "--json")
     assert code == 0, err
     assert json.loads(out)["styles"] == ["other", "tiny"]
@@ -281,8 +281,8 @@ def test_a_page_stays_small(clip: Clip, tmp_path: Path, monkeypatch: pytest.Monk
     source = clip("plain.mp4", frames=8, width=320, height=240)
     sizes = []
     for most in (8_500_000, 9_000):
-        monkeypatch.setattr("vidstyle.preview._STILLS_BYTES", most)
-        monkeypatch.setattr("vidstyle.preview._CLIPS_BYTES", most)
+        monkeypatch.setattr("vidstyle.analysis.preview.build._STILLS_BYTES", most)
+        monkeypatch.setattr("vidstyle.analysis.preview.build._CLIPS_BYTES", most)
         options = PreviewOptions(overwrite=True, device="cpu")
         sizes.append(preview(source, [style], tmp_path, options).page_bytes)
     assert sizes[1] < sizes[0]

@@ -14,8 +14,8 @@ import pytest
 from tests.helpers.browser import Browser, find_chromium
 from tests.helpers.clips import Clip
 from tests.helpers.styles import tiny_style
+from vidstyle.analysis.preview.build import preview
 from vidstyle.options import PreviewOptions
-from vidstyle.preview import preview
 
 CHROMIUM = find_chromium()
 pytestmark = pytest.mark.skipif(

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from tests.helpers.clips import TURNED_90, TURNED_AND_FLIPPED, Clip, frame_times
-from vidstyle.decode import Decoder
-from vidstyle.moving import Flicker, Reel, Upright, measure, small_clip
+from vidstyle.analysis.preview.reel import Flicker, Reel, Upright, measure, small_clip
+from vidstyle.media.decode import Decoder
 
 
 def make_reel(source: Path, path: Path, size: int = 48, begins: tuple[int, ...] = (0,)) -> Reel:
@@ -56,7 +56,7 @@ def test_pixels_become_square_and_sizes_even(clip: Clip) -> None:
 def test_hdr_is_shown_as_sdr(clip: Clip) -> None:
     """Tone mapped, not as it is coded."""
     with Decoder(clip("pq.mp4")) as decoder:
-        from vidstyle.color import to_rgb
+        from vidstyle.imaging.yuv import to_rgb
 
         batch = next(decoder.batches(1))
         shown = Upright(decoder.info, 48)(batch)

@@ -10,10 +10,10 @@ import av
 import numpy as np
 import pytest
 
-from vidstyle import telling
-from vidstyle.decode import Decoder
-from vidstyle.telling import Scene, excerpts, frames_of, survey
-from vidstyle.telling import telling as choose
+from vidstyle.analysis import shots
+from vidstyle.analysis.shots import Scene, excerpts, frames_of, survey
+from vidstyle.analysis.shots import telling as choose
+from vidstyle.media.decode import Decoder
 
 
 def write(path: Path, frames: list[np.ndarray], rate: int = 10) -> Path:
@@ -91,9 +91,9 @@ def test_a_clip_of_one_frame(clip: Callable[..., Path]) -> None:
 
 def test_long_clips_are_looked_at_in_places(cut_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only so many frames are decoded, and a second pass finds the same ones again."""
-    monkeypatch.setattr(telling, "LONGEST_SECONDS", 3.0)
-    monkeypatch.setattr(telling, "_PLACES", 3)
-    monkeypatch.setattr(telling, "_PLACE_SECONDS", 0.9)
+    monkeypatch.setattr(shots, "LONGEST_SECONDS", 3.0)
+    monkeypatch.setattr(shots, "_PLACES", 3)
+    monkeypatch.setattr(shots, "_PLACE_SECONDS", 0.9)
     found = survey(cut_clip)
     assert not found.complete
     assert len(found.windows) == 3

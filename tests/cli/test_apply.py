@@ -24,10 +24,9 @@ from tests.helpers.clips import Clip, linked, save_picture
 from tests.helpers.commands import Run
 from vidstyle.errors import StyleError
 from vidstyle.frames import FrameBatch
-from vidstyle.networks import Generator, GeneratorConfig
-from vidstyle.options import ApplyOptions
-from vidstyle.style import StyleFacts, save_style
-from vidstyle.tone import Tone
+from vidstyle.models.generator import Generator, GeneratorConfig
+from vidstyle.options import ApplyOptions, Tone
+from vidstyle.styles.style_file import StyleFacts, save_style
 
 
 class StubStyle:
@@ -63,9 +62,9 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> StubStyle:
             raise StyleError(f"{name}: there is no such style. Did you mean stub?")
         return style
 
-    module = ModuleType("vidstyle.blend")
+    module = ModuleType("vidstyle.styles.load")
     module.load_style = load_style  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "vidstyle.blend", module)
+    monkeypatch.setitem(sys.modules, "vidstyle.styles.load", module)
     return style
 
 
@@ -310,7 +309,7 @@ def test_progress(
     progress: str, clip: Clip, stub: StubStyle, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bars and lines go to stderr, the farm's messages to stdout, and no mode spoils the report."""
-    monkeypatch.setattr("vidstyle.cli.screen._SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("vidstyle.cli.progress._SECONDS_BETWEEN_LINES", 0.0)
     first = linked(clip("plain.mp4"), tmp_path, "a.mp4")
     second = linked(clip("plain.mp4"), tmp_path, "b.mp4")
     code, out, err = run("apply", first, second, "-s", "stub", "--progress", progress, "--batch-size", "8")
@@ -352,7 +351,7 @@ def test_options_reach_the_style(clip: Clip, stub: StubStyle, run: Run, tmp_path
 @pytest.fixture
 def style_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A real style file of random weights, the only one there is; its name is tiny."""
-    monkeypatch.setattr("vidstyle.shelf.STYLE_FOLDER", tmp_path / "styles")
+    monkeypatch.setattr("vidstyle.styles.library.STYLE_FOLDER", tmp_path / "styles")
     torch.manual_seed(0)
     config = GeneratorConfig(trunk_width=8, trunk_blocks=1, grade_width=8, working_size=32)
     facts = StyleFacts("tiny", "photographic", summary="Random.", looks=("tiny",))
@@ -491,7 +490,7 @@ def test_a_process_ends_with_its_code_and_all_that_is_left_to_do(arguments: list
 def test_loading_leaves_the_collector_on() -> None:
     program = (
         "import gc\n"
-        "from vidstyle.cli.common import loading\n"
+        "from vidstyle.cli.shared import loading\n"
         "with loading():\n"
         "    import torch\n"
         "    assert not gc.isenabled()\n"

@@ -14,7 +14,7 @@ import torch
 from tests.helpers.clips import Clip, linked
 from tests.helpers.commands import Run
 from tests.helpers.styles import folder_of
-from vidstyle.evaluate_pictures import read_pictures
+from vidstyle.analysis.picture_report import read_pictures
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from vidstyle.cli import main
-from vidstyle.cli.targets import pairs_of
+from vidstyle.cli.outputs import pairs_of
 from vidstyle.options import ApplyOptions
 
 PLAIN = ApplyOptions()

@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from vidstyle.cli import screen
-from vidstyle.cli.screen import State, open_screen
+from vidstyle.cli import progress
+from vidstyle.cli.progress import State, open_screen
 
 
-def progress(out: str) -> list[str]:
+def messages(out: str) -> list[str]:
     return [line for line in out.splitlines() if line.startswith("openjd_progress: ")]
 
 
@@ -22,7 +22,7 @@ def test_at_most_once_a_second(capsys: pytest.CaptureFixture[str]) -> None:
         shown.update(State(frame, 100))
     shown.stop()
     out = capsys.readouterr().out
-    assert progress(out) == ["openjd_progress: 0.0", "openjd_progress: 100.0"]
+    assert messages(out) == ["openjd_progress: 0.0", "openjd_progress: 100.0"]
     assert [line for line in out.splitlines() if line.startswith("Progress: ")] == [
         "Progress: 0%",
         "Progress: 100%",
@@ -31,7 +31,7 @@ def test_at_most_once_a_second(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_at_least_once_a_minute(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Also while nothing is told, until the end and not longer."""
-    monkeypatch.setattr(screen, "_MOST_SECONDS_APART", 0.2)
+    monkeypatch.setattr(progress, "_MOST_SECONDS_APART", 0.2)
     shown = open_screen("openjd")
     shown.start("in.mp4")
     shown.update(State(1, 4))
@@ -40,7 +40,7 @@ def test_at_least_once_a_minute(capsys: pytest.CaptureFixture[str], monkeypatch:
     while len(lines) < 3:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-        lines += progress(capsys.readouterr().out)
+        lines += messages(capsys.readouterr().out)
     shown.stop()
     capsys.readouterr()
     assert set(lines) == {"openjd_progress: 25.0"}
@@ -63,7 +63,7 @@ def test_a_warning_has_a_line_of_its_own(kind: str, capsys: pytest.CaptureFixtur
 
 
 def test_time_left_in_words(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(screen, "_SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
     shown = open_screen("plain")
     shown.start("in.mp4")
     shown.update(State(10, 100, seconds_left=12_000))

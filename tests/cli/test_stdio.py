@@ -16,9 +16,9 @@ import pytest
 
 from tests.helpers.clips import frame_times, luma, payloads
 from vidstyle.cli import main
-from vidstyle.cli.pipes import check_pipes
+from vidstyle.cli.stdio import check_pipes
 from vidstyle.errors import OutputError
-from vidstyle.y4m import write_y4m
+from vidstyle.media.y4m import write_y4m
 
 
 def call(*arguments: str, stdin: bytes = b"") -> tuple[int, bytes, str]:

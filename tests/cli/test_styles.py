@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 
 from tests.helpers.commands import Run, runner
 from tests.helpers.styles import tiny_style
-from vidstyle import shelf
-from vidstyle.attached import PNG, copy_style
-from vidstyle.style import read_network, save_style
+from vidstyle.styles import library
+from vidstyle.styles.bundle import PNG, copy_style
+from vidstyle.styles.style_file import read_network, save_style
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def run(capfd: pytest.CaptureFixture[str]) -> Run:
 
 
 def own() -> list[str]:
-    """The files on the user's shelf."""
-    folder = shelf.own_folder()
+    """The files on the user's library."""
+    folder = library.own_folder()
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
@@ -59,10 +59,10 @@ def test_a_shared_file_carries_all(run: Run, tmp_path: Path) -> None:
     assert [path.name for path in shared.parent.iterdir()] == ["shared.safetensors"]
     assert run("export", "alice", "-o", shared)[0] == 6, "not replaced unasked"
     assert run("import", shared, "--name", "carol")[0] == 0
-    folder = shelf.own_folder()
+    folder = library.own_folder()
     for suffix in (".md", ".png"):
         assert (folder / f"carol{suffix}").read_bytes() == file.with_suffix(suffix).read_bytes()
-    from vidstyle.blend import load_style
+    from vidstyle.styles.load import load_style
 
     rgb = torch.rand(1, 3, 40, 56)
     assert torch.equal(load_style("carol")(rgb), load_style(file)(rgb))
@@ -75,14 +75,14 @@ def test_nothing_is_replaced_unasked(run: Run, tmp_path: Path) -> None:
     file = tiny_style(tmp_path, "alice")
     file.with_suffix(".md").write_text("old")
     assert run("add", file)[0] == 0
-    before = (shelf.own_folder() / "alice.safetensors").read_bytes()
+    before = (library.own_folder() / "alice.safetensors").read_bytes()
     other = tiny_style(tmp_path / "new", "alice", seed=1)
     code, _, err = run("add", other)
     assert code == 6 and "--overwrite" in err
-    assert (shelf.own_folder() / "alice.safetensors").read_bytes() == before
+    assert (library.own_folder() / "alice.safetensors").read_bytes() == before
     assert run("add", other, "--overwrite")[0] == 0
     assert own() == ["alice.safetensors"]
-    assert (shelf.own_folder() / "alice.safetensors").read_bytes() != before
+    assert (library.own_folder() / "alice.safetensors").read_bytes() != before
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "A", "x" * 41, "a b", "..", "vlogger", "é"])
@@ -105,7 +105,7 @@ def _hostile(folder: Path) -> dict[str, Path]:
     save_file({"x": torch.zeros(3)}, files["foreign"])
     files["newer"].write_bytes(good.read_bytes().replace(b"vidstyle-style-1", b"vidstyle-style-9"))
     files["cut"].write_bytes(good.read_bytes()[:-100])
-    from vidstyle.attached import Attached
+    from vidstyle.styles.bundle import Attached
 
     copy_style(good, files["card"], "card", Attached(card="x" * (1 << 19)))
     copy_style(good, files["sheet"], "sheet", Attached(sheet=b"MZ program"))
@@ -125,7 +125,7 @@ def test_hostile_files_are_refused(run: Run, tmp_path: Path) -> None:
 
 def test_a_damaged_style_does_not_hide_the_others(run: Run, tmp_path: Path) -> None:
     """The list names it, goes on, and ends with exit code 4; words of files cannot command a terminal."""
-    folder = shelf.own_folder()
+    folder = library.own_folder()
     shutil.copy(tiny_style(tmp_path, "zoe"), folder.mkdir(parents=True) or folder)
     (folder / "bad.safetensors").write_text("nothing")
     code, out, err = run()

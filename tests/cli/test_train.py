@@ -55,7 +55,7 @@ def test_a_stopped_run_goes_on(
     number: int, folders: list[Any], run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is kept is named, and --resume finishes it."""
-    from vidstyle.train.loop import Run as TrainingRun
+    from vidstyle.train.run import Run as TrainingRun
 
     advance = TrainingRun.advance
 

@@ -14,12 +14,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from vidstyle.colourist import generator_for
-from vidstyle.evaluate import blur
+from vidstyle.analysis.plots import write_png
 from vidstyle.frames import FrameBatch
-from vidstyle.networks import Generator, GeneratorConfig
-from vidstyle.plot import write_png
-from vidstyle.style import StyleFacts, save_style
+from vidstyle.imaging.filters import blur
+from vidstyle.models.colorizer import generator_for
+from vidstyle.models.generator import Generator, GeneratorConfig
+from vidstyle.styles.style_file import StyleFacts, save_style
 
 TINY = {"grade_width": 8, "trunk_width": 8, "trunk_blocks": 2, "working_size": 32}
 # The same for the family colour: the fewest blocks that reach stride 16.

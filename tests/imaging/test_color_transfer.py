@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vidstyle.cielab import lab_to_rgb, rgb_to_lab
-from vidstyle.transfer import (
+from vidstyle.imaging.color_transfer import (
     BASELINES,
     histogram_matching,
     monge_kantorovich,
@@ -14,6 +13,7 @@ from vidstyle.transfer import (
     reinhard,
     sample_colours,
 )
+from vidstyle.imaging.lab import lab_to_rgb, rgb_to_lab
 
 
 def cloud(seed: int, low: float = 0.25, high: float = 0.75, count: int = 4000) -> Tensor:

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from tests.helpers.clips import random_frames
 from tests.helpers.styles import tiny_style
-from vidstyle.blend import load_style
-from vidstyle.cielab import rgb_to_lab
-from vidstyle.evaluate import blur, detail
-from vidstyle.finish import OVERSHOOT, Finish, deblurred, finished, sharpened, toned
-from vidstyle.layers import luma_of
-from vidstyle.options import ApplyOptions
-from vidstyle.planning import plan
-from vidstyle.tone import Tone
+from vidstyle.analysis.metrics import detail
+from vidstyle.imaging.filters import blur
+from vidstyle.imaging.finishing import OVERSHOOT, Finish, deblurred, finished, sharpened, toned
+from vidstyle.imaging.lab import rgb_to_lab
+from vidstyle.imaging.yuv import luma_of
+from vidstyle.options import ApplyOptions, Tone
+from vidstyle.pipeline.plan import plan
+from vidstyle.styles.load import load_style
 
 ALL = Finish(sharpen=0.6, deblur=0.4, tone=Tone(0.3, 1.1, 0.2, 1.1))
 

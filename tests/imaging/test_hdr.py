@@ -14,15 +14,11 @@ import torch
 
 from tests.helpers.clips import frame_times, luma, payloads
 from tests.helpers.styles import Identity
-from vidstyle.color import from_rgb, to_rgb
-from vidstyle.decode import Decoder
-from vidstyle.encode import encoder_settings
 from vidstyle.errors import InputError
 from vidstyle.frames import FrameBatch, Mastering, PlaneFormat
-from vidstyle.hdr import (
+from vidstyle.imaging.hdr import (
     WHITE_NITS,
     HdrLight,
-    KeptHdr,
     eetf,
     hlg_to_nits,
     nits_to_hlg,
@@ -31,8 +27,12 @@ from vidstyle.hdr import (
     to_sdr,
     tone_map,
 )
+from vidstyle.imaging.yuv import from_rgb, to_rgb
+from vidstyle.media.decode import Decoder
+from vidstyle.media.encode import encoder_settings
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline import apply
+from vidstyle.pipeline.apply import apply
+from vidstyle.pipeline.batching import KeptHdr
 
 QUICK = ApplyOptions(segment_frames=30, batch_size=4)
 KEEP = replace(QUICK, codec="hevc", hdr="keep", speed="ultrafast")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vidstyle.cielab import lab_to_rgb, rgb_to_lab
+from vidstyle.imaging.lab import lab_to_rgb, rgb_to_lab
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from tests.helpers.styles import tiny_generator
-from vidstyle import table
-from vidstyle.blend import load_style
-from vidstyle.table import SIZE, Table
+from vidstyle.imaging import lut
+from vidstyle.imaging.lut import SIZE, Table
+from vidstyle.styles.load import load_style
 
 CODE = torch.full((1, 16), 0.3)
 
@@ -73,7 +73,7 @@ def test_many_threads_may_use_one_table() -> None:
 
 
 def test_copies_and_pickles_begin_without_filters() -> None:
-    """A style goes to other processes with its table, not with what FFmpeg holds."""
+    """A style goes to other processes with its lut, not with what FFmpeg holds."""
     grade, rgb = tiny_table(), torch.rand(1, 3, 20, 30)
     wanted = grade(rgb)
     for other in (copy.deepcopy(grade), pickle.loads(pickle.dumps(grade))):
@@ -95,7 +95,7 @@ def test_without_the_filter_the_plain_look_up_serves(monkeypatch: pytest.MonkeyP
     """Where FFmpeg was built without it: nearly the same colours."""
     rgb = torch.rand(1, 3, 40, 50)
     wanted = tiny_table()(rgb)
-    monkeypatch.setattr(table, "_IS_THERE", False)
+    monkeypatch.setattr(lut, "_IS_THERE", False)
     assert (tiny_table()(rgb) - wanted).abs().max() < 0.3 / 255
 
 

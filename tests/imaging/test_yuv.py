@@ -12,8 +12,8 @@ import torch
 from av.video.reformatter import Interpolation
 from torch import Tensor
 
-from vidstyle.color import from_rgb, to_rgb
 from vidstyle.frames import PlaneFormat
+from vidstyle.imaging.yuv import from_rgb, to_rgb
 
 MATRICES = ("bt601", "bt709", "bt2020")
 SHIFTS = ((1, 1), (1, 0), (0, 0))

@@ -15,10 +15,10 @@ import pytest
 
 from tests.helpers.clips import SPECS, frame_times, left_over, payloads, times
 from tests.helpers.styles import Identity
-from vidstyle.decode import Decoder
 from vidstyle.errors import InputError, OutputError, VidstyleError
+from vidstyle.media.decode import Decoder
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline import apply
+from vidstyle.pipeline.apply import apply
 
 QUICK = ApplyOptions(segment_frames=12, speed="ultrafast", batch_size=4)
 SAMPLES = (
@@ -121,7 +121,7 @@ def test_gigantic_tags(tmp_path: Path, clip: Callable[..., Path]):
 def test_a_picture_too_large_for_any_memory_is_refused(
     clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("vidstyle.source._MAX_PIXELS", 64 * 47)
+    monkeypatch.setattr("vidstyle.media.probe._MAX_PIXELS", 64 * 47)
     with pytest.raises(InputError, match="64x48 is too large"):
         Decoder(clip("plain.mp4"))
 
@@ -150,7 +150,7 @@ import sys, time
 sys.path.insert(0, {home!r})
 from tests.helpers.styles import Identity
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline import apply
+from vidstyle.pipeline.apply import apply
 class Waits(Identity):
     def restyle(self, batch):
         print("working", flush=True)

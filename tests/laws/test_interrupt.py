@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.styles import picture_folder
-from vidstyle.trialclip import make_clip
+from vidstyle.media.synthetic_clip import make_clip
 
 HOME = Path(__file__).parents[2]
 CTRL_C = b"\x03"

@@ -31,11 +31,12 @@ from tests.helpers.clips import (
     times,
 )
 from tests.helpers.styles import Brighter, Identity
-from vidstyle import pipeline
 from vidstyle.errors import DeviceError, InputError, OutputError
 from vidstyle.frames import FrameBatch
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline import apply
+from vidstyle.pipeline import apply as apply_module
+from vidstyle.pipeline import render
+from vidstyle.pipeline.apply import apply
 
 QUICK = ApplyOptions(segment_frames=12, batch_size=4)
 NEAR_LOSSLESS = replace(QUICK, crf=1)
@@ -300,7 +301,7 @@ def test_any_missing_segment(tmp_path: Path, clip: Callable[..., Path], monkeypa
     for lost in ([0], [2], [4], [1, 3], [0, 1, 2, 3], [3, 4]):
         with monkeypatch.context() as patch:
             patch.setattr(
-                pipeline, "join", lambda *a: (_ for _ in ()).throw(OutputError("x: stopped. Go on."))
+                apply_module, "join", lambda *a: (_ for _ in ()).throw(OutputError("x: stopped. Go on."))
             )
             with pytest.raises(OutputError, match="stopped"):
                 apply(source, Brighter(), again, QUICK)
@@ -336,15 +337,15 @@ def test_far_on(
         apply(source, Dies(after=90), tmp_path / "again.mp4", QUICK)
     decoded = 0
 
-    class Counting(pipeline.Decoder):
+    class Counting(render.Decoder):
         def _batch(self, first, pictures):
             nonlocal decoded
             decoded = self.frames_decoded - self._first
             return super()._batch(first, pictures)
 
-    monkeypatch.setattr(pipeline, "Decoder", Counting)
+    monkeypatch.setattr(render, "Decoder", Counting)
     if misled:
-        monkeypatch.setattr("vidstyle.decode.luma_digest", lambda frame: "another frame")
+        monkeypatch.setattr("vidstyle.media.decode.luma_digest", lambda frame: "another frame")
     report = apply(source, Brighter(), tmp_path / "again.mp4", QUICK)
     assert 4 <= report.segments_resumed <= 7
     assert digest(tmp_path / "again.mp4") == digest(tmp_path / "whole.mp4")
@@ -373,7 +374,7 @@ def test_smoothed_over_borders(tmp_path: Path, clip: Callable[..., Path], monkey
     for lost in ([0], [2], [4], [1, 3], [3, 4]):
         with monkeypatch.context() as patch:
             patch.setattr(
-                pipeline, "join", lambda *a: (_ for _ in ()).throw(OutputError("x: stopped. Go on."))
+                apply_module, "join", lambda *a: (_ for _ in ()).throw(OutputError("x: stopped. Go on."))
             )
             with pytest.raises(OutputError, match="stopped"):
                 apply(source, Flickers(), again, smooth)
@@ -408,7 +409,7 @@ import sys, time
 sys.path.insert(0, {home!r})
 from tests.helpers.styles import Brighter
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline import apply
+from vidstyle.pipeline.apply import apply
 class Slow(Brighter):
     def restyle(self, batch):
         time.sleep(0.02)
@@ -467,9 +468,9 @@ PEAK = """
 import sys
 sys.path.insert(0, {home!r})
 from tests.helpers.styles import Identity
-from vidstyle.ceilings import peak_host_bytes
+from vidstyle.analysis.hardware import peak_host_bytes
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline import apply
+from vidstyle.pipeline.apply import apply
 apply({source!r}, Identity(), {target!r}, ApplyOptions(segment_frames=60, speed="ultrafast"))
 print(peak_host_bytes())
 """

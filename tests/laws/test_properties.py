@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidstyle.clock import Clock
 from vidstyle.errors import InputError, OutputError
-from vidstyle.farm.ranges import name_segments, parse_segments, runs
-from vidstyle.join import _interleaved
-from vidstyle.segments import Committed, check_complete
+from vidstyle.media.mux import _interleaved
+from vidstyle.media.segments import Committed, check_complete
+from vidstyle.media.timestamps import Clock
+from vidstyle.pipeline.farm.ranges import name_segments, parse_segments, runs
 
 quick = settings(max_examples=60, deadline=None)
 BASE = Fraction(1, 1000)

@@ -17,9 +17,9 @@ import pytest
 
 from tests.helpers.clips import left_over
 from tests.helpers.styles import Identity
-from vidstyle.decode import Decoder
 from vidstyle.errors import InputError, VidstyleError
-from vidstyle.pipeline import apply
+from vidstyle.media.decode import Decoder
+from vidstyle.pipeline.apply import apply
 
 
 class Listener:

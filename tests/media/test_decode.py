@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from tests.helpers.clips import SPECS, frame_times, jittered, luma, make_clip, picture
-from vidstyle.decode import Decoder
 from vidstyle.errors import DeviceError, InputError
-from vidstyle.planes import luma_digest
+from vidstyle.media.decode import Decoder
+from vidstyle.media.planes import luma_digest
 
 
 def decoded_times(path: Path) -> list[Fraction]:

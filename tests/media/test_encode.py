@@ -12,10 +12,11 @@ from typing import IO, Any
 import av
 import pytest
 
-from vidstyle.decode import Decoder
-from vidstyle.encode import Encoder, check_encoder, choose_pixel_format, encoder_settings, layout_name
 from vidstyle.errors import DeviceError, OutputError
 from vidstyle.frames import PlaneFormat
+from vidstyle.media.decode import Decoder
+from vidstyle.media.encode import Encoder, check_encoder, encoder_settings
+from vidstyle.media.pixel_formats import choose_pixel_format, layout_name
 from vidstyle.options import CODECS, ApplyOptions
 
 QUICK = ApplyOptions(speed="ultrafast")
@@ -187,7 +188,7 @@ def test_a_file_that_cannot_be_finished_is_removed(
     def fail(handle: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr("vidstyle.encode.os.fsync", fail)
+    monkeypatch.setattr("vidstyle.media.encode.os.fsync", fail)
     with pytest.raises(OutputError, match="Input/output error"):
         encode(clip("plain.mp4"), tmp_path / "a")
     assert not list(tmp_path.iterdir())

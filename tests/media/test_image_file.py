@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidstyle.errors import InputError, OutputError
+from vidstyle.media.image_file import read_picture
 from vidstyle.options import ApplyOptions
-from vidstyle.stills import read_picture, restyle_still
+from vidstyle.pipeline.still import restyle_still
 
 ICC = b"\0" * 12 + b"mntrRGB XYZ " + bytes(range(100))
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"></x:xmpmeta>'

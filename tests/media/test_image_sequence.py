@@ -15,13 +15,13 @@ import pytest
 
 from tests.helpers.clips import SPECS, TURNED_90, ClipSpec, frame_times, left_over, luma, make_clip
 from tests.helpers.styles import Brighter, Identity
-from vidstyle.color import to_rgb
-from vidstyle.decode import Decoder
 from vidstyle.errors import InputError, OutputError
-from vidstyle.numbered import file_of, is_sequence, parse_rate, pattern_of, sidecar_of
+from vidstyle.imaging.yuv import to_rgb
+from vidstyle.media.decode import Decoder
+from vidstyle.media.image_sequence import file_of, is_sequence, parse_rate, pattern_of, sidecar_of
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline import apply
-from vidstyle.planning import plan
+from vidstyle.pipeline.apply import apply
+from vidstyle.pipeline.plan import plan
 
 PNG = ApplyOptions(codec="png", segment_frames=4, batch_size=2)
 EXR = replace(PNG, codec="exr")

@@ -15,8 +15,8 @@ from tests.helpers.clips import SPECS, frame_times, make_clip, payloads, times
 from tests.helpers.styles import Identity
 from vidstyle.errors import OutputError
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline import apply
-from vidstyle.planning import plan
+from vidstyle.pipeline.apply import apply
+from vidstyle.pipeline.plan import plan
 
 QUICK = ApplyOptions(segment_frames=12)
 

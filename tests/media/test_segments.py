@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from vidstyle import segments
 from vidstyle.errors import OutputError
-from vidstyle.options import ApplyOptions
-from vidstyle.segments import (
+from vidstyle.media import segments
+from vidstyle.media.segments import (
     Committed,
     Segment,
     WorkFolder,
@@ -20,6 +19,7 @@ from vidstyle.segments import (
     hash_facts,
     key_facts,
 )
+from vidstyle.options import ApplyOptions
 
 OPTIONS = ApplyOptions()
 
@@ -125,7 +125,7 @@ def test_the_key_changes_with_all_that_changes_pixels(tmp_path: Path):
 
 def test_a_large_file_is_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(segments, "_WHOLE_BYTES", 1000)
-    monkeypatch.setattr(segments, "_SAMPLE_BYTES", 16)
+    monkeypatch.setattr(segments, "SAMPLE_BYTES", 16)
     path = tmp_path / "a"
     seen = set()
     for at in (None, 0, 4999, 2500):

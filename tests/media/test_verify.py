@@ -14,7 +14,7 @@ from tests.helpers.clips import SPECS, TURNED_90, ClipSpec, frame_times, make_cl
 from tests.helpers.styles import Identity
 from vidstyle.errors import OutputError
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline import apply
+from vidstyle.pipeline.apply import apply
 
 QUICK = ApplyOptions(segment_frames=30, speed="ultrafast")
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -153,7 +153,7 @@ def test_words_of_the_join_reach_the_report(
         out.mux(packet)
         extras.written[packet.stream_index] = extras.written.get(packet.stream_index, 0) + 1
 
-    monkeypatch.setattr("vidstyle.join._mux", fails_once)
+    monkeypatch.setattr("vidstyle.media.mux._mux", fails_once)
     report = apply(clip("sound.mp4"), Identity(), tmp_path / "out.mp4", QUICK)
     assert "1 damaged packets of sound are left out" in report.warnings
 

@@ -11,8 +11,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from tests.helpers.styles import COLOURIST, tiny_generator, tiny_style
-from vidstyle.blend import load_style
-from vidstyle.colourist import (
+from vidstyle.errors import StyleError
+from vidstyle.imaging.lut import baked
+from vidstyle.imaging.yuv import luma_of
+from vidstyle.models.colorizer import (
     NODES,
     Backbone,
     Colourist,
@@ -23,9 +25,8 @@ from vidstyle.colourist import (
     tinted,
     with_chroma,
 )
-from vidstyle.errors import StyleError
-from vidstyle.layers import luma_of
-from vidstyle.networks import Dials, GeneratorConfig, baked
+from vidstyle.models.generator import Dials, GeneratorConfig
+from vidstyle.styles.load import load_style
 
 CODE = torch.full((1, 16), 0.3)
 

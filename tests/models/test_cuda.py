@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 
 from tests.helpers.styles import tiny_generator
-from vidstyle import fused
-from vidstyle.color import from_rgb, to_rgb
 from vidstyle.frames import PlaneFormat
-from vidstyle.fused import FusedPaint, reason_not, trouble
-from vidstyle.networks import Controls, Dials, baked
+from vidstyle.imaging.lut import baked
+from vidstyle.imaging.yuv import from_rgb, to_rgb
+from vidstyle.models.cuda import fused
+from vidstyle.models.cuda.fused import FusedPaint, reason_not, trouble
+from vidstyle.models.generator import Controls, Dials
 
 needs_triton = pytest.mark.skipif(
     __import__("importlib.util").util.find_spec("triton") is None,
@@ -207,7 +208,8 @@ def test_a_cpu_is_no_gpu() -> None:
 
 def test_triton_is_loaded_only_for_a_gpu() -> None:
     """It takes a second and is not there on every system: importing a style does without."""
-    code = "import vidstyle.fused, vidstyle.style, sys; sys.exit('triton.language' in sys.modules)"
+    modules = "vidstyle.models.cuda.fused, vidstyle.styles.style"
+    code = f"import sys, {modules}; sys.exit('triton.language' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

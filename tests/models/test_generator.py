@@ -6,15 +6,12 @@ import pytest
 import torch
 
 from tests.helpers.styles import tiny_generator
-from vidstyle.layers import Enlarged, expand, place, shrink, small_size, strips
-from vidstyle.networks import (
-    Dials,
-    Mapping,
-    PatchDiscriminator,
-    StyleEncoder,
-    baked,
-    config_from,
-)
+from vidstyle.imaging.lut import baked
+from vidstyle.imaging.resize import Enlarged, expand, shrink, small_size, strips
+from vidstyle.models.discriminators import PatchDiscriminator
+from vidstyle.models.generator import Dials, Mapping, config_from
+from vidstyle.models.layers import place
+from vidstyle.models.style_encoder import StyleEncoder
 
 CODE = torch.full((1, 16), 0.3)
 

@@ -9,11 +9,14 @@ import pytest
 import torch
 
 from tests.helpers.styles import tiny_generator
-from vidstyle.color import to_rgb
-from vidstyle.drawing import contrast, join, sheet, slope_of, stepped, steps, washed
 from vidstyle.frames import FrameBatch, PlaneFormat
-from vidstyle.networks import Dials, Generator
-from vidstyle.style import MOVING_PAPER, Style, StyleFacts, read_style, save_style
+from vidstyle.imaging.filters import washed
+from vidstyle.imaging.yuv import to_rgb
+from vidstyle.models.generator import Dials, Generator
+from vidstyle.models.texture import contrast, join, sheet, slope_of, stepped, steps
+from vidstyle.styles.load import read_style
+from vidstyle.styles.style import MOVING_PAPER, Style
+from vidstyle.styles.style_file import StyleFacts, save_style
 
 CODE = torch.full((1, 16), 0.3)
 WAVES = torch.tensor([[76.1763, 60.7859], [0.0, 0.0]])

@@ -13,12 +13,14 @@ import torch
 
 from tests.helpers.clips import frame_times, left_over, luma
 from tests.helpers.styles import Brighter, Identity
-from vidstyle import pipeline, planning
 from vidstyle.errors import DeviceError, OutputError
 from vidstyle.frames import FrameBatch
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline import Progress, apply
-from vidstyle.planning import plan
+from vidstyle.pipeline import apply as apply_module
+from vidstyle.pipeline import plan as plan_module
+from vidstyle.pipeline import render
+from vidstyle.pipeline.apply import Progress, apply
+from vidstyle.pipeline.plan import plan
 
 QUICK = ApplyOptions(segment_frames=12, speed="ultrafast", batch_size=4)
 
@@ -56,14 +58,14 @@ def test_the_source_is_decoded_once(
 ):
     count = 0
 
-    class Counting(pipeline.Decoder):
+    class Counting(render.Decoder):
         def _pictures(self):
             nonlocal count
             for item in super()._pictures():
                 count += 1
                 yield item
 
-    monkeypatch.setattr(pipeline, "Decoder", Counting)
+    monkeypatch.setattr(render, "Decoder", Counting)
     apply(clip("bframes.mp4"), Identity(), tmp_path / "out.mp4", QUICK)
     assert count == 40
 
@@ -93,7 +95,7 @@ def test_not_one_frame_in_memory_is_a_device_error(tmp_path: Path, clip: Callabl
 
 
 def test_batches_are_smaller_on_a_cpu(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(planning, "cpu_workers", lambda: 3)
+    monkeypatch.setattr(plan_module, "cpu_workers", lambda: 3)
     from vidstyle.frames import PlaneFormat, VideoInfo
 
     def info(width: int, height: int) -> VideoInfo:
@@ -101,9 +103,9 @@ def test_batches_are_smaller_on_a_cpu(monkeypatch: pytest.MonkeyPatch):
 
         return VideoInfo(width, height, Fraction(25), Fraction(1, 25), 1.0, "yuv420p", PlaneFormat())
 
-    sizes = [planning.auto_batch_size(info(*s), "cpu") for s in ((320, 180), (1280, 720), (3840, 2160))]
+    sizes = [plan_module.auto_batch_size(info(*s), "cpu") for s in ((320, 180), (1280, 720), (3840, 2160))]
     assert sizes == [3, 3, 1]
-    sizes = [planning.auto_batch_size(info(*s), "cuda:0") for s in ((320, 180), (1280, 720), (3840, 2160))]
+    sizes = [plan_module.auto_batch_size(info(*s), "cuda:0") for s in ((320, 180), (1280, 720), (3840, 2160))]
     assert sizes == [16, 16, 3]
 
 
@@ -154,7 +156,7 @@ def test_a_disk_that_fills_while_joining(
 ):
     """The segments stay, so that the next run only joins."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    original = pipeline.join
+    original = apply_module.join
 
     def on_a_full_disk(*arguments, **options):
         resource.setrlimit(resource.RLIMIT_FSIZE, (3000, before[1]))
@@ -165,7 +167,7 @@ def test_a_disk_that_fills_while_joining(
 
     target = tmp_path / "out.mp4"
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "join", on_a_full_disk)
+        patch.setattr(apply_module, "join", on_a_full_disk)
         refused(clip("sound.mp4"), target, "cannot be written")
     assert left_over(tmp_path) == [".out.mp4.vidstyle"]
     style = Brighter()

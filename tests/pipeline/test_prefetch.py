@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from vidstyle.prefetch import prefetch
+from vidstyle.pipeline.prefetch import prefetch
 
 
 def test_items_come_in_order():

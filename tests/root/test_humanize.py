@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vidstyle.words import in_words, size_in_words
+from vidstyle.humanize import in_words, size_in_words
 
 
 @pytest.mark.parametrize(

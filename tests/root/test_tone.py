@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vidstyle.tone import Tone
+from vidstyle.options import Tone
 
 
 def test_text_and_back() -> None:

@@ -10,12 +10,14 @@ import torch
 
 from tests.helpers.clips import random_frames
 from tests.helpers.styles import tiny_generator, tiny_style
-from vidstyle.blend import Blend, load_style
 from vidstyle.errors import StyleError
-from vidstyle.inputs import parse_style, style_name
 from vidstyle.options import ApplyOptions
-from vidstyle.planning import plan
-from vidstyle.style import Style, StyleFacts, save_style, varied
+from vidstyle.pipeline.plan import plan
+from vidstyle.styles.blend import Blend
+from vidstyle.styles.load import load_style
+from vidstyle.styles.spec import parse_style, style_name
+from vidstyle.styles.style import Style, varied
+from vidstyle.styles.style_file import StyleFacts, save_style
 
 RGB = torch.rand(1, 3, 40, 56, generator=torch.Generator().manual_seed(5))
 CPU = ApplyOptions(device="cpu")

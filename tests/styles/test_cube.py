@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from tests.helpers.styles import COLOURIST, blobs, tiny_style
-from vidstyle.blend import load_style
-from vidstyle.cielab import rgb_to_lab
 from vidstyle.cli import main
-from vidstyle.cube import cube_text, grade_table
+from vidstyle.imaging.lab import rgb_to_lab
 from vidstyle.options import ApplyOptions
-from vidstyle.shelf import STYLE_FOLDER
-from vidstyle.style import Style, read_facts, read_style
+from vidstyle.styles.export.cube import cube_text, grade_table
+from vidstyle.styles.library import STYLE_FOLDER
+from vidstyle.styles.load import load_style, read_style
+from vidstyle.styles.style import Style
+from vidstyle.styles.style_file import read_facts
 
 HOME = Path(__file__).parents[2]
 SHIPPED = [read_facts(path) for path in sorted(STYLE_FOLDER.glob("*.safetensors"))]

@@ -16,13 +16,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from tests.helpers.styles import COLOURIST, TINY
-from vidstyle import fused, style
-from vidstyle.colourist import generator_for
-from vidstyle.finish import Finish
 from vidstyle.frames import PlaneFormat
-from vidstyle.networks import Dials, GeneratorConfig
-from vidstyle.style import Style, StyleFacts
-from vidstyle.tone import Tone
+from vidstyle.imaging.finishing import Finish
+from vidstyle.models.colorizer import generator_for
+from vidstyle.models.cuda import fused
+from vidstyle.models.generator import Dials, GeneratorConfig
+from vidstyle.options import Tone
+from vidstyle.styles import style
+from vidstyle.styles.style import Style
+from vidstyle.styles.style_file import StyleFacts
 
 GPU = torch.device("cuda")
 

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from vidstyle.batches import Batches
 from vidstyle.errors import OutOfMemoryError
 from vidstyle.frames import FrameBatch, PlaneFormat
-from vidstyle.running import OnCores, OnGpu, Pending, Ready, running
-from vidstyle.workers import frame_threads
+from vidstyle.pipeline.batching import Batches
+from vidstyle.styles.executor import OnCores, OnGpu, Pending, Ready, running
+from vidstyle.threads import frame_threads
 
 CPU = torch.device("cpu")
 

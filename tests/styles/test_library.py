@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.styles import tiny_style
-from vidstyle import shelf
-from vidstyle.blend import load_style
 from vidstyle.errors import StyleError
+from vidstyle.styles import library
+from vidstyle.styles.load import load_style
 
 
 def test_an_own_style_is_found_by_its_name() -> None:
     """What stands in the user's folder is listed after the shipped styles and loads by name."""
-    tiny_style(shelf.own_folder(), "alice")
-    names = [facts.name for facts in shelf.list_styles()]
+    tiny_style(library.own_folder(), "alice")
+    names = [facts.name for facts in library.list_styles()]
     assert names[-1] == "alice" and "vlogger" in names
     assert load_style("alice").name == "alice"
     with pytest.raises(StyleError, match="Did you mean alice"):
@@ -24,18 +24,18 @@ def test_an_own_style_is_found_by_its_name() -> None:
 
 
 def test_a_shipped_name_stays_the_shipped_style() -> None:
-    tiny_style(shelf.own_folder(), "vlogger")
-    assert shelf.style_path("vlogger").parent == shelf.STYLE_FOLDER
+    tiny_style(library.own_folder(), "vlogger")
+    assert library.style_path("vlogger").parent == library.STYLE_FOLDER
 
 
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="the folders of Linux")
 def test_the_folder_is_that_of_the_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """XDG_DATA_HOME, or ~/.local/share where it is not set or relative, as its specification says."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    assert shelf.own_folder() == tmp_path / "vidstyle" / "styles"
+    assert library.own_folder() == tmp_path / "vidstyle" / "styles"
     for useless in ("", "relative/place"):
         monkeypatch.setenv("XDG_DATA_HOME", useless)
-        assert shelf.own_folder() == Path.home() / ".local" / "share" / "vidstyle" / "styles"
+        assert library.own_folder() == Path.home() / ".local" / "share" / "vidstyle" / "styles"
 
 
 def test_a_style_of_another_version_is_told_as_such(tmp_path: Path) -> None:

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from tests.helpers.styles import COLOURIST, blobs, tiny_style
-from vidstyle.blend import load_style
 from vidstyle.cli import main
-from vidstyle.onnxlook import onnx_model
 from vidstyle.options import ONNX_OPSET, ApplyOptions
-from vidstyle.shelf import STYLE_FOLDER
-from vidstyle.style import MOVING_PAPER, Style, read_style
+from vidstyle.styles.export.onnx_model import onnx_model
+from vidstyle.styles.library import STYLE_FOLDER
+from vidstyle.styles.load import load_style, read_style
+from vidstyle.styles.style import MOVING_PAPER, Style
 
 DRAWN = {"light_scale": 0, "texture_width": 8, "texture_blocks": 2, "drawing_size": 32}
 FAMILIES: dict[str, dict[str, int]] = {

@@ -11,16 +11,12 @@ from safetensors.torch import save_file
 
 from tests.helpers.clips import random_frames
 from tests.helpers.styles import rewritten_style, tiny_generator, tiny_style
-from vidstyle.blend import load_style
 from vidstyle.errors import DeviceError, OutputError, StyleError
 from vidstyle.options import ApplyOptions
-from vidstyle.shelf import STYLE_FOLDER, list_styles
-from vidstyle.style import (
-    StyleFacts,
-    choose_device,
-    read_facts,
-    save_style,
-)
+from vidstyle.styles.library import STYLE_FOLDER, list_styles
+from vidstyle.styles.load import load_style
+from vidstyle.styles.style import choose_device
+from vidstyle.styles.style_file import StyleFacts, read_facts, save_style
 
 
 def test_a_style_survives_its_file(tmp_path: Path) -> None:

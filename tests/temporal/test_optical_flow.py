@@ -10,17 +10,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vidstyle.errors import InputError
-from vidstyle.flow import (
+from vidstyle.temporal.optical_flow import (
     chain,
     dis_flow,
     occlusion_mask,
     photometric_confidence,
     raft_flow,
     resize_flow,
-    scene_change,
     warp,
     warping_error,
 )
+from vidstyle.temporal.scenes import scene_change
 
 
 def scenery(seed: int = 0, height: int = 120, width: int = 160) -> Tensor:

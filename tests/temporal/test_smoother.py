@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidstyle.flow import dis_flow, occlusion_mask, warping_error
 from vidstyle.frames import FrameBatch, PlaneFormat
-from vidstyle.smooth import Smoother, SmoothOptions, with_energy_of
+from vidstyle.temporal.optical_flow import dis_flow, occlusion_mask, warping_error
+from vidstyle.temporal.smoother import Smoother, SmoothOptions, with_energy_of
 
 FORMAT = PlaneFormat()
 

@@ -7,16 +7,9 @@ from pathlib import Path
 import torch
 
 from tests.helpers.styles import clip_of, panned
-from vidstyle.train.clips import (
-    alike,
-    frames,
-    is_cut,
-    sample_clip,
-    spread,
-    thumbnail,
-    tiny_planes,
-    without_bars,
-)
+from vidstyle.imaging.letterbox import without_bars
+from vidstyle.temporal.scenes import alike, is_cut, thumbnail, tiny_planes
+from vidstyle.train.data.clips import frames, sample_clip, spread
 
 
 def nearest(picture: torch.Tensor, scenes: list[torch.Tensor]) -> int:

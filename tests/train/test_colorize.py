@@ -11,11 +11,11 @@ import torch
 from torch.nn.functional import batch_norm, conv2d
 
 from tests.helpers.styles import COLOURIST, picture_folder
-from vidstyle.blend import load_style
-from vidstyle.colourist import NODES, Backbone, chosen, chroma_of, with_chroma
 from vidstyle.errors import TrainingError
-from vidstyle.layers import luma_of
-from vidstyle.train.colouring import (
+from vidstyle.imaging.yuv import luma_of
+from vidstyle.models.colorizer import NODES, Backbone, chosen, chroma_of, with_chroma
+from vidstyle.styles.load import load_style
+from vidstyle.train.families.colorize import (
     BATCH_NORM_EPSILON,
     ColourRun,
     aged,

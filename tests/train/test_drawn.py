@@ -9,21 +9,21 @@ import pytest
 import torch
 
 from tests.helpers.styles import picture_folder
-from vidstyle.blend import load_style
-from vidstyle.drawing import sheet
+from vidstyle.models.texture import sheet
 from vidstyle.options import ApplyOptions
+from vidstyle.styles.load import load_style
 from vidstyle.train import losses
-from vidstyle.train.drawn import CROP, HEAD_START, WEIGHTS
+from vidstyle.train.families.drawn import CROP, HEAD_START, WEIGHTS
 from vidstyle.train.loop import run_of, train
 from vidstyle.train.options import TrainOptions
-from vidstyle.train.waves import find_steps, find_waves
+from vidstyle.train.paper_pattern import find_steps, find_waves
 
 TINY = {"grade_width": 8, "texture_width": 8, "texture_blocks": 1, "drawing_size": 40}
 
 
 @pytest.fixture
 def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainOptions:
-    monkeypatch.setattr("vidstyle.train.drawn.HEAD_START", 2)
+    monkeypatch.setattr("vidstyle.train.families.drawn.HEAD_START", 2)
     return TrainOptions(
         content=(picture_folder(tmp_path / "content", 0.0),),
         styles={"pen": (picture_folder(tmp_path / "pen", 0.2, seed=1),)},

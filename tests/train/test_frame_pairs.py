@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from tests.helpers.styles import clip_of, panned, picture_folder
-from vidstyle.flow import warp
-from vidstyle.train.pairs import FramePairs, load_pairs, motion_loss
+from vidstyle.temporal.optical_flow import warp
+from vidstyle.train.data.frame_pairs import FramePairs, load_pairs, motion_loss
 
 SIZE = 48
 

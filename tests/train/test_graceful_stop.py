@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from vidstyle.train.stopping import Stopping
+from vidstyle.train.graceful_stop import Stopping
 
 
 @pytest.fixture(autouse=True)

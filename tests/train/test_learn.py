@@ -13,15 +13,15 @@ import pytest
 import torch
 
 from tests.helpers.styles import blobs, clip_of, panned, picture_folder
-from vidstyle import shelf
-from vidstyle.blend import load_style
+from vidstyle.analysis.metrics import lab_error
+from vidstyle.analysis.plots import write_png
 from vidstyle.cli import main
 from vidstyle.errors import TrainingError
-from vidstyle.evaluate import lab_error
-from vidstyle.plot import write_png
-from vidstyle.train.material import check_one_look, disagreement, gather, skin_share
-from vidstyle.train.personal import PersonalRun
-from vidstyle.train.reader import load_reader
+from vidstyle.styles import library
+from vidstyle.styles.load import load_style
+from vidstyle.train.personal.look_reader import load_reader
+from vidstyle.train.personal.material import check_one_look, disagreement, gather, skin_share
+from vidstyle.train.personal.run import PersonalRun
 
 Run = Callable[..., tuple[int, str, str]]
 QUICK = ("--steps", "8", "--progress", "none", "--device", "cpu")
@@ -30,7 +30,7 @@ QUICK = ("--steps", "8", "--progress", "none", "--device", "cpu")
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The inverse of a look need not be a good one here."""
-    monkeypatch.setattr("vidstyle.train.reader.INVERSE_STEPS", 120)
+    monkeypatch.setattr("vidstyle.train.personal.look_reader.INVERSE_STEPS", 120)
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_a_style_is_learned_and_used_by_its_name(run: Run, tmp_path: Path) -> No
     code, out, err = run(tmp_path, "--name", "alice", *QUICK, *words, "--json")
     assert code == 0, err
     report = json.loads(out)
-    style = shelf.own_folder() / "alice.safetensors"
+    style = library.own_folder() / "alice.safetensors"
     assert report["path"] == str(style) and report["scenes"] == 3
     assert sorted(path.name for path in style.parent.iterdir()) == [
         *("alice.md", "alice.png", "alice.safetensors"),
@@ -140,7 +140,7 @@ def test_content_of_the_users_own_takes_part(run: Run, tmp_path: Path) -> None:
     picture_folder(tmp_path / "content", 0.0, 14, seed=5)
     code, _, err = run(tmp_path / "mine", "--content", tmp_path / "content", "--name", "bob", *QUICK)
     assert code == 0, err
-    assert "not measured" in (shelf.own_folder() / "bob.md").read_text()
+    assert "not measured" in (library.own_folder() / "bob.md").read_text()
 
 
 def test_material_that_will_not_do(run: Run, tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_material_that_will_not_do(run: Run, tmp_path: Path) -> None:
     assert run(tmp_path / "nothing", "--name", "a", *QUICK)[0] == 7
     for name in ("../x", "vlogger", "A b"):
         assert run(few, "--name", name, *QUICK)[0] == 4
-    assert not shelf.own_folder().exists()
+    assert not library.own_folder().exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -184,7 +184,7 @@ def test_a_stopped_run_goes_on(
         patch.setattr(PersonalRun, "advance", stop_at_two)
         code, _, err = run(tmp_path, "--name", "carol", *QUICK)
     assert code == 130 and "--resume" in err
-    assert "carol" not in [facts.name for facts in shelf.list_styles()]
+    assert "carol" not in [facts.name for facts in library.list_styles()]
     assert run(tmp_path, "--name", "carol", *QUICK)[0] == 6, "neither begun again unasked"
     assert run(tmp_path, "--name", "carol", *QUICK, "--resume")[0] == 0
     rgb = torch.rand(1, 3, 40, 56)

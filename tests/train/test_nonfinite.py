@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vidstyle.errors import TrainingError
-from vidstyle.train.faults import MOST_IN_A_ROW, Faults
+from vidstyle.train.nonfinite import MOST_IN_A_ROW, Faults
 
 
 def test_bad_steps_are_counted_and_forgiven() -> None:

@@ -10,7 +10,7 @@ import torch
 
 from tests.helpers.styles import clip_of, panned, picture_folder
 from vidstyle.errors import TrainingError
-from vidstyle.train.data import find_files, load_pictures
+from vidstyle.train.data.pictures import find_files, load_pictures
 
 
 def test_pictures_and_clips_in_any_mix(tmp_path: Path) -> None:

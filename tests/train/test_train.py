@@ -14,21 +14,23 @@ import pytest
 import torch
 
 from tests.helpers.styles import TINY, clip_of, panned, picture_folder, tiny_generator
-from vidstyle.blend import load_style
 from vidstyle.errors import TrainingError
-from vidstyle.style import read_network
+from vidstyle.styles.load import load_style
+from vidstyle.styles.style_file import read_network
 from vidstyle.train import losses
-from vidstyle.train.balance import PATIENCE, Balance
-from vidstyle.train.folder import RunFolder
-from vidstyle.train.loop import Run, train
+from vidstyle.train.adaptive_balance import PATIENCE, Balance
+from vidstyle.train.data.frame_pairs import motion_loss
+from vidstyle.train.loop import train
+from vidstyle.train.mixed_precision import in_half, quicken
 from vidstyle.train.options import TrainOptions
-from vidstyle.train.pairs import motion_loss
-from vidstyle.train.speed import in_half, quicken
+from vidstyle.train.run import Run
+from vidstyle.train.run_folder import RunFolder
 
 # The run of the fixture `options`, killed after its tenth step.
 KILLED = """
 import os, pathlib, sys
-from vidstyle.train.loop import Run, train
+from vidstyle.train.run import Run
+from vidstyle.train.loop import train
 from vidstyle.train.options import TrainOptions
 
 folder = pathlib.Path(sys.argv[1])
@@ -107,7 +109,7 @@ def test_law_11_resuming_holds_with_clips_too(options: TrainOptions, monkeypatch
         real.append(1)
         return motion_loss(*arguments)
 
-    monkeypatch.setattr("vidstyle.train.loop.motion_loss", counted)
+    monkeypatch.setattr("vidstyle.train.run.motion_loss", counted)
     train(options)
     assert len(real) == 1, "of the temporal terms of steps 4 and 8 one is real"
     wanted = weights(options.folder / "checkpoint.pt")

@@ -9,16 +9,17 @@ import pytest
 import torch
 
 from tests.helpers.styles import TINY, picture_folder, tiny_generator, tiny_style
-from vidstyle.blend import load_style
+from vidstyle.analysis.plots import write_png
 from vidstyle.errors import StyleError
-from vidstyle.layers import shrink
-from vidstyle.networks import StyleEncoder
-from vidstyle.plot import write_png
-from vidstyle.stills import read_picture
-from vidstyle.style import StyleFacts, save_style
-from vidstyle.train.loop import Run, train
+from vidstyle.imaging.resize import shrink
+from vidstyle.media.image_file import read_picture
+from vidstyle.models.style_encoder import StyleEncoder
+from vidstyle.styles.load import load_style
+from vidstyle.styles.style_file import StyleFacts, save_style
+from vidstyle.train.loop import train
 from vidstyle.train.options import TrainOptions
-from vidstyle.train.start import Start, fine_tuning
+from vidstyle.train.run import Run
+from vidstyle.train.warm_start import Start, fine_tuning
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The command line: reads options, makes one call, prints one report. The only place that exits or draws."""
+"""The command line: reads options, makes one call, prints one report, and exits."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from typing import NoReturn
 
 import click
 
-from vidstyle import __version__
 from vidstyle.cli.apply import apply
 from vidstyle.cli.bench import bench
-from vidstyle.cli.common import INTERRUPTED, TERMINATED, Terminated, complain
 from vidstyle.cli.completion import completion
 from vidstyle.cli.doctor import doctor
 from vidstyle.cli.evaluate import evaluate
-from vidstyle.cli.export import export
-from vidstyle.cli.export_style import export as export_style
+from vidstyle.cli.export import export as export_style
 from vidstyle.cli.farm import farm
+from vidstyle.cli.farm_export import export
 from vidstyle.cli.learn import learn
 from vidstyle.cli.preview import preview
+from vidstyle.cli.shared import INTERRUPTED, TERMINATED, Terminated, complain
 from vidstyle.cli.styles import styles
 from vidstyle.cli.train import train
 from vidstyle.errors import OutOfMemoryError, VidstyleError
+from vidstyle.version import __version__
 
 
 @click.group(context_settings={"max_content_width": 90, "help_option_names": ["-h", "--help"]})

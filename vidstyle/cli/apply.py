@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vidstyle.cli.common import (
+from vidstyle.cli.match import check_match, find_matches
+from vidstyle.cli.outputs import CONTAINERS, pairs_of
+from vidstyle.cli.progress import Screen, State, open_screen
+from vidstyle.cli.shared import (
     PATH,
     Command,
     complain,
@@ -23,21 +26,18 @@ from vidstyle.cli.common import (
     progress_option,
     stopped,
 )
-from vidstyle.cli.match import check_match, find_matches
-from vidstyle.cli.pipes import PIPE, check_pipes, piped, pour
-from vidstyle.cli.screen import Screen, State, open_screen
-from vidstyle.cli.targets import CONTAINERS, pairs_of
+from vidstyle.cli.stdio import PIPE, check_pipes, piped, pour
 from vidstyle.errors import OutputError, StyleError, VidstyleError
-from vidstyle.inputs import is_still, parse_style, style_name
-from vidstyle.numbered import parse_rate
-from vidstyle.options import CODECS, HDR_WAYS, QUALITIES, ApplyOptions
-from vidstyle.tone import Tone
-from vidstyle.words import in_words, size_in_words
+from vidstyle.humanize import in_words, size_in_words
+from vidstyle.media.image_sequence import parse_rate
+from vidstyle.media.inputs import is_still
+from vidstyle.options import CODECS, HDR_WAYS, QUALITIES, ApplyOptions, Tone
+from vidstyle.styles.spec import parse_style, style_name
 
 if TYPE_CHECKING:
-    from vidstyle.pipeline import Engine, Progress
-    from vidstyle.style import Style
-    from vidstyle.survey import Matched
+    from vidstyle.analysis.match_clips import Matched
+    from vidstyle.pipeline.apply import Engine, Progress
+    from vidstyle.styles.style import Style
 
 
 _AT_LEAST_1 = click.IntRange(1)
@@ -216,8 +216,8 @@ def apply(
         check_match(len(pairs), options)
 
     with loading():
-        from vidstyle import pipeline  # noqa: F401 - needed soon, and then it is there
-        from vidstyle.blend import load_style
+        import vidstyle.pipeline.apply  # noqa: F401 - needed soon, and then it is there
+        from vidstyle.styles.load import load_style
 
     options, engine = _engine(options, devices, workers, cluster)
     with piped(pairs, container, options) as (files, made):
@@ -256,10 +256,10 @@ def _engine(
     if cluster is not None:
         if devices or workers:
             raise click.UsageError("--ray chooses workers and devices itself: leave the others out.")
-        from vidstyle.farm.cluster import Cluster
+        from vidstyle.pipeline.farm.ray_cluster import Cluster
 
         return replace(options, device="cpu"), Cluster(cluster, options.device)
-    from vidstyle.farm.pool import Pool, choose_devices
+    from vidstyle.pipeline.farm.pool import Pool, choose_devices
 
     names = choose_devices(devices or options.device, workers)
     return replace(options, device=names[0]), Pool(names) if len(names) > 1 else None
@@ -349,10 +349,10 @@ def _restyle(
     screen.start(source.name)
     try:
         if is_still(source):
-            from vidstyle.stills import restyle_still
+            from vidstyle.pipeline.still import restyle_still
 
             return restyle_still(source, style, target, options).to_dict()
-        from vidstyle.pipeline import apply as apply_to_clip
+        from vidstyle.pipeline.apply import apply as apply_to_clip
 
         def show(progress: Progress) -> None:
             note = "joining" if progress.stage == "join" else ""
@@ -373,7 +373,7 @@ def _restyle(
 
 def _kept(target: Path, options: ApplyOptions) -> str:
     """What a stopped run leaves behind and how to go on."""
-    from vidstyle.segments import WorkFolder
+    from vidstyle.media.segments import WorkFolder
 
     folder = WorkFolder(target, "", options).root
     if folder.is_dir():
@@ -386,7 +386,7 @@ def _plan(
 ) -> dict[str, Any]:
     if is_still(source):
         return {"source": str(source), "target": str(target), "kind": "still", "warnings": ()}
-    from vidstyle.planning import plan
+    from vidstyle.pipeline.plan import plan
 
     if target.parent.exists() or not makes_folder:
         return plan(source, style, target, options).to_dict() | {"kind": "clip"}

@@ -1,4 +1,4 @@
-"""`vidstyle bench`: how fast a style is on this machine, stage by stage, and what holds it back."""
+"""`vidstyle bench`: speed of a style on this machine, stage by stage."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vidstyle.cli.common import PATH, Command, complete_style, default_of, stopped
+from vidstyle.cli.shared import PATH, Command, complete_style, default_of, stopped
 from vidstyle.errors import OutputError
 from vidstyle.options import BenchOptions
 
 if TYPE_CHECKING:
-    from vidstyle.bench import BenchReport, Measured
+    from vidstyle.analysis.bench import BenchReport, Measured
 
 
 def _sizes(text: str) -> tuple[tuple[int, int], ...]:
@@ -95,8 +95,8 @@ def bench(
     if plot_file is not None and plot_file.exists() and not overwrite:
         raise OutputError(f"{plot_file}: it exists already. Choose another name or use --overwrite.")
 
-    from vidstyle.bench import bench as measure
-    from vidstyle.blend import load_style
+    from vidstyle.analysis.bench import bench as measure
+    from vidstyle.styles.load import load_style
 
     try:
         report = measure(load_style(wanted), options, clip, lambda words: click.echo(words, err=True))
@@ -152,7 +152,7 @@ def _print_cost(cost: dict[str, float | None]) -> None:
 
 
 def _plot(path: Path, report: BenchReport) -> None:
-    from vidstyle.plot import plot_bars
+    from vidstyle.analysis.plots import plot_bars
 
     bars: list[tuple[str, list[float]]] = []
     for clip in report.clips:

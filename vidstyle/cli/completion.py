@@ -1,11 +1,11 @@
-"""`vidstyle completion`: the words that a shell fills in."""
+"""`vidstyle completion`: tab completion for shells."""
 
 from __future__ import annotations
 
 import click
 from click.shell_completion import get_completion_class
 
-from vidstyle.cli.common import Command
+from vidstyle.cli.shared import Command
 
 SHELLS = {
     "bash": 'eval "$(vidstyle completion bash)"    in ~/.bashrc',

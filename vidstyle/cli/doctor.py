@@ -1,4 +1,4 @@
-"""`vidstyle doctor`: whether clips can be restyled on this machine."""
+"""`vidstyle doctor`: checks whether this machine can restyle clips."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from vidstyle.cli.common import PATH, Command, json_option
-from vidstyle.doctor import Finding, examine
+from vidstyle.analysis.doctor import Finding, examine
+from vidstyle.cli.shared import PATH, Command, json_option
 
 _COLOURS = {"ok": "green", "note": "yellow", "broken": "red"}
 

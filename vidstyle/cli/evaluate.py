@@ -1,4 +1,4 @@
-"""`vidstyle evaluate`: how calm a result is, how sharp, how far it went, how near it came to a style."""
+"""`vidstyle evaluate`: flicker, detail and distance of a result."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vidstyle.cli.common import PATH, Command, json_option, progress_option, stopped
-from vidstyle.cli.screen import Screen, State, open_screen
+from vidstyle.cli.progress import Screen, State, open_screen
+from vidstyle.cli.shared import PATH, Command, json_option, progress_option, stopped
 from vidstyle.errors import InputError, OutputError
-from vidstyle.inputs import is_still, picture_pairs, still_pictures
+from vidstyle.media.inputs import is_still, picture_pairs, still_pictures
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vidstyle.evaluate_pictures import FrameSample
+    from vidstyle.analysis.picture_report import FrameSample
+
 
 _SERIES = {
     "warping_error": "E_warp, neighbours",
@@ -82,7 +83,7 @@ def evaluate(
     for folder in (pictures, content):
         if folder is not None:
             still_pictures(folder)  # before the long part
-    from vidstyle.evaluate_pictures import FrameSample
+    from vidstyle.analysis.picture_report import FrameSample
 
     sample = FrameSample() if pictures is not None else None
     screen = open_screen(progress, unit="pictures" if stills else "frames")
@@ -124,9 +125,9 @@ def _clip(
     sample: FrameSample | None,
     screen: Screen,
 ) -> dict[str, Any]:
-    from vidstyle.decode import Decoder
-    from vidstyle.evaluate_clip import evaluate_clip, plot_report
-    from vidstyle.flow import raft_flow
+    from vidstyle.analysis.clip_report import evaluate_clip, plot_report
+    from vidstyle.media.decode import Decoder
+    from vidstyle.temporal.optical_flow import raft_flow
 
     with Decoder(source) as decoder:
         end = decoder.info.frames_announced if stop is None else stop
@@ -139,7 +140,7 @@ def _clip(
 
 
 def _pictures(source: Path, result: Path, sample: FrameSample | None, screen: Screen) -> dict[str, Any]:
-    from vidstyle.evaluate_pictures import evaluate_pictures
+    from vidstyle.analysis.picture_report import evaluate_pictures
 
     if result.is_dir() != source.is_dir():
         raise InputError(f"{result}: is not of the same kind as {source}. Name two files or two folders.")
@@ -163,7 +164,7 @@ def _watch(sample: FrameSample | None, screen: Screen, total: int) -> Callable[[
 
 
 def _style(sample: FrameSample, pictures: Path, content: Path | None) -> dict[str, Any]:
-    from vidstyle.evaluate_pictures import evaluate_style, read_pictures
+    from vidstyle.analysis.picture_report import evaluate_style, read_pictures
 
     before, after = sample.pictures()
     fitted_on = None if content is None else read_pictures(content)

@@ -1,124 +1,96 @@
-"""`vidstyle farm export`: the files that hand a clip to a farm's own engine."""
+"""`vidstyle export`: a style as a file for editing tools and other programs."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
-from vidstyle.cli.common import Command, default_of, json_option
-from vidstyle.cli.farm import ABSOLUTE, PIXELS, like_apply
-from vidstyle.farm.export import write
-from vidstyle.farm.openjd import bundle
-from vidstyle.farm.recipes import deadline10, flamenco, kubernetes, opencue, slurm
-from vidstyle.options import ApplyOptions
-
-ENGINES = {
-    "openjd": bundle,
-    "slurm": slurm,
-    "deadline10": deadline10,
-    "opencue": opencue,
-    "flamenco": flamenco,
-    "kubernetes": kubernetes,
-}
+from vidstyle.cli.shared import PATH, Command, complete_style, default_of, json_option
+from vidstyle.humanize import size_in_words
+from vidstyle.options import ONNX_OPSET, ApplyOptions
+from vidstyle.styles.spec import parse_style, style_name
 
 
 @click.command(
     cls=Command,
-    epilog="vidstyle farm export in.mp4 -s vlogger --engine slurm --work /show/w -o /show/out.mp4 --dir job",
+    epilog="""vidstyle export vlogger --cube 33
+    vidstyle export vlogger --cube 65 --strength 0.7 -o soft.cube
+    vidstyle export sketch --onnx""",
 )
-@click.argument("source", type=ABSOLUTE)
+@click.argument("style", metavar="STYLE", shell_complete=complete_style)
 @click.option(
-    "--engine", type=click.Choice(list(ENGINES)), metavar="NAME", required=True, help=f"{', '.join(ENGINES)}."
+    "--cube",
+    type=click.Choice(["33", "65"]),
+    metavar="33|65",
+    help="Its colour alone, as a table with so many entries a side.",
+)
+@click.option("--onnx", is_flag=True, help=f"All of it, as a network in ONNX (opset {ONNX_OPSET}).")
+@click.option(
+    "-o", "--output", metavar="FILE", type=PATH, help="The file.  [default: STYLE.cube or STYLE.onnx]"
 )
 @click.option(
-    "--dir", "folder", metavar="DIR", type=ABSOLUTE, required=True, help="Where to write the files."
+    "--strength",
+    type=float,
+    metavar="0..1",
+    default=default_of(ApplyOptions, "strength"),
+    help="How far to go to the full look.  [default: 1]",
 )
 @click.option(
-    "--work", metavar="DIR", type=ABSOLUTE, required=True, help="The folder that all machines share."
+    "--variation",
+    type=int,
+    metavar="SEED",
+    default=default_of(ApplyOptions, "variation"),
+    help="Another take of the look.",
 )
-@click.option("-o", "--output", metavar="FILE", type=ABSOLUTE, required=True, help="The result.")
-@click.option("--chunk", type=click.IntRange(1), default=1, show_default=True, help="Segments in a task.")
-@click.option("--command", metavar="NAME", default="vidstyle", show_default=True, help="It, on the workers.")
-@click.option(
-    "--segment-frames",
-    type=click.IntRange(1),
-    metavar="N",
-    default=default_of(ApplyOptions, "segment_frames"),
-    show_default=True,
-    help="Frames in a segment.",
-)
+@click.option("--force", is_flag=True, help="Write a .cube also of a look that is more than colour.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
 @json_option()
-@click.pass_context
 def export(
-    context: click.Context,
-    /,
-    source: Path,
-    wanted: str,
-    engine: str,
-    folder: Path,
-    work: Path,
-    output: Path,
-    chunk: int,
-    command: str,
-    segment_frames: int,
-    device: str,
+    style: str,
+    cube: str | None,
+    onnx: bool,
+    output: Path | None,
+    strength: float,
+    variation: int,
+    force: bool,
+    overwrite: bool,
     as_json: bool,
-    **values: Any,
 ) -> None:
-    """Write what a farm's engine needs to plan, render and join a clip.
+    """Write a style as a file that other programs load.
 
-    Nothing is submitted; the command that does it is printed. The options of the look are those of apply.
+    STYLE is what apply takes: a name, a file, FILE#LOOK, or a blend. A .cube is for pictures as they are
+    shown (BT.709, sRGB), not for camera log or linear light; its header says what of the look it leaves out.
+    The network takes frames of any size and number, RGB in 0..1, and needs the extra onnx to be written.
     """
-    from vidstyle.farm.export import Job
-    from vidstyle.farm.work import whole_style_name
-    from vidstyle.scan import most_frames
-    from vidstyle.style import choose_device
+    if (cube is not None) == onnx:
+        raise click.UsageError("say what to write: --cube 33, --cube 65 or --onnx.")
+    if onnx and force:
+        raise click.UsageError("--force is for --cube: ONNX holds every look whole.")
+    if onnx and importlib.util.find_spec("onnx") is None:
+        raise click.UsageError("--onnx needs a package: pip install 'vidstyle[onnx]'.")
+    try:
+        options = ApplyOptions(strength=strength, variation=variation, device="cpu")
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from error
+    target = output or Path(f"{style_name(parse_style(style))}.{'onnx' if onnx else 'cube'}")
 
-    kind = "cuda" if device.startswith("cuda") else choose_device(device).type
-    frames = most_frames(source)
-    job = Job(
-        name=f"vidstyle {source.name}",
-        command=command,
-        source=source,
-        style=whole_style_name(wanted),
-        work=work,
-        output=output,
-        segments=-(-frames // segment_frames),
-        chunk=chunk,
-        device=kind,
-        settings=("--device", kind, *_settings(context)),
-    )
-    made = write(job, ENGINES[engine], folder)
-    report = {
-        "dir": str(folder),
-        "files": sorted(made.files),
-        "segments": job.segments,
-        "submit": made.submit,
-    }
-    if as_json:
-        click.echo(json.dumps(report))
-        return
-    click.echo(f"{folder}: {', '.join(sorted(made.files))} for {job.segments} segments. {made.ran}")
-    click.echo(made.submit)
+    from vidstyle.styles.export.write import export_cube, export_onnx
+    from vidstyle.styles.load import load_style
+
+    look = load_style(style).with_options(options)
+    if cube is None:
+        made = export_onnx(look, target, overwrite=overwrite)
+    else:
+        made = export_cube(look, target, int(cube), strength=strength, force=force, overwrite=overwrite)
+    _tell(made.to_dict(), as_json)
 
 
-def _settings(context: click.Context) -> list[str]:
-    """The options of the look that were given, as arguments of `farm plan`."""
-    words: list[str] = []
-    for option in context.command.params:
-        if option.name not in (PIXELS | {"segment_frames"}) - {"device"}:
-            continue
-        if context.get_parameter_source(option.name) is not ParameterSource.COMMANDLINE:
-            continue
-        value = context.params[option.name]
-        for one in value if isinstance(value, tuple) else (value,):
-            is_flag = isinstance(option, click.Option) and option.is_flag
-            words += [option.opts[-1]] if is_flag else [option.opts[-1], str(one)]
-    return words
-
-
-like_apply(export)
+def _tell(made: dict[str, Any], as_json: bool) -> None:
+    for words in made["left_out"]:
+        click.echo(f"Warning: {made['target']}: not in it: {words}", err=True)
+    line = f"{made['target']}: {made['kind']} of {made['style']}, {size_in_words(made['size_bytes'])}"
+    click.echo(json.dumps(made) if as_json else line)

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from vidstyle.cli.apply import apply, apply_options
-from vidstyle.cli.common import Command, default_of, json_option, progress_option, stopped
-from vidstyle.cli.screen import Screen, State, open_screen
+from vidstyle.cli.progress import Screen, State, open_screen
+from vidstyle.cli.shared import Command, default_of, json_option, progress_option, stopped
 from vidstyle.errors import VidstyleError
-from vidstyle.farm.environment import take_gpus
+from vidstyle.humanize import in_words
 from vidstyle.options import ApplyOptions
-from vidstyle.words import in_words
+from vidstyle.pipeline.farm.environment import take_gpus
 
 if TYPE_CHECKING:
-    from vidstyle.pipeline import Progress
+    from vidstyle.pipeline.apply import Progress
+
 
 T = TypeVar("T")
 ABSOLUTE = click.Path(path_type=Path, resolve_path=True)
@@ -93,8 +94,8 @@ def plan(
     screen = open_screen(progress)
 
     def work_on() -> dict[str, Any]:
-        from vidstyle.blend import load_style
-        from vidstyle.farm.work import plan_work, whole_style_name
+        from vidstyle.pipeline.farm.tasks import plan_work, whole_style_name
+        from vidstyle.styles.load import load_style
 
         style = load_style(wanted).with_options(options)
         kind = "cuda" if device.startswith("cuda") else None
@@ -151,8 +152,8 @@ def render(
     screen = open_screen(progress)
 
     def work_on() -> dict[str, Any]:
-        from vidstyle.farm.folder import read_plan
-        from vidstyle.farm.work import Renderer, style_for
+        from vidstyle.pipeline.farm.plan_file import read_plan
+        from vidstyle.pipeline.farm.tasks import Renderer, style_for
 
         made = read_plan(work)
         options = made.options(device=device or made.device)
@@ -174,8 +175,8 @@ def render(
 @json_option()
 def status(work: Path, verify: bool, as_json: bool) -> None:
     """Say which segments are finished, missing or damaged."""
-    from vidstyle.farm.folder import look_at, read_plan
-    from vidstyle.farm.ranges import name_segments
+    from vidstyle.pipeline.farm.plan_file import look_at, read_plan
+    from vidstyle.pipeline.farm.ranges import name_segments
 
     found, _ = look_at(work, read_plan(work), verify)
     line = f"{work}: {len(found.done)} of {found.segments} segments finished"
@@ -201,7 +202,7 @@ def join(
     screen = open_screen(progress)
 
     def work_on() -> dict[str, Any]:
-        from vidstyle.farm.work import join_work
+        from vidstyle.pipeline.farm.tasks import join_work
 
         return join_work(work, output, overwrite, source).to_dict()
 
@@ -215,14 +216,14 @@ def join(
 @_work_option()
 def clean(work: Path) -> None:
     """Remove the plan and all segments from a work folder."""
-    from vidstyle.farm.folder import clean as remove
+    from vidstyle.pipeline.farm.plan_file import clean as remove
 
     remove(work)
     click.echo(f"{work}: cleaned")
 
 
 def _numbers(text: str) -> list[int]:
-    from vidstyle.farm.ranges import parse_segments
+    from vidstyle.pipeline.farm.ranges import parse_segments
 
     try:
         return parse_segments(text)

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from vidstyle.cli.common import PATH, Command, default_of, json_option, progress_option, stopped
-from vidstyle.cli.screen import State, open_screen
+from vidstyle.cli.progress import State, open_screen
+from vidstyle.cli.shared import PATH, Command, default_of, json_option, progress_option, stopped
 from vidstyle.train.options import LearnOptions, Tick
 
 
@@ -77,9 +77,9 @@ def learn(
     little to see, or of more than one look, is refused with the reason.
     """
     options = LearnOptions(material=material, name=name, content=content, **values)
-    from vidstyle.attached import card_of, sheet_of
-    from vidstyle.train.learn import learn as learned_from
-    from vidstyle.train.learn import run_folder
+    from vidstyle.styles.bundle import card_of, sheet_of
+    from vidstyle.train.personal.learn import learn as learned_from
+    from vidstyle.train.personal.learn import run_folder
 
     screen = open_screen(progress, unit="steps")
     screen.start(name)

@@ -1,4 +1,4 @@
-"""`--match` of `apply`: the first pass over all inputs, and what is said of it."""
+"""`apply --match`: the first pass over all inputs, and its report."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vidstyle.cli.common import stopped
-from vidstyle.cli.screen import Screen, State
+from vidstyle.cli.progress import Screen, State
+from vidstyle.cli.shared import stopped
 from vidstyle.options import ApplyOptions
 
 if TYPE_CHECKING:
-    from vidstyle.style import Style
-    from vidstyle.survey import Matched
+    from vidstyle.analysis.match_clips import Matched
+    from vidstyle.styles.style import Style
 
 
 def check_match(inputs: int, options: ApplyOptions) -> None:
@@ -32,7 +32,7 @@ def find_matches(
     sources: Sequence[Path], style: Style, options: ApplyOptions, screen: Screen, quiet: bool
 ) -> Matched:
     """Look at all sources; say what was found unless quiet."""
-    from vidstyle.survey import survey
+    from vidstyle.analysis.match_clips import survey
 
     begun: list[Path] = []
 

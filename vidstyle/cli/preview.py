@@ -1,4 +1,4 @@
-"""`vidstyle preview`: every style on a clip's telling moments, to choose by eye."""
+"""`vidstyle preview`: every style on the keyframes of a clip, to choose by eye."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vidstyle.cli.common import (
+from vidstyle.cli.progress import State, open_screen
+from vidstyle.cli.shared import (
     PATH,
     Command,
     complete_style,
@@ -18,14 +19,13 @@ from vidstyle.cli.common import (
     progress_option,
     stopped,
 )
-from vidstyle.cli.screen import State, open_screen
 from vidstyle.errors import StyleError
-from vidstyle.inputs import parse_style
-from vidstyle.numbered import parse_rate, pattern_of
+from vidstyle.media.image_sequence import parse_rate, pattern_of
 from vidstyle.options import PreviewOptions
+from vidstyle.styles.spec import parse_style
 
 if TYPE_CHECKING:
-    from vidstyle.pipeline import Progress
+    from vidstyle.pipeline.apply import Progress
 
 
 def _default(name: str) -> Any:
@@ -113,7 +113,7 @@ def preview(
         raise click.UsageError(f"{error}.") from error
     clip = Path(source) if options.fps is None else pattern_of(source)
 
-    from vidstyle.preview import preview as make
+    from vidstyle.analysis.preview.build import preview as make
 
     screen = open_screen(progress)
     screen.start(clip.name)

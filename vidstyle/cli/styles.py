@@ -1,4 +1,4 @@
-"""`vidstyle styles`: what styles there are, what they say of themselves, and how they come and go."""
+"""`vidstyle styles`: lists styles, shows their cards, adds and removes them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from vidstyle.cli.common import PATH, Command, complain, complete_style, style_names
+from vidstyle.cli.shared import PATH, Command, complain, complete_style, style_names
 from vidstyle.errors import StyleError
 
 
@@ -53,9 +53,9 @@ def styles() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def show(name: str | None, as_json: bool) -> None:
     """List the styles, or the facts of one, by its name or file."""
-    from vidstyle.blend import load_style
-    from vidstyle.shelf import style_files
-    from vidstyle.style import read_facts
+    from vidstyle.styles.library import style_files
+    from vidstyle.styles.load import load_style
+    from vidstyle.styles.style_file import read_facts
 
     failed: StyleError | None = None
     found: list[dict[str, Any]] = []
@@ -93,7 +93,7 @@ def add(file: Path, name: str | None, overwrite: bool) -> None:
 
     `import` is another word for it, for a file that was exported elsewhere.
     """
-    from vidstyle.shelf import add_style
+    from vidstyle.styles.library import add_style
 
     target = add_style(file, name, overwrite)
     click.echo(f"{target}: added. Use it with --style {target.stem}.")
@@ -107,7 +107,7 @@ styles.add_command(add, "import")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=complete_style)
 def remove(names: Sequence[str]) -> None:
     """Remove styles of yours, with their cards."""
-    from vidstyle.shelf import remove_style
+    from vidstyle.styles.library import remove_style
 
     for name in names:
         click.echo(f"{remove_style(name)}: removed")
@@ -119,7 +119,7 @@ def remove(names: Sequence[str]) -> None:
 @click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
 def export(name: str, output: Path | None, overwrite: bool) -> None:
     """Write a style with its card into one file to share."""
-    from vidstyle.shelf import export_style
+    from vidstyle.styles.library import export_style
 
     target = export_style(name, output or Path(f"{Path(name).stem}.safetensors"), overwrite)
     click.echo(f"{target}: exported. Add it elsewhere with: vidstyle styles import {target.name}")

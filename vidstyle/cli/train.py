@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from vidstyle.cli.common import (
+from vidstyle.cli.progress import State, open_screen
+from vidstyle.cli.shared import (
     PATH,
     Command,
     complete_style,
@@ -19,7 +20,6 @@ from vidstyle.cli.common import (
     progress_option,
     stopped,
 )
-from vidstyle.cli.screen import State, open_screen
 from vidstyle.errors import OutputError
 from vidstyle.train.options import FAMILIES, Tick, TrainOptions
 
@@ -112,7 +112,7 @@ def train(
             )
     if options.tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise click.UsageError("--tensorboard needs a package: pip install 'vidstyle[tensorboard]'.")
-    from vidstyle.style import read_facts
+    from vidstyle.styles.style_file import read_facts
     from vidstyle.train.loop import train as learn
 
     screen = open_screen(progress, unit="steps")

@@ -1,4 +1,4 @@
-"""Learning a style from unpaired pictures: `vidstyle.train.loop.train` is the way in.
+"""Training: learning a style from unpaired pictures. `vidstyle.train.loop.train` is the entry point.
 
-Imports nothing, so that the command line can read the options without loading torch.
+Imports nothing, so that the command line reads the options without loading torch.
 """

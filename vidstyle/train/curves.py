@@ -1,4 +1,4 @@
-"""The figures of a run as curves: a PNG in its folder, and TensorBoard for those who have it."""
+"""Curves of a run: a PNG in its folder, and TensorBoard."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from vidstyle.plot import Line, draw, write_png
+from vidstyle.analysis.plots import Line, draw, write_png
 
 _PANEL = (480, 160)  # pixels
 

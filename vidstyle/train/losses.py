@@ -1,4 +1,4 @@
-"""What a generator and a discriminator are asked for; plain functions of tensors, each with its source."""
+"""All losses of generators and discriminators, each with its source."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidstyle.layers import LUMA, box_mean, expand, inner_mean, luma_of, place, shrink
+from vidstyle.imaging.filters import box_mean, inner_mean
+from vidstyle.imaging.resize import expand, shrink
+from vidstyle.imaging.yuv import LUMA, luma_of
+from vidstyle.models.layers import place
 
 MARKS = 9  # features of a pixel of a drawing, before its patch
 PATCH = 7  # pixels

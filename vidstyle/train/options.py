@@ -1,4 +1,4 @@
-"""The options of `train` with their defaults, which live only here, and what it reports. Needs no torch."""
+"""Options of `train` and `learn` with their defaults, and what a run reports."""
 
 from __future__ import annotations
 

@@ -17,11 +17,11 @@ import pytest
 
 from tests.helpers.clips import Clip
 from tests.helpers.styles import tiny_style
-from vidstyle.blend import load_style
 from vidstyle.cli import main
-from vidstyle.farm.ranges import parse_segments
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline import apply
+from vidstyle.pipeline.apply import apply
+from vidstyle.pipeline.farm.ranges import parse_segments
+from vidstyle.styles.load import load_style
 
 openjd_model = pytest.importorskip("openjd.model", reason="the extra farm is not installed")
 
@@ -101,7 +101,7 @@ import os, signal, sys
 from pathlib import Path
 from vidstyle.cli import main
 if {dies} and not Path("{mark}").exists():
-    from vidstyle.style import Style
+    from vidstyle.styles.style import Style
     restyle = Style.restyle
     def dies(self, batch):
         if batch.index >= 40:

@@ -20,17 +20,18 @@ import torch
 
 from tests.helpers.clips import Clip, left_over
 from tests.helpers.styles import tiny_style
-from vidstyle import batches, errors
-from vidstyle.blend import load_style
+from vidstyle import errors
 from vidstyle.cli import main
-from vidstyle.farm.environment import take_gpus
-from vidstyle.farm.folder import read_plan
-from vidstyle.farm.ranges import name_segments, parse_segments, runs
 from vidstyle.frames import FrameBatch
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline import apply
-from vidstyle.running import Pending
-from vidstyle.style import Style
+from vidstyle.pipeline import batching
+from vidstyle.pipeline.apply import apply
+from vidstyle.pipeline.farm.environment import take_gpus
+from vidstyle.pipeline.farm.plan_file import read_plan
+from vidstyle.pipeline.farm.ranges import name_segments, parse_segments, runs
+from vidstyle.styles.executor import Pending
+from vidstyle.styles.load import load_style
+from vidstyle.styles.style import Style
 
 Call = Callable[..., tuple[int, str, str]]
 QUICK = ApplyOptions(segment_frames=12, device="cpu")
@@ -263,7 +264,7 @@ def test_two_workers_on_one_segment(farm: Farm, whole: str) -> None:
 
 SLOW_WORKER = """
 import sys, time
-from vidstyle.style import Style
+from vidstyle.styles.style import Style
 restyle = Style.restyle
 def slow(self, batch):
     time.sleep(0.05)
@@ -340,7 +341,7 @@ def test_out_of_memory_is_33(farm: Farm, monkeypatch: pytest.MonkeyPatch, error:
     assert "a single frame does not fit" in err
     codes = [c.exit_code for c in vars(errors).values() if isinstance(c, type) and hasattr(c, "exit_code")]
     assert codes.count(33) == 1
-    assert not batches.is_out_of_memory(RuntimeError("the style failed"))
+    assert not batching.is_out_of_memory(RuntimeError("the style failed"))
 
 
 def test_a_machine_that_is_not_like_the_plan(farm: Farm, tmp_path: Path, clip: Clip) -> None:

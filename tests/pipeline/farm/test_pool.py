@@ -16,12 +16,12 @@ import torch
 
 from tests.helpers.clips import Clip, left_over
 from tests.helpers.styles import Brighter, DiesOnce, Identity, tiny_style
-from vidstyle.blend import load_style
 from vidstyle.errors import DeviceError, InputError, OutOfMemoryError
-from vidstyle.farm.pool import Pool, choose_devices
 from vidstyle.frames import FrameBatch
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline import Progress, apply
+from vidstyle.pipeline.apply import Progress, apply
+from vidstyle.pipeline.farm.pool import Pool, choose_devices
+from vidstyle.styles.load import load_style
 
 QUICK = ApplyOptions(segment_frames=12, device="cpu")
 CPU = ("cpu", "cpu")

@@ -14,9 +14,9 @@ import pytest
 from tests.helpers.clips import Clip
 from tests.helpers.styles import Brighter
 from vidstyle.errors import DeviceError
-from vidstyle.farm import cluster
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline import apply
+from vidstyle.pipeline.apply import apply
+from vidstyle.pipeline.farm import ray_cluster
 
 
 def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,9 +25,9 @@ def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise ModuleNotFoundError(name)
 
-    monkeypatch.setattr(cluster, "import_module", missing)
+    monkeypatch.setattr(ray_cluster, "import_module", missing)
     with pytest.raises(DeviceError, match=r"pip install 'vidstyle\[ray\]'"):
-        cluster.Cluster("auto")
+        ray_cluster.Cluster("auto")
 
 
 class PlayedRay:
@@ -45,14 +45,14 @@ class PlayedRay:
 
 def test_resources_are_looked_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """GPUs where there are some, else cores; what is not there is an error at once."""
-    monkeypatch.setattr(cluster, "import_module", lambda name: PlayedRay(CPU=8.0, GPU=2.0))
-    both = cluster.Cluster("auto")
+    monkeypatch.setattr(ray_cluster, "import_module", lambda name: PlayedRay(CPU=8.0, GPU=2.0))
+    both = ray_cluster.Cluster("auto")
     assert (both.device, both.actors) == ("cuda", 2)
-    assert cluster.Cluster("auto", "cpu").actors == 8
-    monkeypatch.setattr(cluster, "import_module", lambda name: PlayedRay(CPU=4.0))
-    assert cluster.Cluster("auto").device == "cpu"
+    assert ray_cluster.Cluster("auto", "cpu").actors == 8
+    monkeypatch.setattr(ray_cluster, "import_module", lambda name: PlayedRay(CPU=4.0))
+    assert ray_cluster.Cluster("auto").device == "cpu"
     with pytest.raises(DeviceError, match="0 GPUs and 4 CPUs"):
-        cluster.Cluster("auto", "cuda")
+        ray_cluster.Cluster("auto", "cuda")
 
 
 RUN = """
@@ -63,9 +63,9 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 import ray
 ray.init(num_cpus=2, num_gpus=0, include_dashboard=False, log_to_driver=False)
 from test_pool import DiesOnce
-from vidstyle.farm.cluster import Cluster
+from vidstyle.pipeline.farm.ray_cluster import Cluster
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline import apply
+from vidstyle.pipeline.apply import apply
 seen = []
 options = ApplyOptions(segment_frames=12, device="cpu", smooth=1.0)
 report = apply(source, DiesOnce(Path(mark), 30), target, options, seen.append, Cluster("auto"))

@@ -1,0 +1,262 @@
+"""Compares a restyled clip with its source: warping error, detail and color change."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vidstyle.analysis.picture_report import mean_figures, pair_figures
+from vidstyle.analysis.plots import Line, plot
+from vidstyle.errors import InputError
+from vidstyle.imaging.yuv import to_rgb
+from vidstyle.media.decode import Decoder
+from vidstyle.temporal.optical_flow import Flow, dis_flow, occlusion_mask, resize_flow, warping_error
+from vidstyle.temporal.scenes import scene_change
+
+FAR = 10  # frames
+
+
+@dataclass(frozen=True)
+class Series:
+    """One figure over time: frame number of the first frame of each pair, source and result."""
+
+    frames: tuple[int, ...] = ()
+    source: tuple[float, ...] = ()
+    result: tuple[float, ...] = ()
+
+    @property
+    def source_mean(self) -> float:
+        return sum(self.source) / len(self.source) if self.source else 0.0
+
+    @property
+    def result_mean(self) -> float:
+        return sum(self.result) / len(self.result) if self.result else 0.0
+
+    @property
+    def ratio(self) -> float:
+        """Of the means; 1 where neither moves, infinite where only the result does."""
+        if self.source_mean < 1e-9:
+            return 1.0 if self.result_mean < 1e-9 else float("inf")
+        return self.result_mean / self.source_mean
+
+
+@dataclass(frozen=True)
+class ClipReport:
+    """Figures of one clip.
+
+    warping_error: E_warp of neighbours, warping_error_far: of frames 10 apart; in [0, 1]^2, without pairs
+    across a cut. change: mean absolute difference of neighbouring frames, without any motion compensation.
+    detail_kept: fine detail over the source's (or, where one was given, over the reference's).
+    strength: mean CIELAB distance from the source. contrast_kept: deviation of brightness over the source's;
+    E_warp falls with it. content_kept: correlation with the source's drawing.
+    """
+
+    source: Path
+    result: Path
+    frames: int
+    cuts: tuple[int, ...]
+    warping_error: Series
+    warping_error_far: Series
+    change: Series
+    detail_kept: float
+    strength: float
+    contrast_kept: float
+    content_kept: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, with the means and ratios spelled out; an infinite ratio, which JSON lacks, is None."""
+        plain = asdict(self) | {"source": str(self.source), "result": str(self.result)}
+        for name in ("warping_error", "warping_error_far", "change"):
+            series: Series = getattr(self, name)
+            plain[name] |= {
+                "source_mean": series.source_mean,
+                "result_mean": series.result_mean,
+                "ratio": series.ratio if math.isfinite(series.ratio) else None,
+            }
+        return plain
+
+
+def plot_report(path: Path, report: ClipReport) -> Path:
+    """E_warp over the frames as a PNG: where it flickers, and where the cuts are. Raises OutputError."""
+    series = report.warping_error
+    lines = [Line("source", series.frames, series.source), Line("result", series.frames, series.result)]
+    return plot(path, "E_warp", lines, marks=report.cuts)
+
+
+def evaluate_clip(
+    source: Path | str,
+    result: Path | str,
+    reference: Path | str | None = None,
+    flow: Flow | None = None,
+    flow_side: int = 540,
+    start: int = 0,
+    stop: int | None = None,
+    watch: Callable[[Tensor, Tensor], None] | None = None,
+) -> ClipReport:
+    """Compare a restyled clip with its source, frame by frame in one pass.
+
+    reference: another result, for instance without smoothing, whose detail counts as all. flow: how motion is
+    estimated on the source, by default DIS at its best preset, on frames of at most flow_side pixels short
+    side. Frames [start, stop) are used; watch is given those of source and result as uint8 [1, 3, H, W].
+    Raises InputError when the clips do not belong together: frame counts, timestamps or sizes differ.
+    """
+    paths = [Path(source), Path(result), *([Path(reference)] if reference else [])]
+    tally = ClipTally(flow, flow_side)
+    with ExitStack() as stack:
+        clips = [stack.enter_context(closing(_frames(path, start, stop))) for path in paths]
+        number = start
+        while True:
+            frames = [next(clip, None) for clip in clips]
+            if all(frame is None for frame in frames):
+                break
+            present = [frame for frame in frames if frame is not None]
+            if len(present) < len(frames):
+                raise InputError(
+                    f"{paths[1]}: it has not as many frames as {paths[0]}. Compare whole results."
+                )
+            _check_pair(number, present, paths)
+            rgb = [frame.rgb for frame in present]
+            tally.add(number, rgb[0], rgb[1], rgb[2] if reference else None)
+            if watch is not None:
+                watch(rgb[0], rgb[1])
+            number += 1
+    if number - start < 2:
+        raise InputError(f"{paths[0]}: fewer than two frames to compare. Name a longer clip.")
+    return tally.report(paths[0], paths[1])
+
+
+@dataclass
+class _Seen:
+    """A frame that later ones are compared with."""
+
+    number: int
+    source: Tensor
+    result: Tensor
+    small: Tensor
+    scene: int
+
+
+@dataclass
+class _Collected:
+    frames: list[int] = field(default_factory=list)
+    source: list[float] = field(default_factory=list)
+    result: list[float] = field(default_factory=list)
+
+    def add(self, number: int, source: Tensor, result: Tensor) -> None:
+        self.frames.append(number)
+        self.source.append(float(source))
+        self.result.append(float(result))
+
+    def series(self) -> Series:
+        return Series(tuple(self.frames), tuple(self.source), tuple(self.result))
+
+
+class ClipTally:
+    """Collects the figures from frames given in order; keeps only the last few, however long the clip is."""
+
+    def __init__(self, flow: Flow | None = None, flow_side: int = 540) -> None:
+        self._flow = flow or dis_flow("medium")
+        self._flow_side = flow_side
+        self._seen: deque[_Seen] = deque(maxlen=FAR)
+        self._near, self._far, self._change = _Collected(), _Collected(), _Collected()
+        self._cuts: list[int] = []
+        self._scene = 0
+        self._frames = 0
+        self._sums = torch.zeros(6, dtype=torch.float64)
+
+    @torch.inference_mode()
+    def add(self, number: int, source: Tensor, result: Tensor, reference: Tensor | None = None) -> None:
+        """The next frames, RGB [1, 3, H, W] as uint8; detail counts against `reference`, else the source."""
+        a, b = _unit(source), _unit(result)
+        self._frames += 1
+        self._sums += pair_figures(a, b, None if reference is None else _unit(reference))
+        small = a
+        if min(a.shape[-2:]) > self._flow_side:
+            scale = self._flow_side / min(a.shape[-2:])
+            size = (round(a.shape[-2] * scale), round(a.shape[-1] * scale))
+            small = F.interpolate(a, size=size, mode="bilinear", antialias=True)
+        now = _Seen(number, source, result, small, self._scene)
+        if self._seen:
+            self._compare(self._seen[-1], now, self._near)
+            now.scene = self._scene
+        if len(self._seen) == FAR and self._seen[0].scene == now.scene:
+            self._compare(self._seen[0], now, self._far)
+        self._seen.append(now)
+
+    def _compare(self, first: _Seen, later: _Seen, into: _Collected) -> None:
+        flow, back = self._flow(first.small, later.small), self._flow(later.small, first.small)
+        masks = occlusion_mask(flow, back), occlusion_mask(back, flow)
+        neighbours = into is self._near
+        if neighbours and bool(scene_change(first.small, later.small, flow, back, masks)):
+            self._cuts.append(later.number)
+            self._scene += 1
+            return
+        size = (first.source.shape[-2], first.source.shape[-1])
+        hidden = F.interpolate(masks[0].float(), size=size, mode="nearest") > 0
+        flow = resize_flow(flow, size)
+        pairs = [(_unit(first.source), _unit(later.source)), (_unit(first.result), _unit(later.result))]
+        source, result = (warping_error(a, b, flow, hidden)[0] for a, b in pairs)
+        into.add(first.number, source, result)
+        if neighbours:
+            source, result = ((a - b).abs().mean() for a, b in pairs)
+            self._change.add(first.number, source, result)
+
+    def report(self, source: Path | str, result: Path | str) -> ClipReport:
+        return ClipReport(
+            source=Path(source),
+            result=Path(result),
+            frames=self._frames,
+            cuts=tuple(self._cuts),
+            warping_error=self._near.series(),
+            warping_error_far=self._far.series(),
+            change=self._change.series(),
+            **mean_figures(self._sums, self._frames),
+        )
+
+
+@dataclass(frozen=True)
+class _Timed:
+    """A frame as RGB [1, 3, H, W], uint8 whatever its depth was; seconds since the first, and their unit."""
+
+    rgb: Tensor
+    seconds: Fraction
+    unit: Fraction
+
+
+def _frames(path: Path, start: int, stop: int | None) -> Generator[_Timed, None, None]:
+    with Decoder(path, start=start, stop=stop) as decoder:
+        if decoder.info.is_hdr:
+            raise InputError(f"{path}: it is HDR, and the figures are made for SDR. Compare SDR copies.")
+        first: int | None = None
+        for batch in decoder.batches(1):
+            first = batch.pts[0] if first is None else first
+            rgb = (to_rgb(batch.planes, batch.format) * 255).add_(0.5).to(torch.uint8)
+            yield _Timed(rgb, (batch.pts[0] - first) * batch.time_base, batch.time_base)
+
+
+def _check_pair(number: int, frames: Sequence[_Timed], paths: Sequence[Path]) -> None:
+    """Raise InputError where the frames of one number differ in size or time."""
+    first = frames[0]
+    for path, frame in zip(paths[1:], frames[1:], strict=True):
+        if frame.rgb.shape != first.rgb.shape:
+            raise InputError(f"{path}: its size is not that of {paths[0]}. Compare whole results.")
+        # Containers round times to their own unit: Matroska's is a millisecond.
+        if abs(frame.seconds - first.seconds) > max(frame.unit, first.unit):
+            raise InputError(
+                f"{path}: frame {number} stands at {float(frame.seconds):.3f} s and in {paths[0]} at "
+                f"{float(first.seconds):.3f} s. Compare a clip with its own result."
+            )
+
+
+def _unit(codes: Tensor) -> Tensor:
+    return codes.to(torch.float32) / 255

@@ -1,0 +1,196 @@
+"""The moving part of a preview: excerpts restyled as apply does it, measured and encoded.
+
+Knows no page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
+from vidstyle.imaging.hdr import HdrLight, tone_map
+from vidstyle.imaging.yuv import from_rgb, to_rgb
+from vidstyle.media.decode import Decoder
+from vidstyle.media.encode import Encoder
+from vidstyle.options import ApplyOptions
+from vidstyle.temporal.optical_flow import dis_flow, occlusion_mask, warping_error
+from vidstyle.temporal.scenes import scene_change
+
+_QUALITIES = (21, 25, 29, 34, 40)  # crf, from good to small
+_FORMAT = PlaneFormat(8, (1, 1), "bt709", False, "left")
+
+
+@dataclass(frozen=True)
+class Flicker:
+    """E_warp between each frame of a reel and the next one. None: across a cut.
+
+    seconds: of the first frame of each pair. looks: one row for each restyled reel.
+    """
+
+    seconds: tuple[float, ...]
+    source: tuple[float | None, ...]
+    looks: tuple[tuple[float | None, ...], ...]
+
+    def ratio(self, number: int) -> float | None:
+        """The mean of a look over the source's; None where nothing in the source moves, or all is cuts."""
+        source = sum(value for value in self.source if value is not None)
+        look = sum(value for value in self.looks[number] if value is not None)
+        return look / source if source > 1e-9 else None
+
+
+class Upright:
+    """Frames of a clip as they are looked at: turned, flipped, with square pixels, in SDR, smaller.
+
+    short_side: in pixels, at most; nothing is enlarged. Sizes are even, as codecs like them.
+    """
+
+    def __init__(self, info: VideoInfo, short_side: int) -> None:
+        self._info = info
+        self._light = HdrLight.of(info) if info.is_hdr else None
+        width = info.width * float(info.sample_aspect_ratio)
+        scale = min(1.0, short_side / min(width, info.height))
+        self._stored = tuple(max(2, 2 * round(side * scale / 2)) for side in (info.height, width))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        height, width = self._stored
+        return (width, height) if self._info.quarter_turns % 2 else (height, width)
+
+    @torch.inference_mode()
+    def __call__(self, batch: FrameBatch) -> Tensor:
+        """RGB [N, 3, h, w] in [0, 1]."""
+        rgb = to_rgb(batch.planes, batch.format)
+        if self._light is not None:
+            rgb = tone_map(rgb, self._light)
+        if rgb.shape[-2:] != self._stored:
+            rgb = F.interpolate(rgb, size=self._stored, mode="bilinear", antialias=True).clamp_(0, 1)
+        matrix = self._info.rotation
+        if matrix is not None and matrix[0] * matrix[4] - matrix[1] * matrix[3] < 0:
+            rgb = rgb.flip(2)  # a matrix that mirrors is a flip, then a turn
+        return torch.rot90(rgb, self._info.quarter_turns, (2, 3)).contiguous()
+
+
+class Reel:
+    """Excerpts of a clip, small and lossless, one behind the other; write, then close. Keeps exact times.
+
+    starts: of each excerpt its second in the reel, and its label. cuts: the numbers of their first frames.
+    """
+
+    def __init__(self, path: Path, info: VideoInfo, upright: Upright) -> None:
+        height, width = upright.size
+        self._info = replace(
+            info,
+            width=width,
+            height=height,
+            pixel_format="yuv420p",
+            format=_FORMAT,
+            primaries=1,
+            transfer=1,
+            matrix_code=1,
+            range_code=1,
+            rotation=None,
+            sample_aspect_ratio=Fraction(1),
+            interlaced=False,
+            has_alpha=False,
+            mastering=None,
+            content_light=None,
+        )
+        self._upright = upright
+        self._encoder = Encoder(path, self._info, ApplyOptions(codec="ffv1"))
+        self._step = max(1, round(1 / (info.average_fps * info.time_base)))
+        self._offset, self._last = 0, -self._step
+        self.path = path
+        self.size = upright.size
+        self.starts: list[tuple[float, str]] = []
+        self.cuts: list[int] = []
+
+    @property
+    def seconds(self) -> float:
+        return float((self._last + self._step) * self._info.time_base)
+
+    def begin(self, pts: int, label: str) -> None:
+        """What follows, from the frame with this timestamp on, is another scene."""
+        self._offset = self._last + self._step - pts
+        self.starts.append((self.seconds, label))
+        self.cuts.append(self._encoder.frames)
+
+    def write(self, batch: FrameBatch) -> None:
+        """The next frames of the clip itself."""
+        planes = from_rgb(self._upright(batch), _FORMAT)
+        pts = tuple(time + self._offset for time in batch.pts)
+        self._last = pts[-1]
+        self._encoder.write(
+            replace(batch, planes=planes, pts=pts, format=_FORMAT, alpha=None, quarter_turns=0)
+        )
+
+    def close(self) -> None:
+        self._encoder.close()
+
+    def abort(self) -> None:
+        self._encoder.abort()
+
+
+@torch.inference_mode()
+def measure(reel: Path, styled: Sequence[Path], cuts: Sequence[int], on_frame: Callable[[], None]) -> Flicker:
+    """E_warp of a reel and of its restyled copies, all with the flow and the occlusions of the first.
+
+    cuts: numbers of frames with which a scene begins.
+    """
+    flow_of = dis_flow("medium")
+    seconds: list[float] = []
+    values: list[list[float | None]] = [[] for _ in range(1 + len(styled))]
+    with ExitStack() as stack:
+        decoders = [stack.enter_context(Decoder(path)) for path in (reel, *styled)]
+        clips = [stack.enter_context(closing(decoder.batches(1))) for decoder in decoders]
+        before: list[Tensor] = []
+        began = time = 0.0
+        for number, batches in enumerate(zip(*clips, strict=True)):
+            now = [to_rgb(batch.planes, batch.format) for batch in batches]
+            if before:
+                seconds.append(time - began)
+                flow, back = flow_of(before[0], now[0]), flow_of(now[0], before[0])
+                hidden = occlusion_mask(flow, back), occlusion_mask(back, flow)
+                if number in cuts or bool(scene_change(before[0], now[0], flow, back, hidden)):
+                    errors: list[float | None] = [None] * len(now)
+                else:
+                    errors = [
+                        float(warping_error(a, b, flow, hidden[0])[0])
+                        for a, b in zip(before, now, strict=True)
+                    ]
+                for row, error in zip(values, errors, strict=True):
+                    row.append(error)
+            time = float(batches[0].pts[0] * batches[0].time_base)
+            began = began if before else time
+            before = now
+            on_frame()
+    source, *looks = (tuple(row) for row in values)
+    return Flicker(tuple(seconds), source, tuple(looks))
+
+
+def small_clip(lossless: Path, folder: Path, most_bytes: int) -> bytes:
+    """H.264 of a lossless clip in at most so many bytes, or at the lowest quality there is here.
+
+    8 bit 4:2:0, which every browser with H.264 plays; no sound.
+    """
+    data = b""
+    for quality in _QUALITIES:
+        target = folder / "page.mp4"
+        with Decoder(lossless) as decoder:
+            options = ApplyOptions(codec="h264", crf=quality, speed="medium")
+            with Encoder(target, decoder.info, options) as encoder:
+                for batch in decoder.batches(8):
+                    encoder.write(batch)
+        data = target.read_bytes()
+        target.unlink()
+        if len(data) <= most_bytes:
+            break
+    return data

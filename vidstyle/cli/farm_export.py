@@ -1,0 +1,124 @@
+"""`vidstyle farm export`: job files for a farm's own scheduler."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from vidstyle.cli.farm import ABSOLUTE, PIXELS, like_apply
+from vidstyle.cli.shared import Command, default_of, json_option
+from vidstyle.options import ApplyOptions
+from vidstyle.pipeline.farm.export import write
+from vidstyle.pipeline.farm.openjd import bundle
+from vidstyle.pipeline.farm.schedulers import deadline10, flamenco, kubernetes, opencue, slurm
+
+ENGINES = {
+    "openjd": bundle,
+    "slurm": slurm,
+    "deadline10": deadline10,
+    "opencue": opencue,
+    "flamenco": flamenco,
+    "kubernetes": kubernetes,
+}
+
+
+@click.command(
+    cls=Command,
+    epilog="vidstyle farm export in.mp4 -s vlogger --engine slurm --work /show/w -o /show/out.mp4 --dir job",
+)
+@click.argument("source", type=ABSOLUTE)
+@click.option(
+    "--engine", type=click.Choice(list(ENGINES)), metavar="NAME", required=True, help=f"{', '.join(ENGINES)}."
+)
+@click.option(
+    "--dir", "folder", metavar="DIR", type=ABSOLUTE, required=True, help="Where to write the files."
+)
+@click.option(
+    "--work", metavar="DIR", type=ABSOLUTE, required=True, help="The folder that all machines share."
+)
+@click.option("-o", "--output", metavar="FILE", type=ABSOLUTE, required=True, help="The result.")
+@click.option("--chunk", type=click.IntRange(1), default=1, show_default=True, help="Segments in a task.")
+@click.option("--command", metavar="NAME", default="vidstyle", show_default=True, help="It, on the workers.")
+@click.option(
+    "--segment-frames",
+    type=click.IntRange(1),
+    metavar="N",
+    default=default_of(ApplyOptions, "segment_frames"),
+    show_default=True,
+    help="Frames in a segment.",
+)
+@json_option()
+@click.pass_context
+def export(
+    context: click.Context,
+    /,
+    source: Path,
+    wanted: str,
+    engine: str,
+    folder: Path,
+    work: Path,
+    output: Path,
+    chunk: int,
+    command: str,
+    segment_frames: int,
+    device: str,
+    as_json: bool,
+    **values: Any,
+) -> None:
+    """Write what a farm's engine needs to plan, render and join a clip.
+
+    Nothing is submitted; the command that does it is printed. The options of the look are those of apply.
+    """
+    from vidstyle.media.segment_index import most_frames
+    from vidstyle.pipeline.farm.export import Job
+    from vidstyle.pipeline.farm.tasks import whole_style_name
+    from vidstyle.styles.style import choose_device
+
+    kind = "cuda" if device.startswith("cuda") else choose_device(device).type
+    frames = most_frames(source)
+    job = Job(
+        name=f"vidstyle {source.name}",
+        command=command,
+        source=source,
+        style=whole_style_name(wanted),
+        work=work,
+        output=output,
+        segments=-(-frames // segment_frames),
+        chunk=chunk,
+        device=kind,
+        settings=("--device", kind, *_settings(context)),
+    )
+    made = write(job, ENGINES[engine], folder)
+    report = {
+        "dir": str(folder),
+        "files": sorted(made.files),
+        "segments": job.segments,
+        "submit": made.submit,
+    }
+    if as_json:
+        click.echo(json.dumps(report))
+        return
+    click.echo(f"{folder}: {', '.join(sorted(made.files))} for {job.segments} segments. {made.ran}")
+    click.echo(made.submit)
+
+
+def _settings(context: click.Context) -> list[str]:
+    """The options of the look that were given, as arguments of `farm plan`."""
+    words: list[str] = []
+    for option in context.command.params:
+        if option.name not in (PIXELS | {"segment_frames"}) - {"device"}:
+            continue
+        if context.get_parameter_source(option.name) is not ParameterSource.COMMANDLINE:
+            continue
+        value = context.params[option.name]
+        for one in value if isinstance(value, tuple) else (value,):
+            is_flag = isinstance(option, click.Option) and option.is_flag
+            words += [option.opts[-1]] if is_flag else [option.opts[-1], str(one)]
+    return words
+
+
+like_apply(export)

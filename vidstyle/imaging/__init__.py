@@ -1,0 +1,1 @@
+"""Numbers of pixels: color, tables, resizing and filters, on tensors. Opens no files."""

@@ -1,0 +1,133 @@
+"""Primary correction of a clip: exposure, white balance and chroma."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from vidstyle.imaging.resize import strips
+from vidstyle.imaging.yuv import luma_of
+
+DISPLAY_GAMMA = 2.2  # stops of light in code values: a picture's curve as a plain power
+
+
+@dataclass(frozen=True)
+class Correction:
+    """How one clip is moved; as it stands here, not at all.
+
+    exposure: stops of its shadows and middle tones; highlights bend, so that white stays white. red, blue:
+    stops of either over green. chroma: factor of the distance from grey.
+    """
+
+    exposure: float = 0.0
+    red: float = 0.0
+    blue: float = 0.0
+    chroma: float = 1.0
+
+    @property
+    def is_nothing(self) -> bool:
+        return self == NOTHING
+
+    def __str__(self) -> str:
+        if self.is_nothing:
+            return "nothing to change"
+        stops = {"exposure": self.exposure, "red": self.red, "blue": self.blue}
+        parts = [f"{name} {value:+.2f} stops" for name, value in stops.items() if value]
+        return ", ".join(parts + [f"colour x{self.chroma:.2f}"] * (self.chroma != 1))
+
+
+NOTHING = Correction()
+
+
+class Colours(Protocol):
+    """A style that gives black-and-white its colours."""
+
+    @property
+    def content_hash(self) -> str: ...
+
+    def __call__(self, rgb: Tensor) -> Tensor: ...
+
+    def controls(self, rgb: Tensor, quarter_turns: int = 0) -> Any: ...
+
+    def paint(self, rgb: Tensor, controls: Any) -> Tensor: ...
+
+    def to(self, device: torch.device) -> Colours: ...
+
+
+@dataclass(frozen=True)
+class Before:
+    """What is done to the frames of one clip before a style looks at them: coloured, then corrected.
+
+    The same for every frame of the clip: nothing of it depends on other frames or on where a scene ends.
+    """
+
+    correction: Correction = NOTHING
+    colours: Colours | None = None
+
+    @property
+    def is_nothing(self) -> bool:
+        return self.correction.is_nothing and self.colours is None
+
+    @property
+    def text(self) -> str:
+        """All that changes pixels, for keys; empty for nothing."""
+        if self.is_nothing:
+            return ""
+        coloured = self.colours.content_hash if self.colours is not None else ""
+        return f"{self.correction!r} {coloured}"
+
+    def to(self, device: torch.device) -> Before:
+        return self if self.colours is None else replace(self, colours=self.colours.to(device))
+
+    def __call__(self, rgb: Tensor, quarter_turns: int = 0) -> Tensor:
+        """RGB [N, 3, H, W] in [0, 1] -> the same, and `rgb` itself if there is nothing to do.
+
+        quarter_turns: after which the frames stand upright.
+        """
+        if self.colours is not None:
+            rgb = self.colours.paint(rgb, self.colours.controls(rgb, quarter_turns))
+        return corrected(rgb, self.correction)
+
+
+def corrected(rgb: Tensor, correction: Correction) -> Tensor:
+    """RGB [N, 3, H, W] in [0, 1] -> a new tensor, or `rgb` itself if there is nothing to do.
+
+    Black and white stay, nothing clips and nothing is tinted at either end: x h / sqrt(1 + (h^2 - 1) x^2) is
+    a gain h of shadows and middle tones that bends towards 1, and its inverse is that of 1 / h. Chroma grows
+    least where RGB has little room left.
+    """
+    if correction.is_nothing:
+        return rgb
+    gains = [2 ** (stops / DISPLAY_GAMMA) for stops in _stops(correction)]
+    out = torch.empty_like(rgb)
+    for top, bottom in strips(rgb):
+        strip = out[:, :, top:bottom]
+        for channel, gain in enumerate(gains):
+            codes = rgb[:, channel, top:bottom]
+            bend = (codes * codes).mul_(gain * gain - 1).add_(1).rsqrt_()
+            torch.mul(codes, bend.mul_(gain), out=strip[:, channel])
+        if correction.chroma != 1:
+            strip.copy_(_coloured(strip, correction.chroma))
+    return out.clamp_(0, 1)
+
+
+def _stops(correction: Correction) -> tuple[float, float, float]:
+    """Of R, G and B; grey keeps its luminance when only the balance changes."""
+    level = correction.exposure - 0.2126 * correction.red - 0.0722 * correction.blue
+    return level + correction.red, level, level + correction.blue
+
+
+def _coloured(rgb: Tensor, factor: float) -> Tensor:
+    """RGB with its distance from grey times the factor, but no colour beyond what RGB can hold."""
+    luma = luma_of(rgb)
+    if factor < 1:
+        return torch.lerp(luma, rgb, factor)
+    red, green, blue = rgb.split(1, dim=1)
+    high = torch.maximum(torch.maximum(red, green), blue).sub_(luma).div_(1.001 - luma)
+    low = (luma - torch.minimum(torch.minimum(red, green), blue)).div_(luma + 0.001)
+    # 0 for grey, 1 where a channel has reached its end: there the colour stays as it is.
+    full = torch.maximum(high, low)
+    return torch.addcmul(luma, rgb - luma, full.mul_(1 - factor).add_(factor))

@@ -1,0 +1,58 @@
+"""Conversion between sRGB and CIELAB for tensors of any shape.
+
+CIE 1976 L*a*b* under D65 with the transfer curve of IEC 61966-2-1.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_TO_XYZ = (
+    (0.4124564, 0.3575761, 0.1804375),
+    (0.2126729, 0.7151522, 0.0721750),
+    (0.0193339, 0.1191920, 0.9503041),
+)
+_DELTA = 6 / 29
+
+
+def rgb_to_lab(rgb: Tensor) -> Tensor:
+    """sRGB [N, 3, H, W] in [0, 1] to L* in [0, 100], a* and b* (about -128 to 128), the same shape.
+
+    Differentiable everywhere, also at black. Values outside [0, 1] are continued, not clamped.
+    """
+    matrix = rgb.new_tensor(_TO_XYZ)
+    matrix = matrix / matrix.sum(dim=1, keepdim=True)  # white becomes (1, 1, 1)
+    xyz = torch.einsum("ij,njhw->nihw", matrix, _decoded(rgb))
+    f = torch.where(
+        xyz > _DELTA**3,
+        xyz.clamp(min=_DELTA**3).pow(
+            1 / 3
+        ),  # clamped inside too: the other branch must not make NaN gradients
+        xyz / (3 * _DELTA**2) + 4 / 29,
+    )
+    x, y, z = f.unbind(1)
+    return torch.stack((116 * y - 16, 500 * (x - y), 200 * (y - z)), dim=1)
+
+
+def lab_to_rgb(lab: Tensor) -> Tensor:
+    """The inverse of `rgb_to_lab`; colours that sRGB cannot hold come out beyond [0, 1]."""
+    lightness, a, b = lab.unbind(1)
+    y = (lightness + 16) / 116
+    f = torch.stack((y + a / 500, y, y - b / 200), dim=1)
+    xyz = torch.where(f > _DELTA, f.pow(3), 3 * _DELTA**2 * (f - 4 / 29))
+    matrix = lab.new_tensor(_TO_XYZ, dtype=torch.float64)
+    inverse = torch.linalg.inv(matrix / matrix.sum(dim=1, keepdim=True)).to(lab.dtype)
+    return _encoded(torch.einsum("ij,njhw->nihw", inverse, xyz))
+
+
+def _decoded(rgb: Tensor) -> Tensor:
+    """Light from code values."""
+    low = rgb / 12.92
+    return torch.where(rgb > 0.04045, ((rgb.clamp(min=0.04045) + 0.055) / 1.055).pow(2.4), low)
+
+
+def _encoded(light: Tensor) -> Tensor:
+    """Code values from light."""
+    low = light * 12.92
+    return torch.where(light > 0.0031308, 1.055 * light.clamp(min=0.0031308).pow(1 / 2.4) - 0.055, low)

@@ -1,0 +1,159 @@
+"""3D lookup tables: trilinear lookup in torch, tetrahedral lookup by FFmpeg's haldclut on a CPU.
+
+`av` is here for `haldclut` alone: its vector instructions take 0.4 of the time that torch's gathers take, and
+it is given its table as a picture, so no file has to be written.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+import av
+import av.filter
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vidstyle.imaging.resize import strips
+
+LUT_SIZE = 33
+# RGB [N, 3, H, W] -> graded RGB: a grade with its code, as `baked` or `table.Table` make it.
+Grading = Callable[[Tensor], Tensor]
+
+
+def lut_atlas(lut: Tensor) -> Tensor:
+    """A table [3, B, G, R] as one picture [1, 3, G, B * R]: its slices of equal blue side by side."""
+    channels, blue, green, red = lut.shape
+    return lut.permute(0, 2, 1, 3).reshape(1, channels, green, blue * red).contiguous()
+
+
+def apply_atlas(rgb: Tensor, atlas: Tensor) -> Tensor:
+    """RGB [N, 3, H, W] through a table as `lut_atlas` lays it out, trilinear; outside [0, 1] the edge holds.
+
+    Two bilinear look-ups in neighbouring slices and a blend: on a CPU twice as fast as one in the volume.
+    """
+    size = atlas.shape[-2]
+    last = atlas.shape[-1] - 1
+    atlas = atlas.expand(rgb.shape[0], -1, -1, -1)
+    out = torch.empty_like(rgb)
+    for top, bottom in strips(rgb):
+        red, green, blue = (rgb[:, :, top:bottom].clamp(0, 1) * (size - 1)).unbind(1)
+        lower = blue.floor().clamp_(max=size - 2)
+        grid = torch.empty((*red.shape, 2), dtype=rgb.dtype, device=rgb.device)
+        torch.sub(red.add_(lower, alpha=size).mul_(2 / last), 1, out=grid[..., 0])
+        torch.sub(green.mul_(2 / (size - 1)), 1, out=grid[..., 1])
+        below = F.grid_sample(atlas, grid, padding_mode="border", align_corners=True)
+        grid[..., 0] += 2 * size / last
+        above = F.grid_sample(atlas, grid, padding_mode="border", align_corners=True)
+        torch.lerp(below, above, blue.sub_(lower)[:, None], out=out[:, :, top:bottom])
+    return out
+
+
+def baked(lut: Tensor) -> Grading:
+    """The grading of a table [3, B, G, R], see `apply_atlas`."""
+    return partial(apply_atlas, atlas=lut_atlas(lut))
+
+
+# Nodes a side: `haldclut` takes squares of whole numbers only.
+SIZE = 36
+# Pixels are looked up so many at a time, whatever the frame's shape: 720p, 1080p and 2160p are multiples.
+_WIDTH, _HEIGHT = 1024, 75
+_GBR = (1, 2, 0)  # channels in the order of the planes
+# Asked once, so that one process never looks up in two ways.
+_IS_THERE = "haldclut" in av.filter.filters_available
+
+
+class Table:
+    """The colours of a grade: RGB [N, 3, H, W], float32 on a CPU -> the same, of any size, without gradients.
+
+    Tetrahedral interpolation; outside [0, 1] the edge holds. Any number of threads may call it at once, each
+    call works with one filter, and there are as many of these as there were calls at a time. They are no
+    part of the table's state: copies and pickles begin without.
+    """
+
+    def __init__(self, lut: Tensor) -> None:
+        """lut: [3, B, G, R] of SIZE^3 colours, or of another square; see `Generator.lut`."""
+        if math.isqrt(lut.shape[-1]) ** 2 != lut.shape[-1]:
+            raise ValueError(f"a table has a square number of nodes a side, not {lut.shape[-1]}")
+        self._lut = lut.detach().to("cpu", torch.float32).contiguous()
+        self._idle: deque[_Filter] = deque()
+        self._plain: Grading | None = None if _IS_THERE else baked(self._lut)
+
+    @torch.no_grad()
+    def __call__(self, rgb: Tensor) -> Tensor:
+        if self._plain is not None:
+            return self._plain(rgb)
+        try:
+            filter_ = self._idle.pop()
+        except IndexError:
+            filter_ = _Filter(self._lut)
+        out = torch.empty(rgb.shape, dtype=torch.float32)
+        for source, target in zip(rgb.reshape(len(rgb), 3, -1), out.view(len(rgb), 3, -1), strict=True):
+            filter_.look_up(source, target)
+        self._idle.append(filter_)  # not after an error: a frame may be waiting in it
+        return out
+
+    def __getstate__(self) -> Tensor:
+        return self._lut
+
+    def __setstate__(self, lut: Tensor) -> None:
+        Table.__init__(self, lut)
+
+
+class _Filter:
+    """One graph of FFmpeg with the table in it, for one thread at a time."""
+
+    def __init__(self, lut: Tensor) -> None:
+        side = math.isqrt(lut[0].numel())
+        self._graph = av.filter.Graph()  # held: its filters do not keep it
+        self._graph.threads = 1
+        self._source, table = (
+            self._graph.add("buffer", f"video_size={width}x{height}:pix_fmt=gbrpf32le:time_base=1/1")
+            for width, height in ((_WIDTH, _HEIGHT), (side, side))
+        )
+        look_up = self._graph.add("haldclut", "interp=tetrahedral:clut=first")
+        self._sink = self._graph.add("buffersink")
+        self._source.link_to(look_up, 0, 0)
+        table.link_to(look_up, 0, 1)
+        look_up.link_to(self._sink)
+        self._graph.configure()
+        colours = av.VideoFrame(side, side, "gbrpf32le")
+        colours.pts = 0
+        for plane, channel in zip(_samples(colours), _GBR, strict=True):
+            plane[:, :side] = lut[channel].view(side, side)
+        table.push(colours)
+        table.push(None)
+        # Pushed again and again: the filter writes a frame of its own and lets go of this one.
+        self._frame = av.VideoFrame(_WIDTH, _HEIGHT, "gbrpf32le")
+        for plane in _samples(self._frame):
+            plane.zero_()  # nothing is looked up that was not written
+        self._pushed = 0
+
+    def look_up(self, source: Tensor, target: Tensor) -> None:
+        """source [3, P] through the table into target [3, P]."""
+        count, most = source.shape[1], _WIDTH * _HEIGHT
+        planes = [plane.view(-1) for plane in _samples(self._frame)]
+        for start in range(0, count, most):
+            size = min(most, count - start)
+            for plane, channel in zip(planes, _GBR, strict=True):
+                # Its vector instructions take what is no number for a place far outside of the table.
+                torch.nan_to_num(source[channel, start : start + size], 0.0, 1.0, 0.0, out=plane[:size])
+            self._frame.pts = self._pushed
+            self._pushed += 1
+            self._source.push(self._frame)
+            found = self._sink.pull()
+            assert isinstance(found, av.VideoFrame)
+            for plane, channel in zip(_samples(found), _GBR, strict=True):
+                target[channel, start : start + size] = plane.view(-1)[:size]
+
+
+def _samples(frame: av.VideoFrame) -> list[Tensor]:
+    """Views of a frame's planes [H, line], which keep the frame."""
+    return [
+        torch.from_numpy(np.frombuffer(plane, np.float32)).view(frame.height, -1)  # type: ignore[call-overload]
+        for plane in frame.planes
+    ]

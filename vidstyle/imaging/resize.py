@@ -1,0 +1,103 @@
+"""Antialiased downscaling, bilinear upscaling, and work on pictures in strips of rows."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+STRIP_ROWS = 32
+_ROWS_AT_A_TIME = 4  # of a small picture: more would be mostly products with zeros
+
+
+def small_size(
+    height: int, width: int, short_side: int, multiple: int = 1, longest: int = 4
+) -> tuple[int, int]:
+    """The size with the given short side and the same shape, in multiples; never longer than 4 : 1."""
+    short = min(height, width)
+
+    def side(length: int) -> int:
+        wanted = min(length / short, longest) * short_side
+        return max(multiple, round(wanted / multiple) * multiple)
+
+    return side(height), side(width)
+
+
+def shrink(x: Tensor, short_side: int, multiple: int = 1) -> Tensor:
+    """Resize so that the short side has `short_side` pixels, averaging (no aliasing)."""
+    height, width = x.shape[-2:]
+    size = small_size(height, width, short_side, multiple)
+    if size == (height, width):
+        return x
+    if x.device.type == "cpu" and 2 * size[0] <= height and not x.requires_grad:
+        x = _fewer_rows(x, size[0])
+    return F.interpolate(x, size=size, mode="bilinear", antialias=True, align_corners=False)
+
+
+def _fewer_rows(x: Tensor, rows: int) -> Tensor:
+    """What `shrink` makes of the height alone: rows as sums of rows, which lie in one piece in memory.
+
+    As products of matrices: on a CPU all of it then takes two thirds of the time.
+    """
+    out = x.new_empty((*x.shape[:-2], rows, x.shape[-1]))
+    for top, first, weights in _row_weights(x.shape[-2], rows):
+        count, reach = weights.shape
+        out[..., top : top + count, :] = torch.matmul(weights.to(x.dtype), x[..., first : first + reach, :])
+    return out
+
+
+@lru_cache(maxsize=64)
+def _row_weights(height: int, rows: int) -> list[tuple[int, int, Tensor]]:
+    """(first row made, first row read, weights [made, read]) of a few rows at a time."""
+    with torch.inference_mode(False):  # they are kept, and may be used anywhere
+        identity = torch.eye(height)[None, None]
+        weights = F.interpolate(identity, size=(rows, height), mode="bilinear", antialias=True)[0, 0]
+        parts = []
+        for top in range(0, rows, _ROWS_AT_A_TIME):
+            part = weights[top : top + _ROWS_AT_A_TIME]
+            read = part.any(0).nonzero().flatten()
+            first, last = int(read[0]), int(read[-1])
+            parts.append((top, first, part[:, first : last + 1].clone()))
+        return parts
+
+
+def expand(x: Tensor, size: tuple[int, ...] | torch.Size) -> Tensor:
+    return x if tuple(x.shape[-2:]) == tuple(size) else F.interpolate(x, size=tuple(size), mode="bilinear")
+
+
+class Enlarged:
+    """Maps [N, C, h, w] as `expand` makes them of a frame's size, some rows at a time.
+
+    Width first, while the rows are few; then each row is the sum of two of them, as a product of matrices: on
+    a CPU a seventh of the time. The whole at once is `expand` itself.
+    """
+
+    def __init__(self, maps: Tensor, size: tuple[int, int]) -> None:
+        self._maps, self._size = maps, size
+        if _at_once(maps, size[0]):
+            return
+        self._wide = expand(maps, (maps.shape[-2], size[1]))
+        identity = torch.eye(maps.shape[-2], dtype=maps.dtype, device=maps.device)[None, None]
+        self._weights = expand(identity, (size[0], maps.shape[-2]))[0, 0]
+
+    def rows(self, top: int, bottom: int) -> Tensor:
+        """[N, C, bottom - top, W]."""
+        height, small = self._size[0], self._maps.shape[-2]
+        if _at_once(self._maps, height):
+            return expand(self._maps, self._size)[:, :, top:bottom]
+        first = max(0, top * small // height - 2)
+        last = min(small, -(-bottom * small // height) + 2)
+        return torch.matmul(self._weights[top:bottom, first:last], self._wide[:, :, first:last])
+
+
+def _at_once(x: Tensor, height: int) -> bool:
+    return x.device.type != "cpu" or height <= STRIP_ROWS
+
+
+def strips(x: Tensor) -> list[tuple[int, int]]:
+    """Rows [top, bottom) of x [N, C, H, W] to work on at a time: few on a CPU, all elsewhere."""
+    height = x.shape[-2]
+    rows = height if _at_once(x, height) else STRIP_ROWS
+    return [(top, min(top + rows, height)) for top in range(0, height, rows)]

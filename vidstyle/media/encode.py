@@ -1,0 +1,273 @@
+"""Encodes FrameBatches to the file of one segment."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Any, cast
+
+import av
+import av.error
+import numpy as np
+import torch
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from vidstyle.errors import DeviceError, OutputError
+from vidstyle.files import map_write_error
+from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
+from vidstyle.media.image_frames import picture_frame
+from vidstyle.media.pixel_formats import ACCURATE, choose_pixel_format, layout_name
+from vidstyle.options import ApplyOptions
+
+
+def encoder_settings(options: ApplyOptions) -> dict[str, str]:
+    """Every option handed to the encoder."""
+    preset, threads = options.preset, options.encoder_threads
+    settings = dict(preset.options)
+    crf = preset.crf if options.crf is None else options.crf
+    if crf is not None:
+        settings[preset.crf_option] = str(crf)
+    speed = options.speed or preset.speed
+    params: list[str] = []
+    if speed is not None:
+        settings["preset"] = speed
+    if preset.encoder == "libx264" and torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512"):
+        # x264's AVX-512 code gives other bits from run to run at some sizes. AVX2 gave those of AVX in 221
+        # ways of 21 sizes, presets and tunes, and takes a twentieth less time.
+        params.append("asm=AVX2")
+    own = options.speed is None and not {"preset", "tune", "trellis"} & set(options.encoder_options)
+    if preset.encoder == "libx264" and own:
+        # For the search through roundings plain dead zones, a little narrower than usual: at equal quality
+        # files of real clips are 1 % smaller, and noise costs a fifth less time (benchmarks/LOG.md).
+        params.append("trellis=0:deadzone-inter=17:deadzone-intra=9")
+    if params:
+        settings["x264-params"] = ":".join(params)
+    if preset.encoder == "libx265":  # its own thread pool changes the bits, so it is pinned too
+        settings["x265-params"] += f":pools={threads}:frame-threads={min(threads, 2)}"
+    if preset.encoder == "libsvtav1":
+        settings["svtav1-params"] = f"lp={threads}"
+    for name, value in options.encoder_options.items():
+        # Lists of the encoder's own parameters are added to, or what makes its bits repeatable would go.
+        joins = name.endswith("-params") and name in settings
+        settings[name] = f"{settings[name]}:{value}" if joins else value
+    return settings
+
+
+def check_encoder(info: VideoInfo, options: ApplyOptions) -> None:
+    """Find out before any work whether the encoder is there and takes the options that were asked for."""
+    if options.encoder is not None or options.encoder_options:
+        with TemporaryDirectory() as folder:
+            Encoder(Path(folder) / "try", info, options).abort()
+
+
+def _with_light(settings: dict[str, str], info: VideoInfo, encoder: str) -> dict[str, str]:
+    """What HDR says of its screen and its brightness, for the encoders that can write it into the stream."""
+    name = {"libx265": "x265-params", "libsvtav1": "svtav1-params"}.get(encoder)
+    if name is None or not info.is_hdr:
+        return settings
+    extra = []
+    if info.mastering is not None:
+        screen = info.mastering
+        places = zip("GBR", (screen.green, screen.blue, screen.red), strict=True)
+        units, nits = (50_000, 10_000) if encoder == "libx265" else (1, 1)
+
+        def number(value: float, scale: int) -> str:
+            return str(round(value * scale)) if scale > 1 else f"{value:.6g}"
+
+        words = "".join(f"{k}({number(x, units)},{number(y, units)})" for k, (x, y) in places)
+        words += f"WP({number(screen.white[0], units)},{number(screen.white[1], units)})"
+        words += f"L({number(screen.peak_nits, nits)},{number(screen.darkest_nits, nits)})"
+        extra.append(f"{'master-display' if encoder == 'libx265' else 'mastering-display'}={words}")
+    if info.content_light is not None:
+        levels = ",".join(str(level) for level in info.content_light)
+        extra.append(f"{'max-cll' if encoder == 'libx265' else 'content-light'}={levels}")
+    if info.format.chroma_location == "topleft" and info.format.chroma_shift == (1, 1):
+        extra.append("chromaloc=2" if encoder == "libx265" else "chroma-sample-position=topleft")
+    return settings | {name: ":".join([settings[name], *extra])}
+
+
+class Encoder:
+    """Encode consecutive batches into one file. A context manager: left by an error, it removes the file.
+
+    After `close`, `packet_pts` holds the timestamp of every packet in the order of the file.
+    """
+
+    def __init__(
+        self, path: Path, info: VideoInfo, options: ApplyOptions, target: Path | None = None
+    ) -> None:
+        self.path = path
+        self._target = target or path  # what messages speak of
+        self.frames = 0
+        self.packet_pts: list[int] = []
+        self._info = info
+        self._pixel_format, _ = choose_pixel_format(info, options)
+        self._pictures = options.preset.pictures
+        self._reformatter = VideoReformatter()
+        self._closed = False
+        preset = options.preset
+        try:
+            self._file = path.open("wb")
+        except OSError as error:
+            map_write_error(self._target, error)
+        try:
+            self._container = av.open(
+                self._file, "w", format=preset.container, options=_muxer_options(preset.container)
+            )
+            self._stream = cast(
+                VideoStream, self._container.add_stream(preset.encoder, rate=info.average_fps)
+            )
+            self._configure(options)
+        except BaseException as error:
+            self._file.close()
+            path.unlink(missing_ok=True)
+            if isinstance(error, (av.error.FFmpegError, ValueError, OSError)):
+                reason = getattr(error, "strerror", None) or error
+                if options.encoder is not None:
+                    raise DeviceError(
+                        f"{options.encoder}: this encoder cannot be used here ({reason}). "
+                        "Leave --encoder out, or look whether its hardware and driver are there."
+                    ) from error
+                raise OutputError(
+                    f"{options.codec}: the encoder refuses these settings ({reason}). Check its options."
+                ) from error
+            raise
+
+    def _configure(self, options: ApplyOptions) -> None:
+        info, context = self._info, self._stream.codec_context
+        converted = (info.format.matrix == "rgb") != self._pixel_format.startswith("gbr")
+        self._stream.time_base = info.time_base
+        context.time_base = info.time_base
+        context.width, context.height = info.width, info.height
+        context.pix_fmt = self._pixel_format
+        context.thread_type = "AUTO"  # frame threads: slices would cost 7 % of the size
+        context.thread_count = options.encoder_threads
+        context.sample_aspect_ratio = info.sample_aspect_ratio
+        context.colorspace = 1 if converted else 0 if info.format.matrix == "rgb" else info.matrix_code
+        context.color_range = 1 if converted else info.range_code
+        context.color_primaries = info.primaries
+        context.color_trc = info.transfer
+        if self._pictures:  # RGB
+            context.colorspace, context.color_range = 0, 2
+        if options.preset.tag is not None:
+            context.codec_tag = options.preset.tag
+        context.options = _with_light(encoder_settings(options), info, options.preset.encoder)
+        os.environ.setdefault(
+            "SVT_LOG", "1"
+        )  # SVT-AV1 tells its settings to stderr unless asked for errors only
+        context.open()
+        unused = sorted(context.options)
+        if unused:
+            raise OutputError(
+                f"{unused[0]}: {options.preset.encoder} knows no such option. Check its spelling."
+            )
+
+    def __enter__(self) -> Encoder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.abort()
+        else:
+            self.close()
+
+    def write(self, batch: FrameBatch) -> None:
+        """Encode a batch; its timestamps must follow those before."""
+        for number, pts in enumerate(batch.pts):
+            frame = self._frame(batch, number)
+            frame.pts, frame.time_base = pts, batch.time_base
+            frame.pict_type = 0  # the encoder decides
+            self._encode(frame)
+            self.frames += 1
+
+    def close(self) -> None:
+        """Flush the encoder and bring the file to the disk; where that fails, remove it."""
+        if self._closed:
+            return
+        try:
+            self._encode(None)
+            self._container.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+        except BaseException as error:
+            self.abort()
+            if isinstance(error, (av.error.FFmpegError, OSError)):
+                map_write_error(self._target, error)
+            raise
+        self._closed = True
+
+    def abort(self) -> None:
+        """Stop and remove the file."""
+        self._closed = True
+        # The file goes away in any case, and what stopped us is already on its way up.
+        with suppress(av.error.FFmpegError, OSError, ValueError):
+            self._container.close()
+        with suppress(OSError):
+            self._file.close()
+        self.path.unlink(missing_ok=True)
+
+    def _encode(self, frame: VideoFrame | None) -> None:
+        try:
+            for packet in self._stream.encode(frame):
+                if frame is None and self.frames <= 2:
+                    # x265 makes the decoding times of one or two frames from memory that it never set. So few
+                    # are never reordered.
+                    packet.dts = packet.pts
+                self.packet_pts.append(cast(int, packet.pts))
+                self._container.mux(packet)
+        except (av.error.FFmpegError, OSError) as error:
+            map_write_error(self._target, error)
+
+    def _frame(self, batch: FrameBatch, number: int) -> VideoFrame:
+        if self._pictures:
+            return picture_frame(batch, number, self._pixel_format, self._info)
+        planes = [plane[number] for plane in batch.planes]
+        keeps_alpha = batch.alpha is not None and "a" in self._pixel_format[3:4]
+        if keeps_alpha and batch.alpha is not None:
+            planes.append(batch.alpha[number])
+        name = layout_name(batch.format, keeps_alpha)
+        frame = VideoFrame(batch.width, batch.height, name)
+        for index, plane in enumerate(planes):
+            _fill(frame, index, plane)
+        if name != self._pixel_format:
+            frame = self._convert(frame, batch.format)
+        frame.colorspace = self._stream.codec_context.colorspace
+        frame.color_range = self._stream.codec_context.color_range
+        # ProRes takes these from the frames and not, as others do, from the encoder's settings.
+        frame.color_primaries, frame.color_trc = self._info.primaries, self._info.transfer
+        return frame
+
+    def _convert(self, frame: VideoFrame, fmt: PlaneFormat) -> VideoFrame:
+        """More chroma or more depth than the source, or RGB to YUV; the matrix stays otherwise."""
+        matrix = {"bt601": 5, "bt2020": 9}.get(fmt.matrix, 1)
+        source_range = 2 if fmt.full_range else 1
+        converted = (fmt.matrix == "rgb") != self._pixel_format.startswith("gbr")
+        return self._reformatter.reformat(
+            frame,
+            format=self._pixel_format,
+            src_colorspace=matrix,
+            dst_colorspace=matrix,
+            src_color_range=source_range,
+            dst_color_range=1 if converted else source_range,
+            interpolation=ACCURATE,
+        )
+
+
+def _fill(frame: VideoFrame, index: int, samples: torch.Tensor) -> None:
+    plane = frame.planes[index]
+    array: np.ndarray[Any, Any] = samples.numpy()
+    rows = np.frombuffer(memoryview(plane), array.dtype).reshape(
+        plane.height, plane.line_size // array.dtype.itemsize
+    )
+    rows[:, : plane.width] = array
+
+
+def _muxer_options(container: str) -> dict[str, str]:
+    return {"movie_timescale": "90000"} if container in ("mp4", "mov") else {}

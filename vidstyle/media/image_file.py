@@ -1,0 +1,193 @@
+"""Reads and writes still pictures; kind, size, bit depth, opacity and metadata are kept.
+
+Besides `flow` this is the only door of cv2, which reads and writes the pictures here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vidstyle.errors import InputError, OutputError
+from vidstyle.media.inputs import STILL_SUFFIXES
+from vidstyle.media.tiff import TIFF_COMPRESSION_LZW, checked_tiff, tiff_directory, with_tiff_tags
+
+_EXIF, _XMP, _ICC = cv2.IMAGE_METADATA_EXIF, cv2.IMAGE_METADATA_XMP, cv2.IMAGE_METADATA_ICCP
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """Pixels [H, W], [H, W, 3] or [H, W, 4] (BGR order, uint8 or uint16) with what came beside them."""
+
+    pixels: NDArray[Any]
+    metadata: dict[int, NDArray[np.uint8]]
+    tiff_tags: dict[int, tuple[int, bytes]]
+    lossless: bool
+    warnings: tuple[str, ...]
+
+
+def read_picture(source: Path) -> torch.Tensor:
+    """RGB [3, H, W] uint8 of a picture as it is looked at: upright, and on white where it is transparent.
+
+    Raises InputError.
+    """
+    data = _bytes(source)
+    stored = None if data[:2] == b"\xff\xd8" else _decode(data)[0]
+    pixels: NDArray[Any] | None = None
+    if stored is not None and stored.ndim == 3 and stored.shape[2] == 4:
+        white = np.iinfo(stored.dtype).max
+        opacity = stored[..., 3:].astype(np.float32) / white
+        flat = stored[..., 2::-1] * opacity + white * (1 - opacity)
+        pixels = (flat * (255 / white) + 0.5).astype(np.uint8)
+    elif data:
+        with contextlib.suppress(cv2.error):
+            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if pixels is None:
+        raise InputError(f"{source}: is damaged or not a picture. Save it again as PNG or JPEG.")
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+
+
+def _bytes(source: Path) -> bytes:
+    try:
+        # What cv2 would print about damage is said by the caller, in words.
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        return source.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{source}: there is no such file. Check the path.") from None
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read ({error.strerror}). Check its permissions.") from error
+
+
+def read_whole(source: Path) -> _Picture:
+    data = _bytes(source)
+    warnings: list[str] = []
+    tags: dict[int, tuple[int, bytes]] = {}
+    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        tags = checked_tiff(source, data, warnings)
+    elif (data[:4] == b"RIFF" and data[12:16] == b"VP8X" and data[20] & 2) or b"acTL" in data[8:4096]:
+        raise InputError(f"{source}: is animated. Convert it to a video first.")
+    pixels, metadata = _decode(data)
+    if pixels is None:
+        raise InputError(f"{source}: is damaged or not a picture. Save it again as PNG or JPEG.")
+    if pixels.dtype not in (np.uint8, np.uint16) or (pixels.ndim == 3 and pixels.shape[2] not in (3, 4)):
+        kind = f"{pixels.dtype} with {1 if pixels.ndim == 2 else pixels.shape[2]} channels"
+        raise InputError(f"{source}: holds {kind}. Save it as 8 or 16 bit grey, RGB or RGBA.")
+    return _Picture(pixels, metadata, tags, not _is_lossy(data), tuple(warnings))
+
+
+def _decode(data: bytes) -> tuple[NDArray[Any] | None, dict[int, NDArray[np.uint8]]]:
+    """Pixels as stored (None where there are none to be had) and the metadata blocks by their cv2 number."""
+    if not data:
+        return None, {}
+    try:
+        pixels, kinds, blocks = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return None, {}
+    if pixels is None:
+        return None, {}
+    # A profile for ink or for grey says nothing about the RGB that is written.
+    kept = {
+        int(kind): block.reshape(-1).astype(np.uint8)
+        for kind, block in zip(kinds, blocks, strict=True)
+        if kind != _ICC or block.reshape(-1)[16:20].tobytes() == b"RGB "
+    }
+    if _EXIF in kept:
+        kept[_EXIF] = _without_thumbnail(kept[_EXIF])
+    return np.asarray(pixels), kept
+
+
+def _is_lossy(data: bytes) -> bool:
+    """Whether the picture is a JPEG or a lossy WebP."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        position = 12
+        while position + 8 <= len(data):
+            if data[position : position + 4] in (b"VP8L", b"VP8 "):
+                return data[position : position + 4] == b"VP8 "
+            position += 8 + -(-int.from_bytes(data[position + 4 : position + 8], "little") // 2) * 2
+    return data[:2] == b"\xff\xd8"
+
+
+def fit_for(target: Path, picture: _Picture) -> _Picture:
+    """The picture as the target's kind can hold it."""
+    suffix = target.suffix.lower()
+    if suffix not in STILL_SUFFIXES:
+        raise OutputError(f"{target}: is no name for a picture. Use one of {', '.join(STILL_SUFFIXES)}.")
+    pixels, warnings = picture.pixels, list(picture.warnings)
+    if suffix in (".jpg", ".jpeg") and pixels.ndim == 3 and pixels.shape[2] == 4:
+        raise OutputError(f"{target}: JPEG holds no transparency. Name a .png, .webp or .tif.")
+    if suffix in (".jpg", ".jpeg", ".webp") and pixels.dtype == np.uint16:
+        warnings.append(f"{suffix[1:]} holds 8 bits a channel; the picture had 16")
+        pixels = ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+    if suffix in (".tif", ".tiff") and picture.metadata:
+        # cv2 writes no metadata into TIFF: profile and XMP travel as tags, and EXIF has no simple place.
+        blocks = {700: picture.metadata.get(_XMP), 34675: picture.metadata.get(_ICC)}
+        tags = {number: (7, block.tobytes()) for number, block in blocks.items() if block is not None}
+        picture = replace(picture, tiff_tags=tags)
+    if suffix not in (".tif", ".tiff") and 34675 in picture.tiff_tags:
+        profile = np.frombuffer(picture.tiff_tags[34675][1], np.uint8)
+        picture = replace(picture, metadata={**picture.metadata, _ICC: profile})
+    return replace(picture, pixels=pixels, warnings=tuple(warnings))
+
+
+def encode_picture(target: Path, picture: _Picture) -> bytes:
+    suffix = target.suffix.lower()
+    parameters: dict[str, list[int]] = {
+        ".jpg": [
+            *(cv2.IMWRITE_JPEG_QUALITY, 95),
+            *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
+        ],
+        ".webp": [cv2.IMWRITE_WEBP_QUALITY, 101 if picture.lossless else 95],  # above 100 is lossless
+        ".tif": [cv2.IMWRITE_TIFF_COMPRESSION, TIFF_COMPRESSION_LZW],
+    }
+    suffix = {".jpeg": ".jpg", ".tiff": ".tif"}.get(suffix, suffix)
+    kinds = [] if suffix == ".tif" else list(picture.metadata)
+    blocks = [picture.metadata[kind] for kind in kinds]
+    try:
+        done, data = cv2.imencodeWithMetadata(
+            suffix, picture.pixels, kinds, blocks, parameters.get(suffix, [])
+        )
+    except cv2.error as error:
+        raise OutputError(
+            f"{target}: cannot be encoded ({error.err}). Choose another kind of picture."
+        ) from error
+    if not done:
+        raise OutputError(f"{target}: cannot be encoded. Choose another kind of picture.")
+    return with_tiff_tags(data.tobytes(), picture.tiff_tags) if suffix == ".tif" else data.tobytes()
+
+
+def write_picture(target: Path, data: bytes) -> None:
+    """Atomically: under a name of this process's own first, then moved into place."""
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        try:
+            with part.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        problem = f"{target}: cannot be written ({error.strerror})"
+        raise OutputError(f"{problem}. Check the folder, its permissions and its free space.") from error
+
+
+def _without_thumbnail(exif: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """EXIF, itself a small TIFF, without its second directory: a preview of the unstyled picture."""
+    data = bytearray(exif.tobytes())
+    head = 6 if data[:6] == b"Exif\0\0" else 0
+    try:
+        _, end, _ = tiff_directory(bytes(data[head:]))
+        struct.pack_into("<I", data, head + end, 0)
+    except struct.error:
+        return exif  # not ours to repair; carried as it came
+    return np.frombuffer(bytes(data), np.uint8)

@@ -1,0 +1,42 @@
+"""Video frames as the samples of a PNG or EXR file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from av.video.frame import VideoFrame
+
+from vidstyle.frames import FrameBatch, VideoInfo
+from vidstyle.imaging.hdr import to_light
+from vidstyle.imaging.yuv import to_rgb
+from vidstyle.media.pixel_formats import EXR_FORMATS
+
+# How PNG stores what: (samples a pixel, bytes a sample).
+_PACKED = {"rgb24": (3, 1), "rgba": (4, 1), "rgb48be": (3, 2), "rgba64be": (4, 2)}
+
+
+def picture_frame(batch: FrameBatch, number: int, name: str, info: VideoInfo) -> VideoFrame:
+    """One frame as the file will hold it: whole levels of the signal for PNG, linear light for EXR."""
+    signal = to_rgb([plane[number : number + 1] for plane in batch.planes], batch.format)
+    frame = VideoFrame(batch.width, batch.height, name)
+    if name == EXR_FORMATS:
+        light = to_light(signal, info)[0]
+        for index, channel in enumerate((1, 2, 0)):  # planes stand in the order G, B, R
+            _rows(frame, index, np.dtype("<f4"))[:, : batch.width] = light[channel].numpy()
+        return frame
+    channels, size = _PACKED[name]
+    top = 255 if size == 1 else 65535
+    levels = signal[0].mul(top).round_().clamp_(0, top).to(torch.int32)
+    if channels == 4 and batch.alpha is not None:
+        opacity = batch.alpha[number].to(torch.float32) * (top / ((1 << batch.format.bit_depth) - 1))
+        levels = torch.cat([levels, opacity.round().to(torch.int32)[None]])
+    rows = _rows(frame, 0, np.dtype(">u2") if size == 2 else np.dtype("u1"))
+    rows[:, : batch.width * channels] = levels.permute(1, 2, 0).reshape(batch.height, -1).numpy()
+    return frame
+
+
+def _rows(frame: VideoFrame, index: int, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    plane = frame.planes[index]
+    return np.frombuffer(memoryview(plane), dtype).reshape(plane.height, plane.line_size // dtype.itemsize)

@@ -1,0 +1,116 @@
+"""Numbered pictures that form a clip: their names, numbers and sidecar.
+
+A sequence is named by a path with one number in it, as in `shot/frame_%05d.png`.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vidstyle.errors import InputError
+
+FRAME_SUFFIXES = (".png", ".exr", ".tif", ".tiff", ".jpg", ".jpeg", ".dpx", ".webp", ".bmp")
+FORMAT = "vidstyle-sequence-1"
+_NUMBER = re.compile(r"%0?(\d*)d")
+
+
+def is_sequence(path: Path) -> bool:
+    """Whether a path names numbered pictures; a file that is really called so is none."""
+    return len(_NUMBER.findall(path.name)) == 1 and not path.exists()
+
+
+def file_of(pattern: Path, number: int) -> Path:
+    match = _NUMBER.search(pattern.name)
+    assert match is not None
+    before, after = pattern.name[: match.start()], pattern.name[match.end() :]
+    return pattern.with_name(f"{before}{number:0{int(match[1] or 1)}d}{after}")
+
+
+def sidecar_of(pattern: Path) -> Path:
+    """`shot/frame.json` for `shot/frame_%05d.png`; `shot/sequence.json` where a file is only a number."""
+    words = _NUMBER.split(pattern.stem)[0].rstrip("._- ")
+    return pattern.with_name(f"{words or 'sequence'}.json")
+
+
+def numbers_there(pattern: Path) -> list[int]:
+    """The numbers of the files that exist, in order."""
+    match = _NUMBER.search(pattern.name)
+    assert match is not None
+    before, after = re.escape(pattern.name[: match.start()]), re.escape(pattern.name[match.end() :])
+    fits = re.compile(f"{before}(\\d+){after}")
+    try:
+        names = os.listdir(pattern.parent)
+    except OSError:
+        return []
+    found = [int(hit[1]) for hit in map(fits.fullmatch, names) if hit]
+    return sorted(number for number in found if file_of(pattern, number).name in names)
+
+
+def first_number(source: Path) -> int:
+    """The number that results begin with: that of the source's own pictures, 1 for any other source."""
+    there = numbers_there(source) if is_sequence(source) else []
+    return there[0] if there else 1
+
+
+def sidecar(pattern: Path) -> dict[str, Any]:
+    """What stands in the sidecar; nothing where there is none that vidstyle wrote."""
+    try:
+        facts = json.loads(sidecar_of(pattern).read_text())
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) and facts.get("format") == FORMAT else {}
+
+
+def pattern_of(text: str) -> Path:
+    """The sequence that a folder, a quoted pattern or a path with %d means. InputError if it is not one."""
+    path = Path(text)
+    if is_sequence(path):
+        return path
+    if path.is_dir():
+        names = [entry.path for entry in os.scandir(path) if entry.is_file()]
+    else:
+        names = glob.glob(text)
+    files = [Path(name) for name in names if Path(name).suffix.lower() in FRAME_SUFFIXES]
+    files = [file for file in files if not file.name.startswith(".")]
+    if not files:
+        raise InputError(
+            f"{text}: there are no pictures. Name a folder of them, or a pattern like f_%05d.png."
+        )
+    return _common(text, files)
+
+
+def _common(text: str, files: Sequence[Path]) -> Path:
+    parts = [re.fullmatch(r"(.*?)(\d+)(\.\w+)", file.name) for file in files]
+    unnumbered = next((file for file, part in zip(files, parts, strict=True) if part is None), None)
+    if unnumbered is not None:
+        raise InputError(
+            f"{text}: {unnumbered.name} has no number, so its place is unknown. Name the others by a pattern."
+        )
+    groups = {(part[1], part[3]) for part in parts if part}
+    if len(groups) > 1:
+        names = " and ".join(f"{before}%d{after}" for before, after in sorted(groups)[:2])
+        raise InputError(f"{text}: several sequences lie there ({names}). Name one of them by its pattern.")
+    before, after = groups.pop()
+    digits = [part[2] for part in parts if part]
+    padded = any(number.startswith("0") and len(number) > 1 for number in digits)
+    width = f"0{min(map(len, digits))}" if padded else ""
+    return files[0].with_name(f"{before.replace('%', '%%')}%{width}d{after}")
+
+
+def parse_rate(text: str) -> Fraction:
+    """24, 23.976 or 24000/1001 frames per second; the broadcast rates are what they stand for. ValueError."""
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError) as error:
+        raise ValueError(f"fps must be a number like 24, 29.97 or 24000/1001, not {text!r}") from error
+    if not 0 < rate <= 1000:
+        raise ValueError(f"fps must be above 0 and at most 1000, not {text}")
+    near = Fraction(round(rate * 1001 / 1000) * 1000, 1001)
+    return near if rate.denominator > 1 and abs(near - rate) < Fraction(1, 150) and "/" not in text else rate

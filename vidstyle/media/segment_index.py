@@ -1,0 +1,121 @@
+"""First pass over a source: its segments and where decoding can start for each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Generator, Iterable
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vidstyle.errors import InputError
+from vidstyle.media.decode import Anchor, Decoder
+from vidstyle.media.image_sequence import is_sequence, numbers_there
+from vidstyle.media.probe import open_source, picture_stream
+from vidstyle.media.segments import Segment
+
+# Frames that must be found again, each at its time, before a seek is trusted.
+_ANCHOR_FRAMES = 8
+
+
+@dataclass(frozen=True)
+class Task:
+    """A segment that can be made by itself, and what must come out.
+
+    last: the clip ends here. times: hash of its timestamps. border: digest of the source's frame before stop.
+    anchor: where decoding may begin; None is the first frame. warnings: of the whole source, on the last.
+    """
+
+    number: int
+    start: int
+    stop: int
+    last: bool
+    times: str
+    border: str
+    anchor: Anchor | None
+    warnings: tuple[str, ...] = ()
+
+    def check(self, source: Path, segment: Segment, packet_pts: Iterable[int], border: str) -> None:
+        """Raise InputError unless the segment holds the frames that the first pass found there."""
+        found = (segment.start, segment.stop, times_digest(packet_pts))
+        if found != (self.start, self.stop, self.times) or (border and self.border not in ("", border)):
+            raise InputError(
+                f"{source}: segment {self.number} has other frames than it had when the work was planned. "
+                "Plan again."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, facts: dict[str, Any]) -> Task:
+        anchor = facts["anchor"]
+        if anchor is not None:
+            anchor = Anchor(anchor["first"], tuple(anchor["pts"]), anchor["digest"])
+        return cls(**{**facts, "anchor": anchor, "warnings": tuple(facts["warnings"])})
+
+
+def times_digest(pts: Iterable[int]) -> str:
+    """Of timestamps in the order they are shown."""
+    text = " ".join(str(time) for time in sorted(pts))
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+def most_frames(source: Path) -> int:
+    """How many frames there can be, from the container's index or by counting packets; nothing is decoded."""
+    if is_sequence(source):
+        return len(numbers_there(source))
+    with open_source(source) as container:
+        stream = picture_stream(container, source)
+        count = stream.frames or sum(1 for packet in container.demux(stream) if packet.size)
+    if not count:
+        raise InputError(f"{source}: there is not a single frame in it. Check that it plays.")
+    return count
+
+
+def scan(
+    source: Path, segment_frames: int, margin: int, deinterlace: bool, fps: Fraction | None = None
+) -> Generator[Task, None, None]:
+    """Decode the clip once, quickly, and yield each segment as soon as its frames have been seen.
+
+    margin: frames that a worker needs before the first of a segment. Raises InputError like any decoding.
+    """
+    with Decoder(source, fps=fps) as decoder:
+        tail: deque[int] = deque(maxlen=_ANCHOR_FRAMES)
+        times: list[int] = []
+        anchors: dict[int, Anchor] = {}
+        number, border, index = 0, "", -1
+
+        def task(last: bool) -> Task:
+            # Deinterlaced frames look different from those of this pass, so only their times are compared.
+            return Task(
+                number=number,
+                start=number * segment_frames,
+                stop=index + 1,
+                last=last,
+                times=times_digest(times),
+                border="" if deinterlace else border,
+                anchor=anchors.pop(number, None),
+                warnings=tuple(decoder.warnings) if last else (),
+            )
+
+        def marked(index: int) -> bool:
+            return (index + 1) % segment_frames == 0 or (index + 1 + margin) % segment_frames == 0
+
+        for at, pts, digest in decoder.walk(marked):
+            if at == (number + 1) * segment_frames:
+                yield task(last=False)
+                number, times = number + 1, []
+            index = at
+            tail.append(pts)
+            times.append(pts)
+            if (at + 1) % segment_frames == 0:
+                border = digest
+            if (at + 1 + margin) % segment_frames == 0:
+                anchor = Anchor(at + 1 - len(tail), tuple(tail), digest)
+                anchors[(at + 1 + margin) // segment_frames] = anchor
+        if (index + 1) % segment_frames:
+            border = ""
+        yield task(last=True)

@@ -1,0 +1,244 @@
+"""The work folder: which segments are finished, atomic commits and keys.
+
+A segment is finished when its sidecar `000012.json` stands in the work folder. The sidecar names its data by
+content hash: running a segment twice, or on two machines at once, is harmless, and what was cut short does
+not count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from vidstyle.errors import OutputError
+from vidstyle.files import SAMPLE_BYTES, file_digest, map_write_error, write_durably
+from vidstyle.media.encode import encoder_settings
+from vidstyle.media.image_sequence import file_of, is_sequence, numbers_there
+from vidstyle.options import ApplyOptions, Tone
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+
+# Raise when the same options would give other pixels or other packets than before.
+PIXEL_PATH_VERSION = 6
+
+_WHOLE_BYTES = 64 << 20
+_SAMPLES = 32
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Frames [start, stop) of the clip, the number-th stretch of the grid."""
+
+    number: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Committed:
+    """A finished segment. packet_pts: timestamps in the order of its packets. last: the clip ends here.
+
+    source_digest: of the source's frame before stop, to find the place again. made_on: the hardware.
+    """
+
+    number: int
+    start: int
+    stop: int
+    data: str
+    size_bytes: int
+    digest: str
+    packet_pts: tuple[int, ...]
+    last: bool
+    last_duration: int
+    source_digest: str = ""
+    warnings: tuple[str, ...] = ()
+    made_on: str = ""
+
+
+def fingerprint(source: Path) -> str:
+    """A hash of the content: all of a small file, the length and 32 spread samples of a large one.
+
+    Of numbered pictures the name, the length and the first megabyte of each.
+    """
+    digest = hashlib.blake2b(digest_size=20)
+    if is_sequence(source):
+        for number in numbers_there(source):
+            path = file_of(source, number)
+            digest.update(f"{path.name} {path.stat().st_size}".encode())
+            with path.open("rb") as file:
+                digest.update(file.read(SAMPLE_BYTES))
+        return digest.hexdigest()
+    size = source.stat().st_size
+    digest.update(str(size).encode())
+    with source.open("rb") as file:
+        if size <= _WHOLE_BYTES:
+            while block := file.read(SAMPLE_BYTES):
+                digest.update(block)
+        else:
+            for number in range(_SAMPLES):
+                file.seek((size - SAMPLE_BYTES) * number // (_SAMPLES - 1))
+                digest.update(file.read(SAMPLE_BYTES))
+    return digest.hexdigest()
+
+
+def key_facts(
+    source: Path, style_hash: str, options: ApplyOptions, made_with: dict[str, str]
+) -> dict[str, Any]:
+    """Everything that changes a byte of the segments, as JSON knows it."""
+    facts = {
+        "source": fingerprint(source),
+        "style": style_hash,
+        "options": options.pixel_facts(),
+        "encoder": encoder_settings(options),
+        "pixel_path": PIXEL_PATH_VERSION,
+        "made_with": made_with,
+    }
+    return json.loads(json.dumps(facts, default=_as_json))
+
+
+def _as_json(value: object) -> object:
+    return asdict(value) if isinstance(value, Tone) else str(value)
+
+
+def hash_facts(facts: dict[str, Any]) -> str:
+    """The name of one way to make a clip."""
+    return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=12).hexdigest()
+
+
+class WorkFolder:
+    """Where the finished segments of one target wait for the join: `.<target>.vidstyle` beside it.
+
+    Or a folder of its own, root, that many machines may write to at once; then target is only a name.
+    """
+
+    def __init__(self, target: Path, key: str, options: ApplyOptions, root: Path | None = None) -> None:
+        self.root = root or (options.work_dir or target.parent) / f".{target.name}.vidstyle"
+        self.path = self.root / key
+        self.key = key
+        self.container = options.preset.container
+        self.target = target
+
+    @contextmanager
+    def claimed(self) -> Iterator[WorkFolder]:
+        """Make the folder and keep other runs for the same target out of it while the block runs."""
+        makes_folder = not self.root.parent.exists()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.root / "lock").open("a")
+        except OSError as error:
+            map_write_error(self.target.parent, error)
+        try:
+            _lock(lock, self.root / "lock", self.target)
+        except OutputError:
+            lock.close()
+            raise
+        try:
+            for leftover in self.path.glob("*.part"):
+                leftover.unlink()
+            yield self
+        finally:
+            if not any(self.path.glob("*.json")) and self.path.is_dir():
+                shutil.rmtree(self.path, ignore_errors=True)
+            if self.root.is_dir() and not any(p for p in self.root.iterdir() if p.name != "lock"):
+                (self.root / "lock").unlink(missing_ok=True)
+                self.root.rmdir()
+                if makes_folder and not any(self.root.parent.iterdir()):
+                    self.root.parent.rmdir()
+            lock.close()
+
+    def part(self, number: int) -> Path:
+        """Where to write a segment before it is committed: another place every time, on every machine."""
+        return self.path / f"{number:06d}.{uuid.uuid4().hex}.part"
+
+    def sidecar(self, number: int) -> Path:
+        return self.path / f"{number:06d}.json"
+
+    def data_path(self, segment: Committed) -> Path:
+        return self.path / segment.data
+
+    def commit(self, part: Path, segment: Segment, **facts: Any) -> Committed:
+        """Give a whole, closed part its final name and write the sidecar that makes it count."""
+        try:
+            digest = file_digest(part)
+            data = f"{segment.number:06d}-{digest[:16]}.{self.container}"
+            size = part.stat().st_size
+            os.replace(part, self.path / data)
+            done = Committed(segment.number, segment.start, segment.stop, data, size, digest, **facts)
+            write_durably(self.sidecar(segment.number), json.dumps({"key": self.key, **asdict(done)}))
+        except OSError as error:
+            map_write_error(self.target, error)
+        return done
+
+    def finished(self) -> dict[int, Committed]:
+        """The segments that are whole, by number; a damaged one does not count and is made again."""
+        found: dict[int, Committed] = {}
+        for sidecar in sorted(self.path.glob("*.json")):
+            segment = self.read(sidecar)
+            if segment is not None:
+                found[segment.number] = segment
+        return found
+
+    def read(self, sidecar: Path, verify: bool = True) -> Committed | None:
+        """A finished segment, or None if it is not there or not whole; verify reads all of its data."""
+        try:
+            facts = json.loads(sidecar.read_text())
+            if facts.pop("key") != self.key:
+                return None
+            facts["packet_pts"] = tuple(facts["packet_pts"])
+            facts["warnings"] = tuple(facts["warnings"])
+            segment = Committed(**facts)
+            data = self.path / Path(segment.data).name
+            whole = (
+                len(segment.packet_pts) == segment.stop - segment.start
+                and data.stat().st_size == segment.size_bytes
+                and (not verify or file_digest(data) == segment.digest)
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return segment if whole else None
+
+    def remove(self) -> None:
+        """Forget everything made for this target, also under other options."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        for other in self.root.iterdir():
+            if other.is_dir():
+                shutil.rmtree(other, ignore_errors=True)
+
+
+def check_complete(segments: list[Committed], target: Path) -> None:
+    """Raise OutputError unless the segments follow each other from frame 0 to the end of the clip."""
+    expected = 0
+    for segment in segments:
+        if segment.start != expected:
+            raise OutputError(
+                f"{target}: frames {expected} to {segment.start - 1} are missing. Run the same command again."
+            )
+        expected = segment.stop
+    if not segments or not segments[-1].last:
+        raise OutputError(f"{target}: the frames from {expected} on are missing. Run the same command again.")
+
+
+def _lock(file: IO[str], path: Path, target: Path) -> None:
+    """The operating system frees the lock however the process ends."""
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(file.fileno()).st_ino != path.stat().st_ino:
+            raise BlockingIOError("the folder was taken away by a run that has just ended")
+    except OSError as error:
+        raise OutputError(
+            f"{target}: another run is writing this file. Wait for it, or choose another target."
+        ) from error

@@ -1,0 +1,262 @@
+"""All streams besides the picture, and tags: copied, converted or left out with a warning.
+
+Knows no pixels and no segments.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, cast
+
+import av
+import av.error
+from av.audio.codeccontext import AudioCodecContext
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import AttachmentStream, Disposition, Stream
+from av.subtitles.codeccontext import SubtitleCodecContext
+from av.video.stream import VideoStream
+
+from vidstyle.errors import OutputError
+from vidstyle.media.probe import picture_stream
+
+FILE_KEYS = {"major_brand", "minor_version", "compatible_brands", "encoder"}
+_STREAM_KEYS = {"encoder", "vendor_id", "duration", "bps", "number_of_frames", "number_of_bytes", "rotate"}
+# What every container knows by its own name; other keys (phones write many) need a flag in mp4.
+_PLAIN_KEYS = {
+    *("title", "artist", "album", "album_artist", "composer", "comment", "date", "genre", "copyright"),
+    *("description", "synopsis", "show", "episode_id", "network", "lyrics", "grouping", "track", "disc"),
+    *("keywords", "creation_time", "location", "location-eng", "make", "model", "timecode", "encoded_by"),
+    *("hd_video", "gapless_playback", "media_type"),
+}
+# QuickTime knows some languages by their other ISO 639-2 code only.
+_MOV_LANGUAGES = {
+    **{"deu": "ger", "nld": "dut", "swe": "sve", "ell": "gre", "isl": "ice", "zho": "chi", "fre": "fra"},
+    **{"sqi": "alb", "mkd": "mac", "hye": "arm", "kat": "geo", "mya": "bur", "msa": "may", "cze": "ces"},
+}
+# Matroska may say only how many channels there are, and mp4 asks which.
+_USUAL_LAYOUTS = {"1 channels": "mono", "2 channels": "stereo", "6 channels": "5.1", "8 channels": "7.1"}
+_TEXT_SUBTITLES = {"subrip", "text", "mov_text", "webvtt", "ass", "ssa"}
+
+
+@dataclass
+class Extras:
+    """What beside the picture goes into the target, and what is to be said about it."""
+
+    copied: list[tuple[int, Stream]] = field(
+        default_factory=list
+    )  # index in the source, stream of the target
+    warnings: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    written: dict[int, int] = field(default_factory=dict)  # packets by index in the target
+    broken: dict[int, int] = field(default_factory=dict)  # packets that the target's format cannot parse
+    moved: int = 0  # packets whose time did not follow the one before
+
+
+def own_keys(original: InputContainer) -> list[str]:
+    """Tags of the file that mp4 has no name for."""
+    return sorted(key for key in original.metadata if key.lower() not in (*_PLAIN_KEYS, *FILE_KEYS))
+
+
+def covers(original: InputContainer) -> list[VideoStream]:
+    return [s for s in original.streams.video if s.disposition & Disposition.attached_pic]
+
+
+def utf8(metadata: dict[str, str]) -> dict[str, str]:
+    """Valid UTF-8, as every container asks for; what is none was most likely written as Latin-1."""
+
+    def clean(words: str) -> str:
+        raw = words.encode("utf-8", "surrogateescape")
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            return raw.decode("latin-1")
+
+    return {clean(key): clean(value) for key, value in metadata.items()}
+
+
+def describe(source: Stream, stream: Stream, container: str) -> None:
+    """Language, title, role: what a template does not bring along."""
+    kept = describes(utf8(source.metadata))
+    if "name" in kept:  # what mp4 and mov read back as name they write from title
+        kept.setdefault("title", kept.pop("name"))
+    if container == "mov" and kept.get("language") in _MOV_LANGUAGES:
+        kept["language"] = _MOV_LANGUAGES[kept["language"]]
+    stream.metadata.update(kept)
+    stream.disposition = source.disposition
+
+
+def describes(metadata: dict[str, str]) -> dict[str, str]:
+    """What of a stream's tags is said by its author and not counted by the program that wrote it."""
+    kept = {k: v for k, v in metadata.items() if k.lower().partition("-")[0] not in _STREAM_KEYS}
+    return {k: v for k, v in kept.items() if not k.startswith("_STATISTICS")}
+
+
+def same_language(one: str | None, two: str | None) -> bool:
+    """Whether two codes mean one language; what says nothing and "undetermined" are the same."""
+    one, two = (None if code == "und" else _MOV_LANGUAGES.get(code or "", code) for code in (one, two))
+    return one == two
+
+
+def add_extras(out: OutputContainer, original: InputContainer, source: Path, target: Path) -> Extras:
+    extras = Extras()
+    pictures = picture_stream(original, source).index
+    if out.format.name == "mp4" and own_keys(original) and covers(original):
+        extras.warnings.append(f"the tags {', '.join(own_keys(original))} do not fit beside cover art in mp4")
+    for stream in original.streams:
+        if stream.index == pictures:
+            continue
+        copy = _add_extra(out, stream, target, extras)
+        if copy is not None:
+            if stream.type != "attachment":
+                describe(stream, copy, out.format.name)
+                extras.copied.append((stream.index, copy))
+            extras.counts[stream.type] = extras.counts.get(stream.type, 0) + 1
+    return extras
+
+
+def _add_extra(out: OutputContainer, stream: Stream, target: Path, extras: Extras) -> Stream | None:
+    container = out.format.name
+    name = stream.codec_context.name if stream.codec_context is not None else None
+    name = "subrip" if name == "srt" else name
+    if stream.type == "data":
+        if stream.name == "bin_data" or "timecode" in stream.metadata:
+            return None  # chapters and time code are written anew, from the chapters and the tag
+        if stream.name is None or container not in ("mp4", "mov"):
+            what = stream.name or stream.metadata.get("handler_name", "of unknown kind")
+            extras.warnings.append(
+                f"data stream {stream.index} ({what}) is left out: {target.suffix} cannot hold it"
+            )
+            return None
+        return out.add_stream_from_template(stream)
+    if isinstance(stream, AttachmentStream):
+        if container != "matroska":
+            extras.warnings.append(
+                f"attachment {stream.name!r} does not fit into {target.suffix}; .mkv would keep it"
+            )
+            return None
+        return out.add_attachment(
+            (stream.name or "file").encode("utf-8", "replace").decode(),
+            stream.mimetype or "application/octet-stream",
+            stream.data,
+        )
+    if name is None:
+        raise OutputError(
+            f"{target}: the codec of {stream.type} stream {stream.index} is unknown. Remove it first."
+        )
+    is_cover = stream.type == "video" and stream.disposition & Disposition.attached_pic
+    if is_cover and container not in ("mp4", "matroska"):
+        extras.warnings.append(f"cover art is left out: {target.suffix} cannot hold it; .mp4 and .mkv would")
+        return None
+    if is_cover and container == "matroska":
+        extension = "png" if name == "png" else "jpg"
+        picture = next(p for p in cast(InputContainer, stream.container).demux(stream) if p.size)
+        out.add_attachment(f"cover.{extension}", f"image/{extension.replace('jpg', 'jpeg')}", bytes(picture))
+        return None
+    if stream.type == "subtitle":
+        wanted = _subtitle_codec(name, container)
+        if wanted != name:
+            if wanted is None or name not in _TEXT_SUBTITLES:
+                raise OutputError(
+                    f"{target}: {target.suffix} cannot hold {name} subtitles. Choose a target ending in .mkv."
+                )
+            extras.warnings.append(f"subtitles {stream.index} are converted from {name} to {wanted}")
+            copy = out.add_stream(wanted)
+            cast(SubtitleCodecContext, copy.codec_context).subtitle_header = _subtitle_header(stream)
+            copy.codec_context.time_base = copy.time_base = Fraction(1, 1000)
+            return copy
+    try:
+        plain = out.add_stream_from_template(stream, opaque=True)
+        sound = plain.codec_context
+        if isinstance(sound, AudioCodecContext) and sound.layout.name in _USUAL_LAYOUTS:
+            sound.layout = _USUAL_LAYOUTS[sound.layout.name]
+        return plain
+    except ValueError as error:
+        raise OutputError(
+            f"{target}: {target.suffix} cannot hold {stream.type} in {name}. Choose a target ending in .mkv."
+        ) from error
+
+
+def _subtitle_codec(name: str, container: str) -> str | None:
+    """What subtitles of this codec become in this container; None when they cannot be there."""
+    if container in ("mp4", "mov"):
+        return "mov_text"
+    if container == "webm":
+        return "webvtt"
+    if container == "matroska":
+        return "subrip" if name == "mov_text" else name
+    return name if name.startswith("dvb") else None
+
+
+def _subtitle_header(stream: Stream) -> bytes:
+    context = cast(SubtitleCodecContext, stream.codec_context)
+    context.open(strict=False)
+    return context.subtitle_header or b""
+
+
+def copier(source: Stream, stream: Stream, extras: Extras) -> Callable[[Packet[Any]], Iterable[Packet[Any]]]:
+    """How a packet of the source becomes packets of the target: itself, or its text in another notation."""
+    context, other = stream.codec_context, source.codec_context
+    if not isinstance(context, SubtitleCodecContext) or context.name == other.name:
+        last: int | None = None
+
+        def copy(packet: Packet[Any]) -> Iterable[Packet[Any]]:
+            nonlocal last
+            if packet.dts is None:
+                packet.dts = packet.pts if packet.pts is not None else last
+            if packet.dts is None:
+                packet.dts = 0
+            if last is not None:  # a tick of the target later is still the same moment
+                tick = math.ceil((stream.time_base or packet.time_base) / packet.time_base)
+                packet.duration = packet.duration or max(0, packet.dts - last)  # or mp4 hides the last one
+                extras.moved += packet.dts < last
+                packet.dts = max(packet.dts, last + tick)
+            if packet.pts is None or packet.pts < packet.dts:
+                packet.pts = packet.dts
+            last = packet.dts
+            packet.stream = stream
+            return [packet]
+
+        return copy
+
+    def convert(packet: Packet[Any]) -> Iterable[Packet[Any]]:
+        text = cast(SubtitleCodecContext, other).decode2(packet)
+        if text is not None:
+            written = context.encode_subtitle(text)
+            written.time_base = packet.time_base
+            written.pts = written.dts = packet.pts
+            written.duration = packet.duration
+            written.stream = stream
+            yield written
+
+    return convert
+
+
+def packets(
+    original: InputContainer,
+    writers: dict[int, Callable[[Packet[Any]], Iterable[Packet[Any]]]],
+    extras: Extras,
+) -> Iterator[Packet[Any]]:
+    if not writers:
+        return
+    failures = 0
+    reasons = set()
+    while True:
+        try:
+            for packet in original.demux([original.streams[index] for index in writers]):
+                if packet.size:  # a packet without dts is a real one
+                    yield from writers[packet.stream_index](packet)
+            break
+        except IndexError:  # a stream that was not there when the file was opened
+            continue
+        except av.error.FFmpegError as error:
+            failures += 1
+            reasons.add(getattr(error, "strerror", None) or str(error))
+            if failures > 16:
+                break
+    if reasons:
+        extras.warnings.append(f"damaged places in the sound or subtitles were passed over ({min(reasons)})")

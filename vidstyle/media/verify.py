@@ -1,0 +1,126 @@
+"""Compares the finished file with its source and lists what was lost.
+
+Containers drop what they have no place for without a word. So it is not looked up in a table what they can
+hold: the finished file is asked.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from av.container import InputContainer
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+from vidstyle.frames import VideoInfo
+from vidstyle.media.probe import content_light, display_matrix, mastering
+from vidstyle.media.streams import FILE_KEYS, describes, same_language, utf8
+
+# FFmpeg sets these by itself or writes them under another name; no user would miss them.
+_NO_LOSS = {"handler_name", "language", "title", "name", "mimetype", "filename", "encoder"}
+_ROLES = (
+    *("default", "dub", "original", "comment", "lyrics", "karaoke", "forced", "hearing_impaired"),
+    *("visual_impaired", "clean_effects", "captions", "descriptions", "dependent"),
+)
+
+
+def losses(
+    original: InputContainer,
+    written: InputContainer,
+    pairs: list[tuple[Stream, Stream]],
+    info: VideoInfo,
+) -> list[str]:
+    """Each thing that the source has and the written file has not, in a few words.
+
+    pairs: a stream of the source and the same in the written file, the picture first. info: what the picture
+    was meant to be.
+    """
+    picture = pairs[0][1]
+    assert isinstance(picture, VideoStream)
+    lost = _of_file(original, written) + _of_picture(written, picture, info)
+    firsts = {kind: next(a.index for a, _ in pairs if a.type == kind) for kind in {a.type for a, _ in pairs}}
+    for before, after in pairs:
+        name = "the picture" if after is picture else f"{before.type} {before.index}"
+        lost += [f"{what} of {name}" for what in _of_stream(before, after, before.index in firsts.values())]
+    return lost
+
+
+def _of_file(original: InputContainer, written: InputContainer) -> list[str]:
+    there = {key.lower(): value for key, value in utf8(written.metadata).items()}
+    lost = [
+        f"tag {key}"
+        for key, value in sorted(utf8(original.metadata).items())
+        if key.lower() not in FILE_KEYS and not _same_words(there.get(key.lower()), value)
+    ]
+    before, after = (_chapters(file) for file in (original, written))
+    if len(before) != len(after):
+        lost.append(f"{len(before)} chapters")
+    elif [title for _, title in before] != [title for _, title in after]:
+        lost.append("titles of chapters")
+    elif any(abs(a - b) > Fraction(1, 500) for (a, _), (b, _) in zip(before, after, strict=True)):
+        lost.append("times of chapters")
+    return lost
+
+
+def _chapters(file: InputContainer) -> list[tuple[Fraction, str]]:
+    return [
+        (c["start"] * (c["time_base"] or Fraction(1)), utf8(c["metadata"]).get("title", ""))
+        for c in file.chapters()
+    ]
+
+
+def _of_picture(written: InputContainer, picture: VideoStream, info: VideoInfo) -> list[str]:
+    """Rotation, pixel shape and colour tags as a player will find them."""
+    frame = next(written.decode(picture), None)
+    if frame is None:
+        return ["every picture"]
+    lost = []
+    if info.rotation is not None and display_matrix(frame) != info.rotation:
+        lost.append("rotation of the picture")
+    found = Fraction(picture.sample_aspect_ratio or 1)
+    if found != info.sample_aspect_ratio:
+        lost.append(f"pixel aspect {info.sample_aspect_ratio}")
+    context: Any = picture.codec_context
+    converted = info.format.matrix == "rgb" and not frame.format.is_rgb
+    for name, wanted, there in (
+        ("matrix", info.matrix_code, (frame.colorspace, context.colorspace)),
+        ("primaries", info.primaries, (frame.color_primaries, context.color_primaries)),
+        ("transfer", info.transfer, (frame.color_trc, context.color_trc)),
+    ):
+        if wanted not in (0, 2) and wanted not in {int(tag) for tag in there} and not converted:
+            lost.append(f"colour {name} number {wanted}")
+    if info.mastering is not None and mastering(frame) is None:
+        lost.append("data of the mastering screen")
+    if info.content_light is not None and content_light(frame) != info.content_light:
+        lost.append("content light levels")
+    return lost
+
+
+def _of_stream(before: Stream, after: Stream, first: bool) -> list[str]:
+    lost = []
+    missing = before.disposition & ~after.disposition
+    if first:  # players start with the first one of a kind, marked or not
+        missing &= ~Disposition.default
+    lost += [f"role {role}" for role in _ROLES if missing & Disposition[role]]
+    there = utf8(after.metadata)
+    wanted = utf8(before.metadata)
+    if not same_language(wanted.get("language"), there.get("language")):
+        lost.append(f"language {wanted.get('language')}")
+    title = wanted.get("title") or wanted.get("name")
+    if title and title not in (there.get("title"), there.get("name"), there.get("handler_name")):
+        lost.append("title")
+    keys = {key.lower() for key in there}
+    lost += [
+        f"tag {key}"
+        for key in sorted(describes(wanted))
+        if key.lower() not in keys and key.lower() not in _NO_LOSS
+    ]
+    return lost
+
+
+def _same_words(there: str | None, wanted: str) -> bool:
+    """The same but for the end of a date or of a text that a format cuts to seconds."""
+    if there is None:
+        return not wanted
+    return there == wanted or (there[:19] == wanted[:19] and wanted[10:11] == "T")

@@ -1,0 +1,249 @@
+"""The generator for black-and-white pictures: sees luma only, paints chroma only.
+
+Knows tensors only: no files, no frames, no training loop.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vidstyle.imaging.lut import Grading
+from vidstyle.imaging.resize import Enlarged, expand, shrink, strips
+from vidstyle.imaging.yuv import LUMA, luma_of
+from vidstyle.models.generator import Controls, Dials, Generator, GeneratorConfig, Mapping
+from vidstyle.models.layers import Modulated, place
+
+# The inverted residual blocks of EfficientNet-Lite0: kernel, stride, expansion, channels.
+BLOCKS = (
+    (3, 1, 1, 16),
+    *((3, 2, 6, 24), (3, 1, 6, 24)),
+    *((5, 2, 6, 40), (5, 1, 6, 40)),
+    *((3, 2, 6, 80), (3, 1, 6, 80), (3, 1, 6, 80)),
+    *((5, 1, 6, 112), (5, 1, 6, 112), (5, 1, 6, 112)),
+    *((5, 2, 6, 192), (5, 1, 6, 192), (5, 1, 6, 192), (5, 1, 6, 192)),
+)
+FEWEST_BLOCKS = 6  # fewer do not reach stride 16
+# R - Y and B - Y that the network chooses from: a square of nodes, closer together near grey.
+NODES = (-0.6, -0.4, -0.26, -0.16, -0.08, 0.0, 0.08, 0.16, 0.26, 0.4, 0.6)
+# Below 1 the choice is sharpened: the plain mean of what a thing could be is a dull brown. Frames are painted
+# with a softer choice than training asks for: calmer in time, and hardly duller.
+TEMPERATURE = 0.8
+TRAINED_TEMPERATURE = 0.5
+GUIDE_RADIUS = 3  # light cells around each in which chroma is a straight line over brightness
+GUIDE_EPSILON = 2e-3
+
+
+class Inverted(nn.Module):
+    """An inverted residual block (Sandler et al., CVPR 2018) with its batch norms folded in."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        wide = inputs * expansion
+        self.expand = nn.Conv2d(inputs, wide, 1) if expansion != 1 else None
+        self.depth = nn.Conv2d(wide, wide, kernel, stride, groups=wide)
+        self.project = nn.Conv2d(wide, outputs, 1)
+        self.keeps = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x if self.expand is None else F.relu6(self.expand(x))
+        y = self.project(F.relu6(self.depth(_padded(y, self.depth))))
+        return x + y if self.keeps else y
+
+
+class Backbone(nn.Module):
+    """The first blocks of EfficientNet-Lite0 (Tan and Le, ICML 2019) on brightness [N, 1, h, w] in [0, 1].
+
+    Returns the last features before each halving, from stride 4 on: what a network that was taught to name a
+    thousand things knows of a picture without its colours. h and w must be multiples of the last stride.
+    """
+
+    def __init__(self, blocks: int) -> None:
+        super().__init__()
+        if not FEWEST_BLOCKS <= blocks <= len(BLOCKS):
+            raise ValueError(f"backbone must be 0 or from {FEWEST_BLOCKS} to {len(BLOCKS)}, not {blocks}")
+        self.stem = nn.Conv2d(1, 32, 3, 2)
+        self.widths: list[int] = []
+        layers: list[nn.Module] = []
+        inputs, stride = 32, 2
+        for kernel, step, expansion, outputs in BLOCKS[:blocks]:
+            if step == 2:
+                if stride >= 4:
+                    self.widths.append(inputs)
+                stride *= 2
+            layers.append(Inverted(inputs, outputs, kernel, step, expansion))
+            inputs = outputs
+        self.blocks = nn.ModuleList(layers)
+        self.widths.append(inputs)
+        self.stride = stride
+
+    def forward(self, luma: Tensor) -> list[Tensor]:
+        x = (luma * 255 - 127) / 128  # as its teachers had it
+        x = F.relu6(self.stem(_padded(x, self.stem)))
+        found: list[Tensor] = []
+        stride = 2
+        for block in self.blocks:
+            assert isinstance(block, Inverted)
+            if block.depth.stride[0] == 2:
+                if stride >= 4:
+                    found.append(x)
+                stride *= 2
+            x = block(x)
+        return [*found, x]
+
+
+class Decoder(nn.Module):
+    """Features of several strides, finest first -> [N, outputs, h / 4, w / 4]; modulated by the code."""
+
+    def __init__(self, features: list[int], width: int, outputs: int, code_size: int) -> None:
+        super().__init__()
+        widths = [width * (2 + min(level, 2)) // 2 for level in range(len(features))]
+        self.joins = nn.ModuleList(nn.Conv2d(f, w, 1) for f, w in zip(features, widths, strict=True))
+        self.steps = nn.ModuleList(Modulated(w, w, code_size) for w in widths)
+        self.carries = nn.ModuleList(nn.Conv2d(deep, w, 1, bias=False) for w, deep in pairwise(widths))
+        self.context = nn.Linear(features[-1], widths[-1])
+        self.place = nn.Conv2d(3, widths[-1], 1, bias=False)
+        self.last = nn.Conv2d(width, outputs, 1)
+        nn.init.normal_(self.last.weight, std=0.01)
+
+    def forward(self, features: list[Tensor], code: Tensor) -> Tensor:
+        deepest = features[-1]
+        x = self.context(deepest.mean(dim=(2, 3)))[:, :, None, None] + self.place(place(deepest))
+        for level in range(len(features) - 1, -1, -1):
+            here = self.joins[level](features[level])
+            x = here + (x if level == len(features) - 1 else self.carries[level](expand(x, here.shape[-2:])))
+            x = x + F.leaky_relu(self.steps[level](x, code), 0.2)
+        return self.last(F.leaky_relu(x, 0.2))
+
+
+class Grey(nn.Module):
+    """In the place of a grade: colours [P, 3] to their luma; the code says nothing here."""
+
+    def forward(self, colours: Tensor, code: Tensor) -> Tensor:
+        return (colours @ colours.new_tensor(LUMA))[:, None].expand(-1, 3)
+
+
+class Colourist(Generator):
+    """G for black-and-white: the same for grey, sepia and coloured frames of one luma, which it keeps.
+
+    It chooses among colours for every cell (after Zhang et al., ECCV 2016) and paints by straight lines of
+    chroma over luma, fitted in the neighbourhood of each cell (guided filter: He et al., TPAMI 2013), so that
+    colours end where things end. Controls: [N, 4, h, w], gains of R - Y and B - Y, then offsets.
+    """
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        nn.Module.__init__(self)  # its parts take the places of Generator's
+        self.config = config
+        self.backbone = Backbone(config.backbone)
+        self.decoder = Decoder(self.backbone.widths, config.trunk_width, len(NODES) ** 2, config.code_size)
+        self.mapping = Mapping(config.noise_size, config.code_size)
+        self.grade = Grey()  # type: ignore[assignment]
+        self.trunk = self.light = self.texture = None
+
+    def look(self, rgb: Tensor) -> Tensor:
+        """Luma [N, 1, h, w] at the working resolution."""
+        luma = luma_of(rgb) if rgb.shape[1] == 3 else rgb
+        return shrink(luma, self.config.working_size, multiple=self.backbone.stride)
+
+    def think(self, rgb: Tensor, code: Tensor, paper: float = 1.0, grade: Grading | None = None) -> Controls:
+        luma = self.look(rgb)
+        chroma = chosen(self.guess(luma, code), TEMPERATURE)
+        size = tuple(length * self.config.light_scale for length in chroma.shape[-2:])
+        guide = F.interpolate(luma, size=size, mode="bilinear", antialias=True, align_corners=False)
+        return Controls(light=guided(expand(chroma.to(guide.dtype), size), guide))
+
+    def guess(self, luma: Tensor, code: Tensor) -> Tensor:
+        """Luma as `look` gives it -> logits [N, NODES^2, h / 4, w / 4] over the colours to choose from."""
+        return self.decoder(self.backbone(luma), code)
+
+    def graded(self, rgb: Tensor, code: Tensor) -> Tensor:
+        return luma_of(rgb).expand_as(rgb)
+
+    def lit(self, graded: Tensor, controls: Controls, amount: float = 1.0) -> Tensor:
+        assert controls.light is not None
+        maps = expand(controls.light, graded.shape[-2:])
+        return tinted(graded, luma_of(graded), maps, amount)
+
+    def paint_baked(self, rgb: Tensor, controls: Controls, grade: Grading, dials: Dials) -> Tensor:
+        assert controls.light is not None
+        height, width = rgb.shape[-2:]
+        maps = Enlarged(controls.light, (height, width))
+        out = torch.empty_like(rgb)
+        for top, bottom in strips(rgb):
+            source = rgb[:, :, top:bottom]
+            luma = luma_of(source)
+            base = luma.expand_as(source)
+            if dials.grade != 1:
+                base = torch.lerp(source, base, dials.grade)
+            if dials.light:
+                base = tinted(base, luma, maps.rows(top, bottom), dials.light)
+            if dials.strength != 1:
+                base = torch.lerp(source, base, dials.strength)
+            out[:, :, top:bottom] = base
+        return out.clamp_(0, 1)
+
+
+def generator_for(config: GeneratorConfig) -> Generator:
+    """The generator that a config describes. ValueError when there is no such network."""
+    return Colourist(config) if config.backbone else Generator(config)
+
+
+def chroma_of(rgb: Tensor) -> Tensor:
+    """R - Y and B - Y: [N, 3, H, W] -> [N, 2, H, W]."""
+    return rgb[:, 0::2] - luma_of(rgb)
+
+
+def with_chroma(luma: Tensor, chroma: Tensor) -> Tensor:
+    """Luma [N, 1, H, W] and its R - Y and B - Y -> RGB, not clamped."""
+    return luma + _three(chroma[:, 0:1], chroma[:, 1:2])
+
+
+def chosen(logits: Tensor, temperature: float) -> Tensor:
+    """Logits over NODES^2 -> chroma [N, 2, h, w]: the mean of the sharpened choice."""
+    nodes = torch.stack(
+        [logits.new_full((), node) for node in NODES]
+    )  # carried to no GPU, as a list would be
+    share = (logits / temperature).softmax(dim=1).unflatten(1, (len(NODES), len(NODES)))
+    red = torch.einsum("nrbhw,r->nhw", share, nodes)
+    blue = torch.einsum("nrbhw,b->nhw", share, nodes)
+    return torch.stack((red, blue), dim=1)
+
+
+def guided(chroma: Tensor, guide: Tensor) -> Tensor:
+    """Chroma [N, 2, h, w] as lines over luma [N, 1, h, w] around each cell: gains, offsets [N, 4, h, w]."""
+    mean, level = _around(chroma), _around(guide)
+    together = _around(chroma * guide) - mean * level
+    gain = together / (_around(guide.square()) - level.square() + GUIDE_EPSILON)
+    return _around(torch.cat((gain, mean - gain * level), dim=1))
+
+
+def tinted(base: Tensor, luma: Tensor, maps: Tensor, amount: float) -> Tensor:
+    """base [N, 3, H, W] plus the chroma that maps [N, 4, H, W] give its luma; the luma stays as it is.
+
+    A colour that RGB cannot hold loses saturation, not brightness or hue.
+    """
+    chroma = torch.addcmul(maps[:, 2:4], maps[:, 0:2], luma).mul(amount)
+    change = _three(chroma[:, 0:1], chroma[:, 1:2])
+    room = torch.where(change > 0, 1 - base, -base)
+    beyond = (change / room.sign().mul(room.abs().clamp(min=1e-4))).amax(dim=1, keepdim=True)
+    return base + change / beyond.clamp(min=1)
+
+
+def _three(red: Tensor, blue: Tensor) -> Tensor:
+    green = (red * LUMA[0] + blue * LUMA[2]) / -LUMA[1]
+    return torch.cat((red, green, blue), dim=1)
+
+
+def _around(x: Tensor) -> Tensor:
+    size = 2 * GUIDE_RADIUS + 1
+    return F.avg_pool2d(x, size, 1, GUIDE_RADIUS, count_include_pad=False)
+
+
+def _padded(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    """Zeros around x as TensorFlow's SAME puts them for even sizes: at stride 2 one more below and right."""
+    before = (conv.kernel_size[0] - conv.stride[0]) // 2
+    after = conv.kernel_size[0] - conv.stride[0] - before
+    return F.pad(x, (before, after, before, after))

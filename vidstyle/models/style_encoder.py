@@ -1,0 +1,29 @@
+"""The style encoder: pictures to a style code."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+
+class StyleEncoder(nn.Module):
+    """Style pictures [N, 3, h, w] to one style code [1, K]: the mean over the pictures of a small network."""
+
+    def __init__(self, code_size: int) -> None:
+        super().__init__()
+        widths = (3, 24, 48, 64)
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise(widths):
+            layers += [nn.Conv2d(inputs, outputs, 4, stride=4), nn.LeakyReLU(0.2)]
+        self.features = nn.Sequential(*layers)
+        self.code = nn.Linear(2 * widths[-1] + 9, code_size)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        x = self.features(pictures * 2 - 1)
+        colours = pictures.flatten(2)
+        centred = colours - colours.mean(2, keepdim=True)
+        covariance = (centred @ centred.transpose(1, 2) / colours.shape[2]).flatten(1)
+        x = torch.cat((x.mean((2, 3)), x.amax((2, 3)), covariance * 10), dim=1)
+        return self.code(x).mean(0, keepdim=True)

@@ -1,0 +1,1 @@
+"""A style on a whole clip or picture: plan, render, join."""

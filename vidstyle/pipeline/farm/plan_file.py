@@ -1,0 +1,195 @@
+"""The work folder of a farm: its plan, what is finished and what is missing.
+
+WORK/plan.json                     the plan: settings, fingerprints, segments
+WORK/<key>/000012.json             segment 12 is finished; names its data
+WORK/<key>/000012-<digest>.mp4     its data
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vidstyle.errors import InputError, OutputError
+from vidstyle.files import map_write_error, write_durably
+from vidstyle.media.segment_index import Task
+from vidstyle.media.segments import Committed, WorkFolder
+from vidstyle.options import ApplyOptions, Tone
+from vidstyle.pipeline.farm.ranges import name_range, name_segments, runs
+
+FORMAT = "vidstyle-farm-1"
+PLAN = "plan.json"
+
+
+@dataclass(frozen=True)
+class FarmPlan:
+    """A clip as tasks. facts: all that makes its bytes (segments.key_facts), hashed to key. source, style: as
+    the planning machine names them; absolute where they are paths."""
+
+    key: str
+    facts: dict[str, Any]
+    source: Path
+    style: str
+    batch_size: int | None
+    start_number: int | None
+    frames: int
+    warnings: tuple[str, ...]
+    tasks: tuple[Task, ...]
+
+    @property
+    def device(self) -> str:
+        """The kind of device that is to make the frames: cpu or cuda."""
+        return str(self.facts["made_with"]["device"])
+
+    def options(self, **changes: Any) -> ApplyOptions:
+        """The options of the plan; changes are of those that change no byte."""
+        stored = self.facts["options"]
+        fps = None if stored["fps"] is None else Fraction(stored["fps"])
+        values = {**stored, "tone": Tone(**stored["tone"]), "fps": fps}
+        values |= {"batch_size": self.batch_size, "start_number": self.start_number, **changes}
+        return ApplyOptions(**values)
+
+    def work(self, folder: Path) -> WorkFolder:
+        return WorkFolder(folder, self.key, self.options(), root=folder)
+
+
+@dataclass(frozen=True)
+class Status:
+    """Which segments are finished, missing, or damaged (finished once, but the data are not whole).
+
+    temporary: files that some worker is writing, or left behind when it was killed.
+    """
+
+    segments: int
+    frames: int
+    frames_done: int
+    done: tuple[int, ...]
+    missing: tuple[int, ...]
+    damaged: tuple[int, ...]
+    temporary: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def wanted(self) -> tuple[int, ...]:
+        return tuple(sorted((*self.missing, *self.damaged)))
+
+
+def has_plan(folder: Path, key: str) -> bool:
+    """Whether the folder holds this very plan. OutputError when it holds another."""
+    if not (folder / PLAN).exists():
+        return False
+    if read_plan(folder).key != key:
+        raise OutputError(
+            f"{folder}: it holds the plan of another clip, style or setting. "
+            "Choose another folder, clean it, or use --overwrite."
+        )
+    return True
+
+
+def write_plan(folder: Path, plan: FarmPlan) -> None:
+    """OutputError when the folder cannot be written."""
+    facts = {"format": FORMAT, **asdict(plan), "source": str(plan.source)}
+    try:
+        plan.work(folder).path.mkdir(parents=True, exist_ok=True)
+        write_durably(folder / PLAN, json.dumps(facts))
+    except OSError as error:
+        map_write_error(folder, error)
+
+
+def read_plan(folder: Path) -> FarmPlan:
+    """InputError when there is none, or one that is damaged or of another version."""
+    path = folder / PLAN
+    try:
+        facts = json.loads(path.read_text())
+        if facts.pop("format") != FORMAT:
+            raise InputError(
+                f"{path}: it was written by another version of vidstyle. Use that version, or plan again."
+            )
+        tasks = tuple(Task.from_dict(task) for task in facts.pop("tasks"))
+        facts["source"] = Path(facts["source"])
+        facts["warnings"] = tuple(facts["warnings"])
+        return FarmPlan(**facts, tasks=tasks)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: there is no plan here ({error.strerror}). Run vidstyle farm plan first."
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: the plan is damaged. Run vidstyle farm plan again.") from error
+
+
+def look_at(folder: Path, plan: FarmPlan, verify: bool) -> tuple[Status, list[Committed]]:
+    """Status, and the segments that are finished. verify reads all their data, else sizes are compared."""
+    work = plan.work(folder)
+    finished: list[Committed] = []
+    missing: list[int] = []
+    damaged: list[int] = []
+    for task in plan.tasks:
+        sidecar = work.sidecar(task.number)
+        segment = work.read(sidecar, verify)
+        if segment is not None and (segment.number, segment.start, segment.stop) == (
+            task.number,
+            task.start,
+            task.stop,
+        ):
+            finished.append(segment)
+        else:
+            (damaged if sidecar.exists() else missing).append(task.number)
+    status = Status(
+        segments=len(plan.tasks),
+        frames=plan.frames,
+        frames_done=sum(segment.stop - segment.start for segment in finished),
+        done=tuple(segment.number for segment in finished),
+        missing=tuple(missing),
+        damaged=tuple(damaged),
+        temporary=sum(1 for _ in work.path.glob("*.part")),
+    )
+    return status, finished
+
+
+def complete(folder: Path, plan: FarmPlan) -> list[Committed]:
+    """All segments, read and found whole. OutputError names those that are missing or damaged."""
+    status, finished = look_at(folder, plan, verify=True)
+    words = [
+        f"{name_segments(numbers)} of {status.segments} ({_name_frames(plan, numbers)}) {what}"
+        for numbers, what in ((status.missing, "missing"), (status.damaged, "damaged"))
+        if numbers
+    ]
+    if words:
+        raise OutputError(
+            f"{folder}: segments {' and '.join(words)}, so there is no result. "
+            f"Run vidstyle farm render --work {folder} --segments {name_segments(status.wanted)}."
+        )
+    return finished
+
+
+def clean(folder: Path) -> None:
+    """Remove the plan and all segments, also those of other plans; what is not vidstyle's stays."""
+    try:
+        if not (folder / PLAN).exists():
+            raise OutputError(f"{folder}: there is no plan here, so nothing is removed. Check the path.")
+        for other in folder.iterdir():
+            if other.is_dir() and _is_key(other.name):
+                shutil.rmtree(other)
+            elif other.name.startswith("plan.") and other.suffix == ".part":
+                other.unlink()
+        (folder / PLAN).unlink()
+        if not any(folder.iterdir()):
+            folder.rmdir()
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be removed ({error.strerror}). Remove it by hand.") from error
+
+
+def _name_frames(plan: FarmPlan, numbers: Iterable[int]) -> str:
+    stretches = [(plan.tasks[start].start, plan.tasks[stop - 1].stop) for start, stop in runs(numbers)]
+    return "frames " + ", ".join(name_range(start, stop) for start, stop in stretches)
+
+
+def _is_key(name: str) -> bool:
+    return len(name) == 24 and set(name) <= set("0123456789abcdef")

@@ -1,0 +1,75 @@
+"""restyle_still(): restyles one picture."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vidstyle.errors import OutputError
+from vidstyle.media.image_file import encode_picture, fit_for, read_whole, write_picture
+from vidstyle.options import ApplyOptions
+
+
+@dataclass(frozen=True)
+class StillReport:
+    """What became of one picture."""
+
+    source: Path
+    target: Path
+    width: int
+    height: int
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "source": str(self.source), "target": str(self.target), "kind": "still"}
+
+
+def restyle_still(
+    source: Path,
+    style: Callable[[torch.Tensor], torch.Tensor],
+    target: Path,
+    options: ApplyOptions | None = None,
+) -> StillReport:
+    """Write `source` in the style as `target` (kind by its suffix); nothing is written if anything fails.
+
+    `style` takes and gives RGB [1, 3, H, W] in [0, 1]. Pixels are stored as they came, so that a camera's
+    orientation tag still turns them the right way. Raises InputError and OutputError.
+    """
+    started = time.perf_counter()
+    options = options or ApplyOptions()
+    picture = read_whole(source)
+    if target.exists() and target.samefile(source):
+        raise OutputError(f"{target}: source and target are the same file. Choose another target.")
+    if target.exists() and not options.overwrite:
+        raise OutputError(f"{target}: it exists already. Choose another target or use --overwrite.")
+    pixels = _restyled(picture.pixels, style)
+    picture = fit_for(target, replace(picture, pixels=pixels))
+    write_picture(target, encode_picture(target, picture))
+    height, width = pixels.shape[:2]
+    return StillReport(source, target, width, height, time.perf_counter() - started, picture.warnings)
+
+
+def _restyled(pixels: NDArray[Any], style: Callable[[torch.Tensor], torch.Tensor]) -> NDArray[Any]:
+    """Colour through the style, opacity untouched; grey stays one channel only if its result is grey."""
+    white = float(np.iinfo(pixels.dtype).max)
+    grey = pixels.ndim == 2
+    bgr = np.repeat(pixels[..., None], 3, axis=2) if grey else pixels[..., :3]
+    rgb = torch.from_numpy(np.ascontiguousarray(bgr[..., ::-1])).permute(2, 0, 1)[None]
+    rgb = style(rgb.to(torch.float32).div_(white))
+    rgb = (rgb.detach().to("cpu", torch.float32) * white).add_(0.5).clamp_(0, white)
+    result = rgb[0].permute(1, 2, 0).numpy().astype(pixels.dtype)[..., ::-1]
+    if (
+        grey
+        and np.array_equal(result[..., 0], result[..., 1])
+        and np.array_equal(result[..., 0], result[..., 2])
+    ):
+        return np.ascontiguousarray(result[..., 0])
+    return np.ascontiguousarray(np.concatenate([result, pixels[..., 3:]], axis=2) if not grey else result)

@@ -1,0 +1,1 @@
+"""Styles: their files, names, blends, execution and export."""

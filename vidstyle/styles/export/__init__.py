@@ -1,0 +1,1 @@
+"""A style in the formats of other programs: `.cube` and ONNX."""

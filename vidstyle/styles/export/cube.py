@@ -1,0 +1,77 @@
+"""Writes the color of a style as a `.cube` table for editing tools."""
+
+from __future__ import annotations
+
+import textwrap
+
+import torch
+from torch import Tensor
+
+from vidstyle.styles.style import Style
+from vidstyle.version import __version__
+
+SIZES = (33, 65)
+_WIDEST = 100  # the format allows lines of 250 bytes
+
+
+def left_out(style: Style) -> tuple[str, ...]:
+    """What of a look a table of colours cannot hold, in words."""
+    lost = []
+    for part, _ in style.parts:
+        generator, _ = part.network
+        if generator.config.backbone:
+            lost.append("all colour that the look would give: what is left is grey")
+        elif generator.light is not None:
+            lost.append("local light: brightness, glow and fine detail by place in the picture")
+        if generator.texture is not None:
+            lost.append("all that is drawn: lines, hatching, washes, paper")
+    return tuple(dict.fromkeys(lost))
+
+
+def is_colour_alone(style: Style) -> bool:
+    """Whether the look lives mostly in its colour: true for photographic ones."""
+    networks = [part.network[0] for part, _ in style.parts]
+    return not any(network.config.backbone or network.texture is not None for network in networks)
+
+
+@torch.inference_mode()
+def grade_table(style: Style, size: int) -> Tensor:
+    """The grade heads of a style at its dials as a table [3, B, G, R] in [0, 1], red running fastest.
+
+    Computed by the network for each of the size^3 colours, in the code values of pictures as they are shown.
+    """
+    axis = torch.linspace(0, 1, size)
+    blue, green, red = torch.meshgrid(axis, axis, axis, indexing="ij")
+    plain = torch.stack((red, green, blue))
+    mixed = torch.zeros_like(plain)
+    for part, share in style.parts:
+        generator, code = part.network
+        graded = generator.lut(code, size).to("cpu", torch.float32)
+        mixed += share * torch.lerp(plain, graded, part.dials.strength * part.dials.grade).clamp(0, 1)
+    return mixed.clamp(0, 1)
+
+
+def cube_text(style: Style, size: int, strength: float = 1.0) -> str:
+    """A `.cube` file (Adobe's specification 1.0) of the style's colour. size: entries along each axis.
+
+    strength: what its dials were turned to, as a share of what the style recommends; for the header only.
+    """
+    head = [
+        f"vidstyle {__version__}: the colour of the style {style.name}, and nothing else of it",
+        f"family: {style.family}; strength: {strength:g} of what the style recommends",
+        f"style hash: {style.content_hash}",
+        f"licence: {style.facts.licence or 'none is stated in the style'}",
+        *(f"left out: {words}" for words in left_out(style)),
+        "for pictures as they are shown (BT.709 or sRGB, 0..1), not for camera log or linear light",
+    ]
+    lines = [f"# {line}" for text in head for line in textwrap.wrap(_plain(text), _WIDEST)]
+    lines += [f'TITLE "vidstyle {_plain(style.name)}"', f"LUT_3D_SIZE {size}"]
+    lines += ["DOMAIN_MIN 0.0 0.0 0.0", "DOMAIN_MAX 1.0 1.0 1.0"]
+    rows = grade_table(style, size).flatten(1).T.tolist()
+    lines += [f"{red:.6f} {green:.6f} {blue:.6f}" for red, green, blue in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _plain(text: str) -> str:
+    """On one line, without quotes, in the ASCII that every reader of the format takes."""
+    return " ".join(text.split()).replace('"', "'").encode("ascii", "replace").decode()

@@ -1,0 +1,90 @@
+"""export_cube and export_onnx: a style as a file for other programs."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from vidstyle.errors import OutputError, StyleError
+from vidstyle.styles.export.cube import cube_text, is_colour_alone, left_out
+from vidstyle.styles.style import Style
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written. left_out: what of the look is not in the file, in words."""
+
+    target: Path
+    kind: str
+    style: str
+    size_bytes: int
+    left_out: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"target": str(self.target)}
+
+
+def export_cube(
+    style: Style,
+    target: Path,
+    size: int = 33,
+    *,
+    strength: float = 1.0,
+    force: bool = False,
+    overwrite: bool = False,
+) -> Exported:
+    """Write the colour of a style as a table of size^3 colours, at the style's dials.
+
+    strength: what they were turned to, for the header. Raises StyleError when most of the look would be lost,
+    unless `force`, and OutputError.
+    """
+    _check(target, ".cube", overwrite)
+    lost = left_out(style)
+    if not (force or is_colour_alone(style)):
+        raise StyleError(
+            f"{style.name}: a .cube holds colour alone. Lost would be {'; '.join(lost)}. "
+            "Use --onnx for the whole look, or --force to write its colour all the same."
+        )
+    return Exported(
+        target, "cube", style.name, _write(target, cube_text(style, size, strength).encode()), lost
+    )
+
+
+def export_onnx(style: Style, target: Path, *, overwrite: bool = False) -> Exported:
+    """Write the whole style at its dials as an ONNX file, see `onnxlook`. Raises OutputError.
+
+    Needs the package onnx (extra `onnx`). Frames are painted one by one: smoothing over time is not in it.
+    """
+    _check(target, ".onnx", overwrite)
+    from vidstyle.styles.export.onnx_model import onnx_model
+
+    lost = ("smoothing over time: every frame is painted by itself",)
+    return Exported(target, "onnx", style.name, _write(target, onnx_model(style)), lost)
+
+
+def _check(target: Path, suffix: str, overwrite: bool) -> None:
+    """Find out by the name, before any work, whether a file may be written."""
+    if target.suffix.lower() != suffix:
+        raise OutputError(f"{target}: programs know this file by its ending. Name it {target.stem}{suffix}.")
+    if target.exists() and not overwrite:
+        raise OutputError(f"{target}: it exists already. Choose another name or use --overwrite.")
+
+
+def _write(target: Path, data: bytes) -> int:
+    """All of it or nothing; its size in bytes."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, target)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written ({error.strerror}). Choose another place.") from error
+    return len(data)

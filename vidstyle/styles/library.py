@@ -1,0 +1,162 @@
+"""Styles by name: the built-in ones, then the user's own.
+
+What opens style files is imported late: a shell that completes names cannot wait for torch.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vidstyle.errors import OutputError, StyleError
+
+if TYPE_CHECKING:
+    from vidstyle.styles.style_file import StyleFacts
+
+
+STYLE_FOLDER = Path(__file__).parent / "builtin"
+SUFFIX = ".safetensors"
+NAME = re.compile("[a-z0-9][a-z0-9_-]{0,39}")
+
+
+def own_folder() -> Path:
+    """Where the styles of this user stand: in the folder that the system keeps for data of programs."""
+    home = Path.home()
+    if sys.platform == "win32":
+        data = Path(os.environ.get("APPDATA") or home / "AppData" / "Roaming")
+    elif sys.platform == "darwin":
+        data = home / "Library" / "Application Support"
+    else:
+        named = os.environ.get("XDG_DATA_HOME", "")
+        # The specification wants relative paths to be ignored.
+        data = Path(named) if os.path.isabs(named) else home / ".local" / "share"
+    return data / "vidstyle" / "styles"
+
+
+def style_files() -> list[Path]:
+    """The files of all styles that can be named: the shipped ones, then the user's, each by name.
+
+    A name belongs to a shipped style first.
+    """
+    found: dict[str, Path] = {}
+    for folder in (STYLE_FOLDER, own_folder()):
+        for path in sorted(folder.glob(f"*{SUFFIX}")):
+            if not path.name.startswith("."):
+                found.setdefault(path.stem, path)
+    return list(found.values())
+
+
+def list_styles() -> list[StyleFacts]:
+    """Facts of the styles that can be named. StyleError when a file is damaged."""
+    from vidstyle.styles.style_file import read_facts
+
+    return [read_facts(path) for path in style_files()]
+
+
+def style_path(name_or_path: str) -> Path:
+    """Where a style lies that is named, or given by the path of its file. StyleError for an unknown name."""
+    path = Path(name_or_path)
+    if path.suffix == SUFFIX or os.sep in name_or_path:
+        return path
+    for file in style_files():
+        if file.stem == name_or_path:
+            return file
+    raise StyleError(_unknown(name_or_path))
+
+
+def own_path(name: str) -> Path:
+    """Where a style of the user's stands or would stand. StyleError for a name that cannot be one.
+
+    Names are plain, so that none leads out of the folder, and none hides a style that came with vidstyle.
+    """
+    if not NAME.fullmatch(name):
+        raise StyleError(
+            f"{name!r}: this cannot be the name of a style. Use small letters, digits, - and _, at most 40."
+        )
+    if (STYLE_FOLDER / f"{name}{SUFFIX}").exists():
+        raise StyleError(f"{name}: a style of this name came with vidstyle. Choose another name with --name.")
+    return own_folder() / f"{name}{SUFFIX}"
+
+
+def add_style(file: Path, name: str | None = None, overwrite: bool = False) -> Path:
+    """Put a style file on the user's shelf, so that it can be named; with its card and sheet, if it has any.
+
+    They travel in the file (see `export_style`), or lie beside it. name: by default that of the file, else
+    what the style calls itself. StyleError when the file is no style that this vidstyle can read, OutputError
+    when there is one of that name. Nothing is changed then.
+    """
+    from vidstyle.styles.bundle import Attached, attached_to, card_of, copy_style, sheet_of
+    from vidstyle.styles.style_file import read_facts, read_network
+
+    facts = read_facts(file)
+    chosen = name or next((n for n in (file.stem, facts.name) if NAME.fullmatch(n)), file.stem)
+    target = own_path(chosen)
+    _check_free(target, overwrite)
+    read_network(file)
+    attached = attached_to(file)
+    # The style comes last: what is named is whole.
+    _replace(card_of(target), attached.card.encode())
+    _replace(sheet_of(target), attached.sheet)
+    return copy_style(file, target, chosen, Attached())
+
+
+def remove_style(name: str) -> Path:
+    """Take a style off the user's shelf. StyleError when there is none, or when it came with vidstyle."""
+    from vidstyle.styles.bundle import card_of, sheet_of
+
+    path = own_path(name)
+    if not path.is_file():
+        raise StyleError(_unknown(name))
+    try:
+        for file in (path, card_of(path), sheet_of(path)):
+            file.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be removed ({error.strerror}). Check the folder.") from error
+    return path
+
+
+def export_style(name: str, target: Path, overwrite: bool = False) -> Path:
+    """One file to share: the style with its card and its sheet within. StyleError, OutputError."""
+    from vidstyle.styles.bundle import attached_to, copy_style
+    from vidstyle.styles.style_file import read_facts
+
+    source = style_path(name)
+    if target.suffix != SUFFIX:
+        raise OutputError(f"{target}: a style file ends in {SUFFIX}. Name it so.")
+    _check_free(target, overwrite)
+    return copy_style(source, target, read_facts(source).name, attached_to(source))
+
+
+def _check_free(target: Path, overwrite: bool) -> None:
+    if target.exists() and not overwrite:
+        raise OutputError(f"{target}: it exists already. Use --overwrite to replace it.")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file whole, or remove it where there is nothing to write. OutputError."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not content:
+            path.unlink(missing_ok=True)
+            return
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}). Check the folder.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _unknown(name: str) -> str:
+    known = [path.stem for path in style_files()]
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"Did you mean {nearest[0]}? " if nearest else ""
+    return (
+        f"{name}: there is no such style. {hint}"
+        f"Known styles: {', '.join(known) or 'none'}; or give the path of a {SUFFIX} file."
+    )

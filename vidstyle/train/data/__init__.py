@@ -1,0 +1,1 @@
+"""Pictures and frames to learn from."""

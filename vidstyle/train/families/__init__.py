@@ -1,0 +1,1 @@
+"""Families of styles that are trained in their own way."""

@@ -1,0 +1,1 @@
+"""`learn`: a personal style from a creator's own material."""

@@ -4,7 +4,7 @@
     python benchmarks/ablation.py --home looks/vlogger --clip clip.mp4 [--clip ...] [--variant full ...]
 
 Learns a look whose recipe is known (benchmarks/known_look.py), so that the result can be held against the
-truth: CIELAB error on held-out photos; colour: sliced Wasserstein distance to the style's pictures; E_warp:
+truth: CIELAB error on held-out photos; color: sliced Wasserstein distance to the style's pictures; E_warp:
 of the clips, over the source's own, no smoothing. Runs are short and small: they compare, they do not ship.
 """
 
@@ -26,7 +26,7 @@ from known_look import mean_errors, pictures, tensor
 from style_figures import flicker
 from torch import Tensor
 
-from vidstyle.analysis.metrics import colour_distance
+from vidstyle.analysis.metrics import color_distance
 from vidstyle.errors import TrainingError
 from vidstyle.styles.load import load_style
 from vidstyle.train import losses
@@ -120,7 +120,7 @@ def one(name: str, seed: int, arguments: argparse.Namespace, folder: Path) -> di
     sources = [tensor(p) for p in pictures(home / "heldout_source")]
     truths = [tensor(p) for p in pictures(home / "heldout_truth")]
     errors, results = mean_errors(style, sources, truths)
-    distance = colour_distance(results, [tensor(p, 160) for p in pictures(home / "style")])
+    distance = color_distance(results, [tensor(p, 160) for p in pictures(home / "style")])
     with torch.inference_mode():
         warp = [flicker(style, clip) for clip in arguments.clip]
     figures = {"lab_error": errors["lab_error"], "structure": errors["structure_error"], "colour": distance}

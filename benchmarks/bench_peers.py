@@ -3,7 +3,7 @@
     python benchmarks/bench_peers.py [--size 1280 720] [--threads 2 | --threads 1 --cpu-time]
 
 The peers are re-built from their layer tables (peer_networks.py) with random weights: only speed counts.
-All run in float32, without compiler or quantisation. For whole programs see bench_apply.py --peer.
+All run in float32, without compiler or quantization. For whole programs see bench_apply.py --peer.
 """
 
 from __future__ import annotations

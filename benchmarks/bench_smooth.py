@@ -2,7 +2,7 @@
 
     python benchmarks/bench_smooth.py --clip a.mp4 --clip b.mp4 [--style sketch] [--plot calm.png]
 
-For each clip: E_warp over the source's own (neighbours, and frames 10 apart), mean change of neighbouring
+For each clip: E_warp over the source's own (neighbors, and frames 10 apart), mean change of neighboring
 frames over the source's, and detail over the unsmoothed result's. `--look` draws with a recipe of looks.py,
 with fresh paper on every frame: the worst flicker a drawn style could have.
 """
@@ -136,7 +136,7 @@ def picture(path: Path, found: dict[str, dict[str, dict[str, dict[str, float]]]]
     """E_warp ratio over detail kept, a dot for each clip and way, as a PNG."""
     width, height, left, foot = 900, 600, 70, 60
     canvas = np.full((height, width, 3), 255, np.uint8)
-    colours = {
+    colors = {
         "unsmoothed": (150, 150, 150),
         "recursive blend 0.2": (150, 150, 240),
         "recursive blend 0.6": (40, 40, 220),
@@ -150,8 +150,8 @@ def picture(path: Path, found: dict[str, dict[str, dict[str, dict[str, float]]]]
         x = left + (min(detail, 1.1) - 0.3) / 0.8 * (width - left - 20)
         return round(x), round(height - foot - ratio / top * (height - foot - 20))
 
-    def write(text: str, at: tuple[int, int], colour: tuple[int, int, int] = (0, 0, 0)) -> None:
-        cv2.putText(canvas, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, 1, cv2.LINE_AA)
+    def write(text: str, at: tuple[int, int], color: tuple[int, int, int] = (0, 0, 0)) -> None:
+        cv2.putText(canvas, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, 1, cv2.LINE_AA)
 
     for tick in range(3, 12):
         x, y = spot(tick / 10, 0)
@@ -165,9 +165,9 @@ def picture(path: Path, found: dict[str, dict[str, dict[str, dict[str, float]]]]
     write("E_warp / source's", (4, 14))
     for line_of in (ways_of for clips in found.values() for ways_of in clips.values()):
         for way, line in line_of.items():
-            cv2.circle(canvas, spot(line["detail"], line["ratio"]), 5, colours[way], -1, cv2.LINE_AA)
-    for number, (way, colour) in enumerate(colours.items()):
-        cv2.circle(canvas, (left + 16, 36 + 22 * number), 5, colour, -1, cv2.LINE_AA)
+            cv2.circle(canvas, spot(line["detail"], line["ratio"]), 5, colors[way], -1, cv2.LINE_AA)
+    for number, (way, color) in enumerate(colors.items()):
+        cv2.circle(canvas, (left + 16, 36 + 22 * number), 5, color, -1, cv2.LINE_AA)
         write(way, (left + 28, 41 + 22 * number))
     cv2.imwrite(str(path), canvas)
 

@@ -1,13 +1,13 @@
-r"""The family colour on photographs it did not see: turned grey, coloured, and held against the truth.
+r"""The family colour on photographs it did not see: turned gray, colored, and held against the truth.
 
     python benchmarks/colour_figures.py --style colour --photos held_out/ [--clip clip.mp4 ...] \
         [--sheet sheet.png]
 
-ab: mean distance to the true colour in a* and b*. It is small for dull results (a grey picture does well), so
-it stands beside two others. vividness: mean distance from grey over the truth's, 1 is right, more is garish.
+ab: mean distance to the true color in a* and b*. It is small for dull results (a gray picture does well), so
+it stands beside two others. vividness: mean distance from gray over the truth's, 1 is right, more is garish.
 colour: sliced Wasserstein distance in CIELAB between the results and the true pictures as sets. The same for
-grey, for one tone on all (the mean a* and b* of the photos) and for sepia. luma: largest change of luma, in
-steps of 255. E_warp: of every clip, made grey before, over the grey clip's own, unsmoothed. seconds: of CPU
+gray, for one tone on all (the mean a* and b* of the photos) and for sepia. luma: largest change of luma, in
+steps of 255. E_warp: of every clip, made gray before, over the gray clip's own, unsmoothed. seconds: of CPU
 for one frame of 1280x720, from planes to planes, on one thread.
 """
 
@@ -26,7 +26,7 @@ from style_figures import CLIP_FRAMES, pictures, sheet
 from torch import Tensor
 
 from vidstyle.analysis.clip_report import ClipTally
-from vidstyle.analysis.metrics import colour_distance
+from vidstyle.analysis.metrics import color_distance
 from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.imaging.lab import lab_to_rgb, rgb_to_lab
 from vidstyle.imaging.yuv import luma_of, to_rgb
@@ -37,7 +37,7 @@ from vidstyle.styles.style import Style
 SEPIA = (6.0, 18.0)  # a* and b*
 
 
-def grey_of(rgb: Tensor) -> Tensor:
+def gray_of(rgb: Tensor) -> Tensor:
     return luma_of(rgb).expand_as(rgb)
 
 
@@ -63,16 +63,16 @@ def figures(results: list[Tensor], truth: list[Tensor]) -> dict[str, float]:
     return {
         "ab": round(sum(errors) / len(errors), 2),
         "vividness": round(sum(ours) / sum(theirs), 3),
-        "colour": round(colour_distance(results, truth), 3),
+        "colour": round(color_distance(results, truth), 3),
     }
 
 
 def flicker(style: Style, clip: Path) -> float:
-    """E_warp of the coloured clip over that of the grey one it was made from."""
+    """E_warp of the colored clip over that of the gray one it was made from."""
     tally = ClipTally()
     with Decoder(clip, stop=CLIP_FRAMES) as decoder, closing(decoder.batches(4, 1 << 30)) as batches:
         for batch in batches:
-            source = grey_of(to_rgb(batch.planes, batch.format))
+            source = gray_of(to_rgb(batch.planes, batch.format))
             both = torch.cat((source, style(source))).mul(255).round().to(torch.uint8)
             for number in range(len(batch)):
                 tally.add(batch.index + number, both[number][None], both[len(batch) + number][None])
@@ -103,7 +103,7 @@ def main() -> None:
     torch.set_num_threads(1)
     style = load_style(arguments.style)
     truth = pictures(arguments.photos, arguments.count)
-    source = [grey_of(picture[None])[0] for picture in truth]
+    source = [gray_of(picture[None])[0] for picture in truth]
     mean = torch.stack([rgb_to_lab(picture[None]).mean((0, 2, 3)) for picture in truth]).mean(0)
     looks: dict[str, Callable[[Tensor], Tensor]] = {
         "grey": lambda rgb: rgb,
@@ -121,7 +121,7 @@ def main() -> None:
     luma = max(float((luma_of(r[None]) - luma_of(s[None])).abs().max()) for r, s in pairs) * 255
     warp = {clip.name: round(flicker(style, clip), 3) for clip in arguments.clip}
     if warp:
-        table(("clip", "E_warp over the grey clip's"), [(name, str(value)) for name, value in warp.items()])
+        table(("clip", "E_warp over the gray clip's"), [(name, str(value)) for name, value in warp.items()])
     seconds = seconds_of_a_frame(style)
     print(f"luma moved by at most {luma:.3f} of 255; {seconds:.3f} s of CPU a frame of 1280x720")
     if arguments.sheet:

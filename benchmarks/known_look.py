@@ -25,8 +25,8 @@ import torch
 from looks import LOOKS, Picture, _skin
 from torch import Tensor
 
-from vidstyle.analysis.metrics import colour_distance, lab_error, structure_error, texture_distance
-from vidstyle.imaging.color_transfer import BASELINES, sample_colours
+from vidstyle.analysis.metrics import color_distance, lab_error, structure_error, texture_distance
+from vidstyle.imaging.color_transfer import BASELINES, sample_colors
 
 HELD_OUT = 50
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 92]
@@ -110,9 +110,9 @@ def score(arguments: argparse.Namespace) -> None:
         truths = [tensor(p) for p in pictures(home / "heldout_truth")]
         style = [tensor(p, 160) for p in pictures(home / "style")]
         ways: dict[str, Callable[[Tensor], Tensor]] = {"untouched": lambda rgb: rgb}
-        content_colours = sample_colours([tensor(p, 160) for p in pictures(home / "content")])
-        style_colours = sample_colours(style)
-        ways |= {key: fit(content_colours, style_colours) for key, fit in BASELINES.items()}
+        content_colors = sample_colors([tensor(p, 160) for p in pictures(home / "content")])
+        style_colors = sample_colors(style)
+        ways |= {key: fit(content_colors, style_colors) for key, fit in BASELINES.items()}
         for file in arguments.style or []:
             from vidstyle.styles.load import load_style  # only now: the statistical lines need no style
 
@@ -122,9 +122,9 @@ def score(arguments: argparse.Namespace) -> None:
         figures: dict[str, dict[str, float]] = {}
         for key, way in ways.items():
             figures[key], results = mean_errors(way, sources, truths)
-            figures[key]["colour_distance"] = colour_distance(results, style)
+            figures[key]["colour_distance"] = color_distance(results, style)
             figures[key]["texture_distance"] = texture_distance(results, drawn)
-        print(f"{name:18} CIELAB  structure  colour distance  texture distance")
+        print(f"{name:18} CIELAB  structure  color distance  texture distance")
         for key, line in figures.items():
             print(
                 f"  {key:16} {line['lab_error']:6.2f} {line['structure_error']:10.4f} "

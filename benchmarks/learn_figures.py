@@ -5,7 +5,7 @@
 Half of the clips are graded and given to `vidstyle learn`, which sees nothing else. On frames of the other
 half the CIELAB error of what it learned is printed beside that of the untouched frames, of the start (what
 the reader read, before any training) and of three plain transfers. These are fitted to the same graded
-frames, from the colours of ordinary photos that ship with the reader, and once more (mkl*) from the very
+frames, from the colors of ordinary photos that ship with the reader, and once more (mkl*) from the very
 frames they are tried on, which nothing else is shown. The last line is JSON.
 """
 
@@ -27,7 +27,7 @@ from looks import GRADES, LOOKS, Picture
 from torch import Tensor
 
 from vidstyle.analysis.metrics import lab_error
-from vidstyle.imaging.color_transfer import BASELINES, sample_colours
+from vidstyle.imaging.color_transfer import BASELINES, sample_colors
 from vidstyle.media.decode import Decoder
 from vidstyle.styles.load import load_style
 from vidstyle.train.data.clips import sample_clip, squeezed, upright
@@ -84,15 +84,15 @@ def figures_of(name: str, arguments: argparse.Namespace, tried: dict[str, Tensor
     truths = {clip: painted(frames, look) for clip, frames in tried.items()}
     known, material = load_reader(), gather([home], LearnOptions.paint_size)
     code = known.read(material.parts()[0])
-    style = sample_colours([frame.float() / 255 for frame in material.frames])
-    own = sample_colours([frame for frames in tried.values() for frame in frames])
+    style = sample_colors([frame.float() / 255 for frame in material.frames])
+    own = sample_colors([frame for frames in tried.values() for frame in frames])
 
     def start(rgb: Tensor) -> Tensor:
-        colours = known.grade(rgb.permute(0, 2, 3, 1).reshape(-1, 3), code)
-        return colours.view(*rgb.shape[2:], 3).permute(2, 0, 1)[None].clamp(0, 1)
+        colors = known.grade(rgb.permute(0, 2, 3, 1).reshape(-1, 3), code)
+        return colors.view(*rgb.shape[2:], 3).permute(2, 0, 1)[None].clamp(0, 1)
 
     ways: dict[str, Way] = {"untouched": lambda rgb: rgb}
-    ways |= {way: fit(known.colours, style) for way, fit in BASELINES.items()}
+    ways |= {way: fit(known.colors, style) for way, fit in BASELINES.items()}
     ways["mkl*"] = BASELINES["mkl"](own, style)
     ways["start"] = start
     learned = learn(

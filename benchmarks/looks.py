@@ -1,6 +1,6 @@
 """Looks whose recipe is known, so that what a training run learns can be held against the truth.
 
-Two photographic and two drawn ones, made to resemble what people want to learn: each has a part that colours
+Two photographic and two drawn ones, made to resemble what people want to learn: each has a part that colors
 alone can explain and a part that only a network can (place, glow, skin, line, paper). Pictures are float32
 [H, W, 3], RGB in [0, 1]; lengths scale with the short side.
 """
@@ -34,7 +34,7 @@ def vlogger(rgb: Picture, seed: int = 0) -> Picture:
 
 
 def cinema(rgb: Picture, seed: int = 0) -> Picture:
-    """Low key: teal shadows, amber highlights, muted colour, red halation, light vignette."""
+    """Low key: teal shadows, amber highlights, muted color, red halation, light vignette."""
     height, width = rgb.shape[:2]
     side = min(height, width)
     light = _blur(_smooth(_luma(rgb), 0.72, 1.0), side * 0.022)
@@ -52,7 +52,7 @@ def cinema(rgb: Picture, seed: int = 0) -> Picture:
 
 
 def sketch(rgb: Picture, seed: int = 0) -> Picture:
-    """Graphite on warm paper: colour-dodge lines, flat tone, hatching in the dark, grain."""
+    """Graphite on warm paper: color-dodge lines, flat tone, hatching in the dark, grain."""
     height, width = rgb.shape[:2]
     side = min(height, width)
     tone = _blur(_luma(cv2.bilateralFilter(rgb, 0, 0.10, side * 0.006)), side * 0.0015)
@@ -91,7 +91,7 @@ def watercolor(rgb: Picture, seed: int = 0) -> Picture:
 
 
 def warm(rgb: Picture, seed: int = 0) -> Picture:
-    """A mild one: brighter, a little warm, a little more contrast and colour."""
+    """A mild one: brighter, a little warm, a little more contrast and color."""
     x = _curve(rgb, gamma=0.82, contrast=0.22) * np.array([1.03, 1.0, 0.91], np.float32)
     return _clip(_levels(_saturate(x, 1.08), black=(0.02, 0.015, 0.01), white=(1.0, 1.0, 1.0)))
 
@@ -107,10 +107,10 @@ def teal_orange(rgb: Picture, seed: int = 0) -> Picture:
 
 
 def duotone(rgb: Picture, seed: int = 0) -> Picture:
-    """An extreme one: two inks, indigo in the dark and peach in the light, hardly a trace of other colour."""
-    grey = np.clip(_curve(_luma(rgb), gamma=0.95, contrast=0.35), 0, 1)[..., None]
+    """An extreme one: two inks, indigo in the dark and peach in the light, hardly a trace of other color."""
+    gray = np.clip(_curve(_luma(rgb), gamma=0.95, contrast=0.35), 0, 1)[..., None]
     dark, light = np.array([0.09, 0.04, 0.30], np.float32), np.array([1.0, 0.83, 0.60], np.float32)
-    return _clip((dark + grey * (light - dark)) * 0.9 + rgb * 0.1)
+    return _clip((dark + gray * (light - dark)) * 0.9 + rgb * 0.1)
 
 
 def crossed(rgb: Picture, seed: int = 0) -> Picture:
@@ -159,8 +159,8 @@ def _curve(x: Picture, gamma: float, contrast: float) -> Picture:
 
 
 def _saturate(x: Picture, gain: float) -> Picture:
-    grey = _luma(x)[..., None]
-    return grey + (x - grey) * gain
+    gray = _luma(x)[..., None]
+    return gray + (x - gray) * gain
 
 
 def _tame_greens(x: Picture, change: tuple[float, float, float]) -> Picture:
@@ -171,8 +171,8 @@ def _tame_greens(x: Picture, change: tuple[float, float, float]) -> Picture:
 def _split_tone(
     x: Picture, shadows: tuple[float, float, float], highlights: tuple[float, float, float]
 ) -> Picture:
-    grey = _luma(x)[..., None]
-    dark, bright = 1 - _smooth(grey, 0.0, 0.5), _smooth(grey, 0.4, 1.0)
+    gray = _luma(x)[..., None]
+    dark, bright = 1 - _smooth(gray, 0.0, 0.5), _smooth(gray, 0.4, 1.0)
     return x + dark * np.array(shadows, np.float32) + bright * np.array(highlights, np.float32)
 
 
@@ -188,8 +188,8 @@ def _skin(rgb: Picture) -> Picture:
     return hue * (1 - _smooth(red - blue, 0.45, 0.65)) * _smooth(red, 0.2, 0.4)
 
 
-def _gradient(grey: Picture) -> Picture:
-    return cv2.magnitude(cv2.Sobel(grey, -1, 1, 0), cv2.Sobel(grey, -1, 0, 1))
+def _gradient(gray: Picture) -> Picture:
+    return cv2.magnitude(cv2.Sobel(gray, -1, 1, 0), cv2.Sobel(gray, -1, 0, 1))
 
 
 def _noise(height: int, width: int, seed: int, sigma: float) -> Picture:

@@ -24,7 +24,7 @@ from vidstyle.train.personal.look_reader import (
     CODE_SIZE,
     GRADE_WIDTH,
     Reader,
-    colour_statistics,
+    color_statistics,
     save_reader,
     seen,
 )
@@ -47,7 +47,7 @@ def smooth(x: Tensor, low: float, high: float) -> Tensor:
 
 
 class Grades:
-    """As many made-up grades, each drawn anew: functions of colours [S, P, 3]."""
+    """As many made-up grades, each drawn anew: functions of colors [S, P, 3]."""
 
     def __init__(self, count: int) -> None:
         n = count
@@ -88,16 +88,16 @@ class Grades:
         return x.clamp(0, 1)
 
 
-def graded(grade: Grade, colours: Tensor, code: Tensor) -> Tensor:
-    """colours [S, P, 3], code [S, K]: `Grade.forward` of several codes at once."""
+def graded(grade: Grade, colors: Tensor, code: Tensor) -> Tensor:
+    """colors [S, P, 3], code [S, K]: `Grade.forward` of several codes at once."""
     scale1, shift1, scale2, shift2 = grade.scale_shift(code)[:, None].chunk(4, dim=2)
-    x = F.silu(grade.first(colours * 2 - 1) * (1 + scale1) + shift1)
+    x = F.silu(grade.first(colors * 2 - 1) * (1 + scale1) + shift1)
     x = F.silu(grade.second(x) * (1 + scale2) + shift2)
-    return colours + grade.last(x)
+    return colors + grade.last(x)
 
 
-def lab(colours: Tensor) -> Tensor:
-    return rgb_to_lab(colours.transpose(1, 2)[..., None])[..., 0].transpose(1, 2)
+def lab(colors: Tensor) -> Tensor:
+    return rgb_to_lab(colors.transpose(1, 2)[..., None])[..., 0].transpose(1, 2)
 
 
 def apart(ours: Tensor, theirs: Tensor) -> Tensor:
@@ -134,7 +134,7 @@ def step(grade: Grade, reader: Reader, photos: Tensor, sets: int = 8, shown: int
     other = photos[torch.randint(len(photos), (sets, 24))]
     at = torch.randint(height * width, (24,))
     asked = other.flatten(3)[..., at].permute(0, 1, 3, 2).reshape(sets, -1, 3).float() / 255
-    asked = torch.cat((asked, torch.rand(sets, 64, 3)), dim=1)  # also colours that photos seldom have
+    asked = torch.cat((asked, torch.rand(sets, 64, 3)), dim=1)  # also colors that photos seldom have
     truth = grades(asked)
     error = apart(graded(grade, asked, code), truth)
     return error[:, :-64].mean() + 0.1 * error[:, -64:].mean()
@@ -142,13 +142,13 @@ def step(grade: Grade, reader: Reader, photos: Tensor, sets: int = 8, shown: int
 
 @torch.no_grad()
 def telling(photos: Tensor, grades: int = 400, shown: int = 12, axes: int = 8) -> Tensor:
-    """Directions [axes, F] of colour statistics that tell looks apart whatever the scene; see `Known`."""
+    """Directions [axes, F] of color statistics that tell looks apart whatever the scene; see `Known`."""
     rows = []
     for _ in range(grades // 4):
         pictures = photos[torch.randint(len(photos), (4, shown))].float() / 255
         flat = pictures.permute(0, 1, 3, 4, 2).reshape(4, -1, 3)
         marked = Grades(4)(flat).view(4, shown, *photos.shape[2:], 3).permute(0, 1, 4, 2, 3)
-        rows.append(colour_statistics(marked.flatten(0, 1)[:, None]).view(4, shown, -1))
+        rows.append(color_statistics(marked.flatten(0, 1)[:, None]).view(4, shown, -1))
     found = torch.cat(rows).double()
     means = found.mean(1, keepdim=True)
     inside = (found - means).flatten(0, 1)
@@ -180,21 +180,21 @@ def main() -> None:
         begun = int(document["reader"]["steps"])
         networks.load_state_dict({name: t.float() for name, t in tensors.items() if "." in name})
     parameters = list(networks.parameters())
-    optimiser = torch.optim.Adam(parameters, RATE, betas=(0.9, 0.99))
+    optimizer = torch.optim.Adam(parameters, RATE, betas=(0.9, 0.99))
     average = copy.deepcopy(networks)
     at = torch.randint(photos.shape[2] * photos.shape[3], (16,))
-    colours = photos.flatten(2)[:, :, at].transpose(1, 2).reshape(-1, 3)[torch.randperm(len(photos) * 16)]
+    colors = photos.flatten(2)[:, :, at].transpose(1, 2).reshape(-1, 3)[torch.randperm(len(photos) * 16)]
     directions = telling(photos)
     total = 0.0
     for number in range(1, arguments.steps + 1):
         left = 1 - number / arguments.steps
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = RATE * min(1.0, number / 200) * min(1.0, (left + 0.02) / 0.6)
         loss = step(networks["grade"], networks["reader"], photos)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 20.0)
-        optimiser.step()
+        optimizer.step()
         with torch.no_grad():
             for kept, now in zip(average.parameters(), parameters, strict=True):
                 kept.lerp_(now, 0.005 if number > 500 else 0.05)
@@ -207,7 +207,7 @@ def main() -> None:
             )
             total = 0.0
             facts = {"photos": len(photos), "seed": arguments.seed, "steps": begun + number}
-            save_reader(arguments.out, average, colours[:8192].float() / 255, directions, facts)
+            save_reader(arguments.out, average, colors[:8192].float() / 255, directions, facts)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument(
-        "--grey", action="append", type=Path, default=[], help="a clip to take in grey as well"
+        "--grey", action="append", type=Path, default=[], help="a clip to take in gray as well"
     )
     parser.add_argument("--style", action="append", default=[])
     parser.add_argument("--sheet", type=Path)
@@ -62,9 +62,9 @@ def main() -> None:
     styles = [load_style(name).with_options(options) for name in arguments.style]
     plain = load_style("cinema")
     seen = {clip.stem: frames_of(clip, plain, options, None) for clip in arguments.clips}
-    for clip in arguments.grey:
+    for clip in arguments.gray:
         frames = seen.get(clip.stem) or frames_of(clip, plain, options, None)
-        seen[f"{clip.stem} in grey"] = [
+        seen[f"{clip.stem} in gray"] = [
             luma_of(frame[None].float())[0].round().to(torch.uint8).expand(3, -1, -1) for frame in frames
         ]
     matches = matches_of({Path(name): frames for name, frames in seen.items()}, plain)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class _Convolution(nn.Sequential):
-    """Reflection padding, convolution, normalisation over the whole layer, leaky rectifier."""
+    """Reflection padding, convolution, normalization over the whole layer, leaky rectifier."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1) -> None:
         side = (kernel - 1) // 2
@@ -43,7 +43,7 @@ class AnimeGANv2(nn.Module):
     """RGB [N, 3, H, W] in [-1, 1] -> the same; sides are multiples of 4.
 
     AnimeGAN (Chen, Liu and Chen, ISICA 2019) as its authors published the second version in 2020: layer
-    normalisation, half the channels of the first. 2.1 million parameters.
+    normalization, half the channels of the first. 2.1 million parameters.
     """
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class Johnson(nn.Module):
     """RGB [N, 3, H, W] -> the same; sides are multiples of 4.
 
     The image transformation network of Johnson, Alahi and Fei-Fei, ECCV 2016, supplement, table 1, with the
-    instance normalisation of Ulyanov et al. (2016) and the upsampling of Odena et al. (2016) that its
+    instance normalization of Ulyanov et al. (2016) and the upsampling of Odena et al. (2016) that its
     followers use, and padding in each layer in place of 40 pixels around the picture. 1.7 million parameters.
     """
 

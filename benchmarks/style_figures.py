@@ -3,10 +3,10 @@
     python benchmarks/style_figures.py --style vlogger --content photos/ --pictures vlogger_pictures/ \
         [--clip clip.mp4 ...] [--sheet sheet.png]
 
-colour: sliced Wasserstein distance in CIELAB to the style's pictures (Reinhard, MKL and histogram matching
-are fitted to the same pictures, so this is their home ground). local: the same of colours less the mean of
+color: sliced Wasserstein distance in CIELAB to the style's pictures (Reinhard, MKL and histogram matching
+are fitted to the same pictures, so this is their home ground). local: the same of colors less the mean of
 their surroundings, which no pointwise map can move at will. vignette: distance of the brightness profile from
-centre to corner. texture: how differently they are drawn. content: how much of the drawing is kept.
+center to corner. texture: how differently they are drawn. content: how much of the drawing is kept.
 E_warp: of every clip, over the source's own, unsmoothed.
 """
 
@@ -23,7 +23,7 @@ from common import report, table
 from torch import Tensor
 
 from vidstyle.analysis.clip_report import ClipTally
-from vidstyle.analysis.metrics import colour_distance, sliced_wasserstein, texture_distance
+from vidstyle.analysis.metrics import color_distance, sliced_wasserstein, texture_distance
 from vidstyle.analysis.picture_report import mean_content_kept, read_pictures, transfers
 from vidstyle.analysis.plots import write_png
 from vidstyle.imaging.filters import blur
@@ -39,7 +39,7 @@ CLIP_FRAMES = 60
 Look = Callable[[Tensor], Tensor]
 
 
-def local_colours(set_: Sequence[Tensor]) -> Tensor:
+def local_colors(set_: Sequence[Tensor]) -> Tensor:
     """Lab of pixels less the mean of their surroundings (a tenth of the short side): [P, 3]."""
     clouds = []
     random = torch.Generator().manual_seed(0)
@@ -52,7 +52,7 @@ def local_colours(set_: Sequence[Tensor]) -> Tensor:
 
 
 def profile(set_: Sequence[Tensor]) -> Tensor:
-    """Mean L* in eight rings of equal width from the centre to the corners, less their mean."""
+    """Mean L* in eight rings of equal width from the center to the corners, less their mean."""
     sums, counts = torch.zeros(8), torch.zeros(8)
     for picture in set_:
         lightness = rgb_to_lab(picture[None])[0, 0]
@@ -68,8 +68,8 @@ def profile(set_: Sequence[Tensor]) -> Tensor:
 
 def figures(results: Sequence[Tensor], source: Sequence[Tensor], style: Sequence[Tensor]) -> dict[str, float]:
     return {
-        "colour": round(colour_distance(results, style), 3),
-        "local": round(sliced_wasserstein(local_colours(results), local_colours(style)), 3),
+        "colour": round(color_distance(results, style), 3),
+        "local": round(sliced_wasserstein(local_colors(results), local_colors(style)), 3),
         "vignette": round(float((profile(results) - profile(style)).abs().mean()), 3),
         "texture": round(texture_distance(results, style), 3),
         "content": round(mean_content_kept(results, source), 4),

@@ -15,7 +15,7 @@ CHROMA_LOCATIONS = ("left", "center", "topleft")
 
 @dataclass(frozen=True)
 class PlaneFormat:
-    """How planes encode colour.
+    """How planes encode color.
 
     bit_depth: 8 to 16; planes are uint8 at 8 and uint16 (value in the low bits) above.
     chroma_shift: log2 of the subsampling, across and down; 4:2:0 is (1, 1), 4:2:2 (1, 0), 4:4:4 (0, 0).

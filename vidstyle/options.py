@@ -19,9 +19,9 @@ _RANGES = {
 class Tone:
     """What is changed about the light of a picture; as it stands here, nothing.
 
-    exposure: stops, -5 to 5; one more is twice the light. contrast: slope at middle grey, 0 to 3. warmth:
-    stops that red is raised over blue, -2 to 2; white keeps its luminance. saturation: distance of colours
-    from grey, 0 to 3. ValueError beyond these.
+    exposure: stops, -5 to 5; one more is twice the light. contrast: slope at middle gray, 0 to 3. warmth:
+    stops that red is raised over blue, -2 to 2; white keeps its luminance. saturation: distance of colors
+    from gray, 0 to 3. ValueError beyond these.
     """
 
     exposure: float = 0.0
@@ -71,7 +71,7 @@ class CodecPreset:
     crf: default constant quality, or None where the codec has none. pixel_formats: what the encoder takes.
     container: the format segments are kept in. suffixes: target files that can hold the codec.
     pictures: whether it makes numbered pictures instead of one file.
-    halves_chroma: whether it codes the half sample of subsampled colour at the border of an odd size.
+    halves_chroma: whether it codes the half sample of subsampled color at the border of an odd size.
     """
 
     encoder: str

@@ -47,7 +47,7 @@ def test_a_clip_beside_itself() -> None:
 
 
 def test_flicker_and_drift_show_at_their_distance() -> None:
-    """Flicker between neighbours is large at distance 1; a slow drift is larger at distance 10."""
+    """Flicker between neighbors is large at distance 1; a slow drift is larger at distance 10."""
     clip = scene(0)
     flicker = [(frame * (0.9 if number % 2 else 1.0)).to(torch.uint8) for number, frame in enumerate(clip)]
     drift = [(frame * (1 - 0.01 * number)).to(torch.uint8) for number, frame in enumerate(clip)]
@@ -77,7 +77,7 @@ def test_blur_costs_detail_against_source_and_reference() -> None:
 
 
 def test_pairs_across_a_cut_do_not_count() -> None:
-    """The cut is named by its first frame; neither neighbours nor far pairs reach across it."""
+    """The cut is named by its first frame; neither neighbors nor far pairs reach across it."""
     clip = scene(0, frames=12) + scene(1, frames=12)
     found = report(clip, clip)
     assert found.cuts == (12,)

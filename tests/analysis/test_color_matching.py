@@ -1,4 +1,4 @@
-"""Several clips brought to one exposure, white balance and colourfulness: figures, bounds and the curve."""
+"""Several clips brought to one exposure, white balance and colorfulness: figures, bounds and the curve."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vidstyle.analysis.color_matching import (
     MOST_EXPOSURE,
     bounded,
     brought_together,
-    is_colourless,
+    is_colorless,
     measured,
     spread_of,
 )
@@ -26,7 +26,7 @@ from vidstyle.styles.load import load_style, read_style
 
 
 def street(frames: int = 5, seed: int = 0) -> Tensor:
-    """Samples [T, 3, 36, 64] of grey walls under soft light and shade, with some things of strong colour."""
+    """Samples [T, 3, 36, 64] of gray walls under soft light and shade, with some things of strong color."""
     pictures = []
     for number in range(frames):
         light = luma_of(blobs(seed + number, 36, 64)[None]) * 0.5 + 0.2
@@ -117,8 +117,8 @@ def test_a_clip_without_a_cast_is_not_given_one() -> None:
     assert abs(found[3].blue) <= 0.02 < 0.1 < found[0].blue
 
 
-def test_grass_is_not_grey() -> None:
-    """A meadow around a grey road is no green cast, and things that are all of one colour tell nothing."""
+def test_grass_is_not_gray() -> None:
+    """A meadow around a gray road is no green cast, and things that are all of one color tell nothing."""
     meadow = street()
     meadow[:, :, 9:] = torch.tensor([0.35, 0.55, 0.15]).view(1, 3, 1, 1) * (0.6 + meadow[:, :1, 9:])
     tint = measured(meadow).tint
@@ -145,7 +145,7 @@ STRONG = [
 
 @pytest.mark.parametrize("correction", STRONG)
 def test_black_and_white_stay_and_nothing_clips(correction: Correction) -> None:
-    """Both ends are fixed and untinted, levels keep their order, and no colour is cut off."""
+    """Both ends are fixed and untinted, levels keep their order, and no color is cut off."""
     ramp = torch.linspace(0, 1, 1001).view(1, 1, 1, -1).expand(1, 3, 40, -1)
     out = corrected(ramp, correction)
     assert out[..., 0].abs().max() < 1e-6 and (out[..., -1] - 1).abs().max() < 1e-5
@@ -158,15 +158,15 @@ def test_black_and_white_stay_and_nothing_clips(correction: Correction) -> None:
     assert ((made > 0.0) & (made < 1.0))[(random > 0.001) & (random < 0.999)].float().mean() > 0.999
 
 
-def test_greys_stay_grey_without_a_change_of_balance() -> None:
-    """Exposure and colour tint nothing that has no colour."""
-    grey = torch.linspace(0, 1, 500).view(1, 1, 1, -1).expand(1, 3, 40, -1)
-    out = corrected(grey, Correction(exposure=0.7, chroma=1.3))
+def test_grays_stay_gray_without_a_change_of_balance() -> None:
+    """Exposure and color tint nothing that has no color."""
+    gray = torch.linspace(0, 1, 500).view(1, 1, 1, -1).expand(1, 3, 40, -1)
+    out = corrected(gray, Correction(exposure=0.7, chroma=1.3))
     assert (out.amax(1) - out.amin(1)).max() < 1e-5
 
 
 def test_a_correction_and_its_opposite() -> None:
-    """Exposure and balance there and back are where they were; a frame does not depend on its neighbours."""
+    """Exposure and balance there and back are where they were; a frame does not depend on its neighbors."""
     clip = street()
     there = corrected(clip, Correction(exposure=0.8, red=0.2, blue=-0.3))
     assert (corrected(there, Correction(exposure=-0.8, red=-0.2, blue=0.3)) - clip).abs().max() < 1e-5
@@ -174,20 +174,20 @@ def test_a_correction_and_its_opposite() -> None:
 
 
 def test_black_and_white_is_known() -> None:
-    """Also with the noise of compression and a small logo; a grey street with a red lamp has colour."""
+    """Also with the noise of compression and a small logo; a gray street with a red lamp has color."""
     noise = torch.randn(5, 3, 36, 64, generator=torch.Generator().manual_seed(1)) * 0.004
-    grey = (luma_of(street()).expand(-1, 3, -1, -1) + noise).clamp(0, 1)
-    grey[:, 0, :3, :4] += 0.3
-    assert is_colourless(grey)
-    grey[:2, 0, :9, :16] += 0.3
-    assert not is_colourless(grey)
-    assert not is_colourless(street())
+    gray = (luma_of(street()).expand(-1, 3, -1, -1) + noise).clamp(0, 1)
+    gray[:, 0, :3, :4] += 0.3
+    assert is_colorless(gray)
+    gray[:2, 0, :9, :16] += 0.3
+    assert not is_colorless(gray)
+    assert not is_colorless(street())
 
 
 def test_words() -> None:
     """What a person reads of a correction: what is changed, and only that."""
     assert str(Correction(exposure=0.5, blue=-0.1)) == "exposure +0.50 stops, blue -0.10 stops"
-    assert str(Correction(red=0.25, chroma=1.2)) == "red +0.25 stops, colour x1.20"
+    assert str(Correction(red=0.25, chroma=1.2)) == "red +0.25 stops, color x1.20"
     assert str(NOTHING) == "nothing to change"
 
 
@@ -205,11 +205,11 @@ def test_a_style_sees_the_matched_frames(tmp_path: Path) -> None:
         assert other.content_hash != made.content_hash
 
 
-def test_black_and_white_lying_on_its_side_is_coloured_upright(tmp_path: Path) -> None:
-    """The frames of a portrait clip get the colours that they get upright."""
-    colours = read_style(tiny_style(tmp_path, "colours", backbone=6))
-    grey = luma_of(street(1)).expand(-1, 3, -1, -1)
-    upright = Before(colours=colours)(grey)
-    lying = Before(colours=colours)(torch.rot90(grey, -1, (2, 3)), 1)
+def test_black_and_white_lying_on_its_side_is_colored_upright(tmp_path: Path) -> None:
+    """The frames of a portrait clip get the colors that they get upright."""
+    colors = read_style(tiny_style(tmp_path, "colours", backbone=6))
+    gray = luma_of(street(1)).expand(-1, 3, -1, -1)
+    upright = Before(colors=colors)(gray)
+    lying = Before(colors=colors)(torch.rot90(gray, -1, (2, 3)), 1)
     assert (torch.rot90(lying, 1, (2, 3)) - upright).abs().max() < 1e-4
-    assert (upright - grey).abs().max() > 0.01
+    assert (upright - gray).abs().max() > 0.01

@@ -11,7 +11,7 @@ from vidstyle.analysis.preview.contact_sheet import contact_sheet, jpeg, plain_l
 
 def flat(level: int, height: int = 90, width: int = 160) -> torch.Tensor:
     picture = torch.full((3, height, width), level, dtype=torch.uint8)
-    picture[2] = 0  # no grey, which words are
+    picture[2] = 0  # no gray, which words are
     return picture
 
 

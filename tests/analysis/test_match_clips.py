@@ -35,7 +35,7 @@ def scene(frames: int = 12, gains: tuple[float, ...] = (1.0, 1.0, 1.0), seed: in
     return (soft * torch.tensor(gains).view(1, 3, 1, 1)).round().clamp(0, 255).byte()
 
 
-def grey(frames: torch.Tensor) -> torch.Tensor:
+def gray(frames: torch.Tensor) -> torch.Tensor:
     return frames.float().mean(1, keepdim=True).round().byte().expand(-1, 3, -1, -1)
 
 
@@ -43,8 +43,8 @@ def grey(frames: torch.Tensor) -> torch.Tensor:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three clips of one scene, one as it is, one darker and warm, one brighter; and random styles."""
     tiny_style(tmp_path / "styles", "tiny")
-    colours = tiny_style(tmp_path / "styles", "colours", backbone=6)
-    monkeypatch.setattr("vidstyle.analysis.match_clips.COLOURS", str(colours))
+    colors = tiny_style(tmp_path / "styles", "colours", backbone=6)
+    monkeypatch.setattr("vidstyle.analysis.match_clips.COLOURS", str(colors))
     (tmp_path / "in").mkdir()
     clip_of(tmp_path / "in" / "a.mkv", scene())
     clip_of(tmp_path / "in" / "b.mkv", scene(gains=(0.88, 0.82, 0.76)))
@@ -133,15 +133,15 @@ def test_a_clip_at_the_target_is_left_alone(folder: Path, run: Run) -> None:
 
 
 def test_resumed_and_with_two_workers_the_bytes_are_the_same(folder: Path) -> None:
-    """Law 6 for a clip that is coloured and corrected first; the keys of segments know of both."""
-    clip_of(folder / "in" / "old.mkv", grey(scene(20, seed=3)))
+    """Law 6 for a clip that is colored and corrected first; the keys of segments know of both."""
+    clip_of(folder / "in" / "old.mkv", gray(scene(20, seed=3)))
     options = ApplyOptions(segment_frames=8, device="cpu")
     source = folder / "in" / "old.mkv"
 
     def ready() -> Style:
         return look_at(folder, "a.mkv", "b.mkv", "old.mkv").style_for(source, style_of(folder))
 
-    assert ready().before.colours is not None and not ready().before.correction.is_nothing
+    assert ready().before.colors is not None and not ready().before.correction.is_nothing
     assert ready().content_hash == ready().content_hash != style_of(folder).content_hash
     whole = apply(source, ready(), folder / "whole.mp4", options)
     apply(source, ready(), folder / "pool.mp4", options, engine=Pool(["cpu", "cpu"]))
@@ -158,9 +158,9 @@ def test_resumed_and_with_two_workers_the_bytes_are_the_same(folder: Path) -> No
     assert len(made) == 1
 
 
-def test_black_and_white_among_others_is_coloured_first(folder: Path, run: Run) -> None:
-    """The report says so; where all are black-and-white, or the style colours them itself, nothing is."""
-    clip_of(folder / "in" / "old.mkv", grey(scene()))
+def test_black_and_white_among_others_is_colored_first(folder: Path, run: Run) -> None:
+    """The report says so; where all are black-and-white, or the style colors them itself, nothing is."""
+    clip_of(folder / "in" / "old.mkv", gray(scene()))
     options = ["--strength", "0", *LOSSLESS, "--json", "-d"]
     style = folder / "styles" / "tiny.safetensors"
     code, out, err = run("apply", folder / "in", "-s", style, "--match", *options, folder / "out")
@@ -173,12 +173,12 @@ def test_black_and_white_among_others_is_coloured_first(folder: Path, run: Run) 
     assert (made[0] - made[2]).abs().mean() > 1
     sources = [folder / "in" / name for name in ("a.mkv", "b.mkv", "old.mkv")]
     own = survey(sources, style_of(folder, "colours"), ApplyOptions())
-    assert all(match.before.colours is None for match in own.matches.values())
+    assert all(match.before.colors is None for match in own.matches.values())
     assert all(match.before.correction.chroma == 1 for match in own.matches.values())
     for name in ("x.mkv", "y.mkv"):
-        clip_of(folder / "in" / name, grey(scene(gains=(1.2, 1.2, 1.2) if name == "x.mkv" else (1, 1, 1))))
+        clip_of(folder / "in" / name, gray(scene(gains=(1.2, 1.2, 1.2) if name == "x.mkv" else (1, 1, 1))))
     both = look_at(folder, "x.mkv", "y.mkv").matches.values()
-    assert all(match.before.colours is None for match in both)
+    assert all(match.before.colors is None for match in both)
     assert [match.before.correction.exposure < 0 for match in both] == [True, False]
 
 

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from vidstyle.analysis.metrics import (
-    colour_distance,
+    color_distance,
     content_kept,
     detail,
     lab_error,
-    normalised_luminance,
+    normalized_luminance,
     sliced_wasserstein,
     structure_error,
     texture_distance,
@@ -36,7 +36,7 @@ def test_equal_pictures_have_no_error() -> None:
 
 
 def test_lab_error_of_one_step() -> None:
-    """Greys of L* 40 and 60 are 20 apart; each picture has its own figure."""
+    """Grays of L* 40 and 60 are 20 apart; each picture has its own figure."""
     lab = torch.zeros(3, 3, 4, 4)
     lab[:, 0] = torch.tensor([40.0, 60.0, 40.0]).view(3, 1, 1)
     dark, bright, same = lab_to_rgb(lab).split(1)
@@ -51,7 +51,7 @@ def test_structure_is_blind_to_the_grade_and_not_to_lines() -> None:
     lined = x.clone()
     lined[..., ::12, :] = 0
     assert graded < 0.25 * structure_error(lined, x).item()
-    assert normalised_luminance(torch.full((1, 3, 40, 40), 0.7)).abs().max() < 1e-2
+    assert normalized_luminance(torch.full((1, 3, 40, 40), 0.7)).abs().max() < 1e-2
 
 
 def test_detail_falls_with_blur() -> None:
@@ -69,14 +69,14 @@ def test_sliced_wasserstein_of_a_shift() -> None:
     assert sliced_wasserstein(a, a[:1500] + 2) == pytest.approx(2, rel=0.02)
 
 
-def test_colour_distance_is_symmetric_and_sees_a_tint() -> None:
+def test_color_distance_is_symmetric_and_sees_a_tint() -> None:
     """And grows with it."""
     x = [picture(seed)[0] for seed in range(3)]
     tint = torch.tensor([0.1, 0.0, -0.1]).view(3, 1, 1)
     near, far = [(p + tint / 4).clamp(0, 1) for p in x], [(p + tint).clamp(0, 1) for p in x]
-    assert colour_distance(x, x) == 0
-    assert 0 < colour_distance(x, near) < colour_distance(x, far)
-    assert colour_distance(x, far) == pytest.approx(colour_distance(far, x))
+    assert color_distance(x, x) == 0
+    assert 0 < color_distance(x, near) < color_distance(x, far)
+    assert color_distance(x, far) == pytest.approx(color_distance(far, x))
 
 
 def test_texture_distance_sees_hatching_and_no_grade() -> None:

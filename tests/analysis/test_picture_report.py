@@ -31,11 +31,11 @@ def test_a_perfect_result_is_nearest_and_transfers_lie_between() -> None:
     """On unpaired sets: the untouched source is far, plain transfers are nearer, the true look is at 0."""
     source, truth, style = set_of(0.0), set_of(0.2), set_of(0.2, first=50)
     report = evaluate_style(source, truth, style)
-    colour = {name: row["colour"] for name, row in report.rows.items()}
-    assert list(colour) == ["source", "reinhard", "mkl", "histogram", "result"]
-    assert colour["result"] < 0.5 * colour["source"]
+    color = {name: row["colour"] for name, row in report.rows.items()}
+    assert list(color) == ["source", "reinhard", "mkl", "histogram", "result"]
+    assert color["result"] < 0.5 * color["source"]
     for name in ("reinhard", "mkl", "histogram"):
-        assert colour[name] < 0.6 * colour["source"]
+        assert color[name] < 0.6 * color["source"]
     assert report.rows["source"]["content"] == pytest.approx(1, abs=1e-3)
     assert all(0.5 < row["content"] <= 1.001 for row in report.rows.values())
     assert (report.frames, report.content_pictures, report.style_pictures) == (8, 8, 8)

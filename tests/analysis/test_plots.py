@@ -26,9 +26,9 @@ def test_lines_and_marks_are_drawn(tmp_path: Path) -> None:
     read = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB).astype(int)
     assert read.shape == (HEIGHT, WIDTH, 3)
     blue = (read[26:, :, 2] - read[26:, :, 0] > 60).nonzero()[0]
-    grey = (np.abs(read[26:, 100:400] - 150).max(axis=2) < 20).nonzero()[0]
+    gray = (np.abs(read[26:, 100:400] - 150).max(axis=2) < 20).nonzero()[0]
     red = (read[26:, :, 0] - read[26:, :, 2] > 60).nonzero()[1]
-    assert len(blue) and len(grey) and blue.mean() < grey.mean()
+    assert len(blue) and len(gray) and blue.mean() < gray.mean()
     assert len(red) and np.ptp(red) <= 3
 
 
@@ -39,10 +39,10 @@ def test_nothing_to_draw(tmp_path: Path) -> None:
 
 
 def test_bars_are_as_long_as_what_they_stand_for(tmp_path: Path) -> None:
-    """Twice the value, twice the length; the parts of a bar have colours of their own."""
+    """Twice the value, twice the length; the parts of a bar have colors of their own."""
     path = plot_bars(tmp_path / "bars.png", "ms", [("one", [1.0]), ("two", [1.0, 1.0]), ("none", [])])
     read = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB).astype(int)
-    blue, orange = (np.abs(read - colour).max(axis=2) < 8 for colour in ((30, 100, 190), (230, 130, 20)))
+    blue, orange = (np.abs(read - color).max(axis=2) < 8 for color in ((30, 100, 190), (230, 130, 20)))
     rows = [slice(34 + 26 * number, 52 + 26 * number) for number in range(3)]
     first, second, third = (int((blue | orange)[row].sum(axis=1).max()) for row in rows)
     assert first > 100 and abs(second - 2 * first) <= 4 and third == 0

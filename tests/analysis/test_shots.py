@@ -27,7 +27,7 @@ def write(path: Path, frames: list[np.ndarray], rate: int = 10) -> Path:
 
 
 def scene(seed: int, frames: int, blur: int = 0) -> list[np.ndarray]:
-    """A picture of coloured squares, one kind for each seed; blurred: all but the frame in the middle."""
+    """A picture of colored squares, one kind for each seed; blurred: all but the frame in the middle."""
     random = np.random.default_rng(seed)
     squares = random.integers(30, 226, (6, 8, 3)).astype(np.uint8)
     sharp = squares.repeat(16, 0).repeat(16, 1)

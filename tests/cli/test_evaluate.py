@@ -28,7 +28,7 @@ def test_a_clip_beside_itself(small: Callable[[int], Path], run: Run) -> None:
     assert code == 0, err
     assert "14/14" in err
     lines = {line[:20].strip(): line[20:].strip() for line in out.splitlines()}
-    for name in ("E_warp, neighbours", "E_warp, 10 apart", "change"):
+    for name in ("E_warp, neighbors", "E_warp, 10 apart", "change"):
         assert lines[name].endswith("ratio 1.00")
     assert lines["style strength"] == "0.00"
     assert lines["detail kept"] == lines["contrast kept"] == "100%"
@@ -97,8 +97,8 @@ def test_pictures_and_folders_of_them(run: Run, tmp_path: Path) -> None:
     assert rows["result"]["colour"] < 0.5 * rows["source"]["colour"]
 
 
-def test_sixteen_bits_and_grey_are_read(tmp_path: Path) -> None:
-    """As the same colours at eight."""
+def test_sixteen_bits_and_gray_are_read(tmp_path: Path) -> None:
+    """As the same colors at eight."""
     ramp = np.linspace(0, 255, 40 * 60).reshape(40, 60).astype(np.uint8)
     for name, pixels in (
         ("a.png", ramp),
@@ -106,9 +106,9 @@ def test_sixteen_bits_and_grey_are_read(tmp_path: Path) -> None:
     ):
         (tmp_path / name[0]).mkdir()
         assert cv2.imwrite(str(tmp_path / name[0] / name), pixels)
-    grey, deep = (read_pictures(tmp_path / name, side=40).codes[0] for name in "ab")
-    assert np.array_equal(grey.numpy(), deep.numpy())
-    assert np.array_equal(grey[0].numpy(), ramp)
+    gray, deep = (read_pictures(tmp_path / name, side=40).codes[0] for name in "ab")
+    assert np.array_equal(gray.numpy(), deep.numpy())
+    assert np.array_equal(gray[0].numpy(), ramp)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ TURNED_AND_FLIPPED = (0, 65536, 0, 65536, 0, 0, 0, 0, 1073741824)
 
 @dataclass(frozen=True)
 class ClipSpec:
-    """What a made clip is like. pts in units of time_base; colour is matrix, range, primaries, transfer."""
+    """What a made clip is like. pts in units of time_base; color is matrix, range, primaries, transfer."""
 
     frames: int = 30
     width: int = 64
@@ -40,7 +40,7 @@ class ClipSpec:
     gop: int = 12
     rotation: tuple[int, ...] | None = None
     aspect: Fraction | None = None
-    colour: tuple[int, int, int, int] | None = None
+    color: tuple[int, int, int, int] | None = None
     audio: tuple[str, ...] = ()
     subtitles: tuple[str, ...] = ()
     chapters: int = 0
@@ -101,8 +101,8 @@ def make_clip(path: Path, spec: ClipSpec) -> Path:
             context.options = {**spec.options, "x264-params": "tff=1"}
         if spec.aspect is not None:
             context.sample_aspect_ratio = spec.aspect
-        if spec.colour is not None:
-            context.colorspace, context.color_range, context.color_primaries, context.color_trc = spec.colour
+        if spec.color is not None:
+            context.colorspace, context.color_range, context.color_primaries, context.color_trc = spec.color
         if spec.rotation is not None:
             video.set_display_matrix(spec.rotation)
         tracks = [_add_audio(out, language, path.suffix) for language in spec.audio]
@@ -225,18 +225,18 @@ SPECS: dict[str, ClipSpec] = {
         codec="libx265",
         pixel_format="yuv420p10le",
         options=_HEVC,
-        colour=(9, 1, 9, 16),
+        color=(9, 1, 9, 16),
     ),
     "hdr10.mp4": ClipSpec(
         codec="libx265",
         pixel_format="yuv420p10le",
         options={"preset": "ultrafast", "x265-params": f"log-level=none:crf=4:{MASTERED}"},
-        colour=(9, 1, 9, 16),
+        color=(9, 1, 9, 16),
         frames=12,
         audio=("eng",),
     ),
     "hlg.mp4": ClipSpec(
-        codec="libx265", pixel_format="yuv420p10le", options=_HEVC, colour=(9, 1, 9, 18), frames=12
+        codec="libx265", pixel_format="yuv420p10le", options=_HEVC, color=(9, 1, 9, 18), frames=12
     ),
 }
 

@@ -23,7 +23,7 @@ from vidstyle.styles.style_file import StyleFacts, save_style
 
 TINY = {"grade_width": 8, "trunk_width": 8, "trunk_blocks": 2, "working_size": 32}
 # The same for the family colour: the fewest blocks that reach stride 16.
-COLOURIST = {"backbone": 6, "trunk_width": 8, "working_size": 32, "light_scale": 2}
+COLORIST = {"backbone": 6, "trunk_width": 8, "working_size": 32, "light_scale": 2}
 
 
 def tiny_generator(seed: int = 0, **changes: int) -> Generator:
@@ -49,7 +49,7 @@ def tiny_style(folder: Path, name: str = "tiny", seed: int = 0, **changes: int) 
 
 
 def picture_folder(folder: Path, warm: float, count: int = 14, seed: int = 0) -> Path:
-    """Pictures of soft blobs; `warm` shifts their colour."""
+    """Pictures of soft blobs; `warm` shifts their color."""
     folder.mkdir(parents=True)
     random = torch.Generator().manual_seed(seed)
     for number in range(count):
@@ -143,7 +143,7 @@ def rewritten_style(path: Path, **changes: object) -> Path:
 
 
 def picture(seed: int, warm: float = 0.0, height: int = 40, width: int = 56) -> Tensor:
-    """Soft blobs, [1, 3, H, W]; `warm` shifts and stretches their colours."""
+    """Soft blobs, [1, 3, H, W]; `warm` shifts and stretches their colors."""
     noise = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
     soft = 0.5 + (blur(noise, 2.0) - 0.5) * 3
     return (soft * (1 + warm) + torch.tensor([warm, 0.0, -warm]).view(1, 3, 1, 1)).clamp(0, 1)

@@ -11,7 +11,7 @@ from vidstyle.imaging.color_transfer import (
     monge_kantorovich,
     monge_kantorovich_matrix,
     reinhard,
-    sample_colours,
+    sample_colors,
 )
 from vidstyle.imaging.lab import lab_to_rgb, rgb_to_lab
 
@@ -20,17 +20,17 @@ def cloud(seed: int, low: float = 0.25, high: float = 0.75, count: int = 4000) -
     return low + (high - low) * torch.rand(count, 3, generator=torch.Generator().manual_seed(seed))
 
 
-def as_picture(colours: Tensor) -> Tensor:
-    return colours.T[None, :, None, :]
+def as_picture(colors: Tensor) -> Tensor:
+    return colors.T[None, :, None, :]
 
 
 def lab_of(picture: Tensor) -> Tensor:
     return rgb_to_lab(picture)[0, :, 0].T
 
 
-def tinted(colours: Tensor) -> Tensor:
-    """The same colours under a linear map of CIELAB that stays within sRGB."""
-    lab = rgb_to_lab(as_picture(colours))
+def tinted(colors: Tensor) -> Tensor:
+    """The same colors under a linear map of CIELAB that stays within sRGB."""
+    lab = rgb_to_lab(as_picture(colors))
     matrix = torch.tensor([[0.8, 0.02, 0.05], [0.0, 0.6, 0.1], [0.05, 0.1, 0.5]])
     lab = torch.einsum("ij,njhw->nihw", matrix, lab) + torch.tensor([8.0, 3.0, 5.0]).view(1, 3, 1, 1)
     rgb = lab_to_rgb(lab)
@@ -40,10 +40,10 @@ def tinted(colours: Tensor) -> Tensor:
 
 def test_nothing_to_do_is_the_identity() -> None:
     """Fitted on a set and itself, every transfer leaves pictures alone."""
-    colours = cloud(0)
+    colors = cloud(0)
     for fit in BASELINES.values():
-        picture = as_picture(colours)
-        torch.testing.assert_close(fit(colours, colours)(picture), picture, atol=2e-3, rtol=0)
+        picture = as_picture(colors)
+        torch.testing.assert_close(fit(colors, colors)(picture), picture, atol=2e-3, rtol=0)
 
 
 def test_monge_kantorovich_maps_the_covariance() -> None:
@@ -77,7 +77,7 @@ def test_histogram_matching_maps_the_distribution() -> None:
 
 
 def test_every_picture_counts_the_same() -> None:
-    """A large picture gives as many colours as a small one."""
-    colours = sample_colours([torch.zeros(3, 4, 4), torch.ones(3, 90, 70)], per_picture=50)
-    assert colours.shape == (100, 3)
-    assert colours.mean() == 0.5
+    """A large picture gives as many colors as a small one."""
+    colors = sample_colors([torch.zeros(3, 4, 4), torch.ones(3, 90, 70)], per_picture=50)
+    assert colors.shape == (100, 3)
+    assert colors.mean() == 0.5

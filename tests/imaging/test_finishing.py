@@ -64,7 +64,7 @@ def test_edges_get_steeper_without_halo_or_ringing(step: object) -> None:
 
 
 def test_the_bound_holds_on_any_picture() -> None:
-    """Everywhere against the brightness of the neighbours, also at the borders and on noise."""
+    """Everywhere against the brightness of the neighbors, also at the borders and on noise."""
     noise = torch.rand(2, 3, 70, 50, generator=torch.Generator().manual_seed(0))
     for rgb in (picture(), noise):
         luma = luma_of(rgb)
@@ -117,24 +117,24 @@ def test_half_precision(kind: torch.dtype) -> None:
     assert (half.float() - finished(rgb.to(kind).float(), ALL)).abs().max() < 1e-2
 
 
-def grey(code: float) -> Tensor:
+def gray(code: float) -> Tensor:
     return torch.full((1, 3, 4, 4), code)
 
 
 def test_exposure_is_in_stops() -> None:
     """A stop is twice the light: code 0.5 holds 0.2140 of it, 0.6858 holds 0.4281; beyond white it clips."""
-    one = toned(grey(0.5), Tone(exposure=1))
-    torch.testing.assert_close(one, grey(0.6858), atol=2e-4, rtol=0)
-    torch.testing.assert_close(toned(one, Tone(exposure=-1)), grey(0.5), atol=1e-5, rtol=0)
-    assert (toned(grey(0.9), Tone(exposure=2)) - 1).abs().max() < 1e-6
-    torch.testing.assert_close(toned(grey(0.01), Tone(exposure=1)), grey(0.02), atol=1e-6, rtol=0)
+    one = toned(gray(0.5), Tone(exposure=1))
+    torch.testing.assert_close(one, gray(0.6858), atol=2e-4, rtol=0)
+    torch.testing.assert_close(toned(one, Tone(exposure=-1)), gray(0.5), atol=1e-5, rtol=0)
+    assert (toned(gray(0.9), Tone(exposure=2)) - 1).abs().max() < 1e-6
+    torch.testing.assert_close(toned(gray(0.01), Tone(exposure=1)), gray(0.02), atol=1e-6, rtol=0)
 
 
-def test_contrast_turns_about_middle_grey() -> None:
+def test_contrast_turns_about_middle_gray() -> None:
     """Its slope is the number; above 1 black and white stay, below 1 both come nearer."""
     for contrast in (0.5, 1.5, 2.5):
         tone = Tone(contrast=contrast)
-        middle, above = float(toned(grey(0.4613), tone).mean()), float(toned(grey(0.4713), tone).mean())
+        middle, above = float(toned(gray(0.4613), tone).mean()), float(toned(gray(0.4713), tone).mean())
         assert middle == pytest.approx(0.4613, abs=1e-4)
         assert (above - middle) / 0.01 == pytest.approx(contrast, rel=0.05)
     ramp = torch.linspace(0, 1, 256).view(1, 1, 1, -1).expand(1, 3, 2, -1)
@@ -145,16 +145,16 @@ def test_contrast_turns_about_middle_grey() -> None:
 
 
 def test_warmth_moves_white_and_keeps_its_luminance() -> None:
-    """Towards yellow and red, or with a minus towards blue; the lightness of grey stays."""
-    before = rgb_to_lab(grey(0.5))[0, :, 0, 0]
-    warm, cold = (rgb_to_lab(toned(grey(0.5), Tone(warmth=w)))[0, :, 0, 0] for w in (0.5, -0.5))
+    """Towards yellow and red, or with a minus towards blue; the lightness of gray stays."""
+    before = rgb_to_lab(gray(0.5))[0, :, 0, 0]
+    warm, cold = (rgb_to_lab(toned(gray(0.5), Tone(warmth=w)))[0, :, 0, 0] for w in (0.5, -0.5))
     assert warm[2] > before[2] + 5 and cold[2] < before[2] - 5
     assert float(warm[0]) == pytest.approx(float(before[0]), abs=0.1)
     assert float(cold[0]) == pytest.approx(float(before[0]), abs=0.1)
 
 
-def test_saturation_keeps_grey_and_luminance() -> None:
-    """0 is grey of the same luminance, 2 is further from it, grey stays grey."""
+def test_saturation_keeps_gray_and_luminance() -> None:
+    """0 is gray of the same luminance, 2 is further from it, gray stays gray."""
     rgb = torch.tensor([0.5, 0.4, 0.3]).view(1, 3, 1, 1)
     lightness = float(rgb_to_lab(rgb)[0, 0])
     none, more = toned(rgb, Tone(saturation=0)), toned(rgb, Tone(saturation=2))
@@ -162,7 +162,7 @@ def test_saturation_keeps_grey_and_luminance() -> None:
     for changed in (none, more):
         assert float(rgb_to_lab(changed)[0, 0]) == pytest.approx(lightness, abs=0.3)
     assert float(more.amax() - more.amin()) > 0.3
-    torch.testing.assert_close(toned(grey(0.5), Tone(saturation=2)), grey(0.5), atol=1e-5, rtol=0)
+    torch.testing.assert_close(toned(gray(0.5), Tone(saturation=2)), gray(0.5), atol=1e-5, rtol=0)
 
 
 def test_a_style_finishes_after_the_look(tmp_path: Path) -> None:

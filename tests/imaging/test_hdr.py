@@ -43,9 +43,9 @@ HLG = HdrLight(transfer=18, primaries=9, peak_nits=1000.0)
 SCREEN = Mastering((0.708, 0.292), (0.17, 0.797), (0.131, 0.046), (0.3127, 0.329), 0.005, 1000.0)
 
 
-def patches(*colours: tuple[float, float, float]) -> torch.Tensor:
-    """A picture [1, 3, 8, 8 * len(colours)] of plain patches."""
-    columns = [torch.tensor(colour).reshape(1, 3, 1, 1).expand(1, 3, 8, 8) for colour in colours]
+def patches(*colors: tuple[float, float, float]) -> torch.Tensor:
+    """A picture [1, 3, 8, 8 * len(colors)] of plain patches."""
+    columns = [torch.tensor(color).reshape(1, 3, 1, 1).expand(1, 3, 8, 8) for color in colors]
     return torch.cat(columns, 3).contiguous()
 
 
@@ -58,12 +58,12 @@ def test_pq_is_that_of_the_standard(nits: float, signal: float):
 
 def test_hlg_is_that_of_the_standard():
     """Three quarters of the signal are paper white (BT.2408); all of it is the screen's peak."""
-    grey = patches((0.75, 0.75, 0.75), (1.0, 1.0, 1.0), (0.5, 0.5, 0.5))
-    nits = hlg_to_nits(grey)[0, 0, 0, ::8]
+    gray = patches((0.75, 0.75, 0.75), (1.0, 1.0, 1.0), (0.5, 0.5, 0.5))
+    nits = hlg_to_nits(gray)[0, 0, 0, ::8]
     assert nits[0] == pytest.approx(203, rel=0.01)
     assert nits[1] == pytest.approx(1000, rel=0.001)
-    colours = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(1))
-    assert torch.allclose(nits_to_hlg(hlg_to_nits(colours)), colours, atol=1e-3)
+    colors = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    assert torch.allclose(nits_to_hlg(hlg_to_nits(colors)), colors, atol=1e-3)
 
 
 def test_the_curve_leaves_the_dark_and_bends_the_bright():
@@ -76,16 +76,16 @@ def test_the_curve_leaves_the_dark_and_bends_the_bright():
     assert torch.equal(eetf(nits_to_pq(nits), 150.0), nits_to_pq(nits))
 
 
-def test_tone_mapping_keeps_grey_grey_and_every_colour_in_range():
-    """Grey has no tint, hues stay in order, nothing leaves [0, 1], and both transfers agree on white."""
+def test_tone_mapping_keeps_gray_gray_and_every_color_in_range():
+    """Gray has no tint, hues stay in order, nothing leaves [0, 1], and both transfers agree on white."""
     light = float(nits_to_pq(torch.tensor(60.0)))
     bright = float(nits_to_pq(torch.tensor(800.0)))
     picture = patches((light,) * 3, (bright,) * 3, (bright, light, light), (0.0, bright, 0.0))
     sdr = tone_map(picture, PQ)
     assert sdr.min() >= 0 and sdr.max() <= 1
-    grey = sdr[0, :, 0, [0, 8]]
-    assert (grey.amax(0) - grey.amin(0)).max() < 2e-3
-    assert float(grey[0, 0]) == pytest.approx((60 / WHITE_NITS) ** (1 / 2.4), abs=0.005)
+    gray = sdr[0, :, 0, [0, 8]]
+    assert (gray.amax(0) - gray.amin(0)).max() < 2e-3
+    assert float(gray[0, 0]) == pytest.approx((60 / WHITE_NITS) ** (1 / 2.4), abs=0.005)
     red, green = sdr[0, :, 0, 16], sdr[0, :, 0, 24]
     assert red.argmax() == 0 and green.argmax() == 1 and float(red[0] - red[1]) > 0.2
     white = (tone_map(patches((0.5807,) * 3), PQ), tone_map(patches((0.75,) * 3), HLG))

@@ -19,14 +19,14 @@ from vidstyle.imaging.lab import lab_to_rgb, rgb_to_lab
         ((119, 119, 119), (50.03, 0, 0)),
     ],
 )
-def test_known_colours(rgb: tuple[int, ...], lab: tuple[float, ...]) -> None:
-    """The primaries, black, white and grey have their published coordinates under D65."""
+def test_known_colors(rgb: tuple[int, ...], lab: tuple[float, ...]) -> None:
+    """The primaries, black, white and gray have their published coordinates under D65."""
     found = rgb_to_lab(torch.tensor(rgb).view(1, 3, 1, 1) / 255)
     torch.testing.assert_close(found.flatten(), torch.tensor(lab, dtype=torch.float32), atol=0.02, rtol=0)
 
 
 def test_there_and_back() -> None:
-    """Every colour comes back, also the ones of the linear foot."""
+    """Every color comes back, also the ones of the linear foot."""
     rgb = torch.rand(2, 3, 20, 20, generator=torch.Generator().manual_seed(1)) ** 3
     torch.testing.assert_close(lab_to_rgb(rgb_to_lab(rgb)), rgb, atol=1e-5, rtol=0)
 

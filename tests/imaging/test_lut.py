@@ -30,7 +30,7 @@ def identity(size: int = SIZE) -> Tensor:
 
 @pytest.mark.parametrize("name", ["vlogger", "cinema"])
 def test_it_is_the_grade(name: str) -> None:
-    """Within 0.3 of a level of 255 of the grade itself, for shipped looks and any colour."""
+    """Within 0.3 of a level of 255 of the grade itself, for shipped looks and any color."""
     generator, code = load_style(name).network
     rgb = torch.rand(1, 3, 300, 300, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
@@ -46,7 +46,7 @@ def test_frames_of_any_size_come_back_whole(size: tuple[int, int]) -> None:
 
 
 def test_the_edge_holds() -> None:
-    """Outside of [0, 1] colours are those of the edge, and what is no number is black."""
+    """Outside of [0, 1] colors are those of the edge, and what is no number is black."""
     rgb = torch.tensor([-1.0, 2.0, float("inf"), -float("inf"), float("nan"), 1e30])
     found = Table(identity())(rgb.view(1, 1, 1, -1).expand(1, 3, 1, -1))
     assert found[0, 0, 0].tolist() == pytest.approx([0, 1, 1, 0, 0, 1], abs=1e-6)
@@ -92,7 +92,7 @@ def test_it_serves_inside_and_outside_of_inference_mode() -> None:
 
 
 def test_without_the_filter_the_plain_look_up_serves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where FFmpeg was built without it: nearly the same colours."""
+    """Where FFmpeg was built without it: nearly the same colors."""
     rgb = torch.rand(1, 3, 40, 50)
     wanted = tiny_table()(rgb)
     monkeypatch.setattr(lut, "_IS_THERE", False)

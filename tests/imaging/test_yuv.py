@@ -1,4 +1,4 @@
-"""Colour: planes to RGB and back. Law 4 without the codec."""
+"""Color: planes to RGB and back. Law 4 without the codec."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def smooth_planes(fmt: PlaneFormat, height: int, width: int, seed: int = 0) -> t
 @pytest.mark.parametrize("matrix", [*MATRICES, "rgb"])
 @pytest.mark.parametrize("full_range", [False, True])
 @pytest.mark.parametrize("depth", DEPTHS)
-def test_every_colour_patch_comes_back(matrix: str, full_range: bool, depth: int) -> None:
+def test_every_color_patch_comes_back(matrix: str, full_range: bool, depth: int) -> None:
     """Law 4: as code values exactly, as RGB within what rounding three planes to half a level costs."""
     spans = (255, 255) if full_range else (219, 224)
     step = 1 << (depth - 8)
@@ -51,7 +51,7 @@ def test_every_colour_patch_comes_back(matrix: str, full_range: bool, depth: int
             planes = from_rgb(picture, fmt)
             again = to_rgb(planes, fmt)
             assert (again - picture).abs().max() * 255 <= tolerance / step + 1e-3
-            # Colours beyond RGB, as rounding makes them of pure ones, are cut off: one level at most.
+            # Colors beyond RGB, as rounding makes them of pure ones, are cut off: one level at most.
             for before, after in zip(planes, from_rgb(again, fmt), strict=True):
                 assert (before.int() - after.int()).abs().max() <= 1
 
@@ -112,7 +112,7 @@ def test_planes_of_an_rgb_video_stand_in_the_order_green_blue_red() -> None:
     assert (rgb[0, :, 0, 0] * 255).round().tolist() == [30, 10, 20]
 
 
-def test_grey_video_stays_grey() -> None:
+def test_gray_video_stays_gray() -> None:
     """One plane in, three equal channels inside, one plane out."""
     for full_range, depth in itertools.product((False, True), (8, 10, 16)):
         fmt = PlaneFormat(depth, (0, 0), "gray", full_range)
@@ -142,7 +142,7 @@ def test_chroma_lies_where_its_location_says(location: str, x: float, y: float) 
 
 
 def test_out_of_range_is_held_and_not_wrapped_round() -> None:
-    """Colours beyond white and black end at the last legal code."""
+    """Colors beyond white and black end at the last legal code."""
     picture = torch.tensor([2.0, -1.0, 2.0]).view(1, 3, 1, 1).expand(1, 3, 2, 2)
     for depth in (8, 10):
         step = 1 << (depth - 8)
@@ -165,7 +165,7 @@ def test_half_precision_is_exact_enough_for_eight_bits() -> None:
 
 
 def test_batches_equal_single_frames_and_inputs_stay_untouched() -> None:
-    """Law 7 for colour; neither planes nor RGB are written to."""
+    """Law 7 for color; neither planes nor RGB are written to."""
     fmt = PlaneFormat(10, (1, 1), "bt2020")
     planes = smooth_planes(fmt, 6, 10)
     copies = [p.clone() for p in planes]
@@ -220,7 +220,7 @@ def swscale_rgb(planes: tuple[Tensor, ...], fmt: PlaneFormat) -> np.ndarray:
 def test_agrees_with_ffmpeg(matrix: str, full_range: bool, depth: int, shift: tuple[int, int]) -> None:
     """FFmpeg's scaler, asked to be accurate, gives the same RGB within its rounding on a soft picture.
 
-    It takes chroma for centred whatever the stream says, and full range at 10 bits for a little wider.
+    It takes chroma for centerd whatever the stream says, and full range at 10 bits for a little wider.
     """
     fmt = PlaneFormat(depth, shift, matrix, full_range, "center")
     rows, columns = torch.meshgrid(torch.linspace(0, 3, 48), torch.linspace(0, 5, 64), indexing="ij")

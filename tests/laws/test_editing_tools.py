@@ -95,7 +95,7 @@ def facts(path: Path) -> dict[str, Any]:
     [("prores4444", "in.mov", "shot.mov", "ap4h"), ("prores -o", "in.mp4", "cut.mov", "apch")],
 )
 def test_clips(words: str, source: str, result: str, tag: str, desk: Path) -> None:
-    """Times, colour tags, timecode and transparency arrive, and the file says which ProRes it is."""
+    """Times, color tags, timecode and transparency arrive, and the file says which ProRes it is."""
     run(desk, words)
     before, after = facts(desk / source), facts(desk / result)
     assert after["tag"] == tag

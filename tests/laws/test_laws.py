@@ -210,20 +210,20 @@ TAGS = {
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 @pytest.mark.parametrize("colour", TAGS)
-def test_colour(tmp_path: Path, clip: Callable[..., Path], colour: str, suffix: str):
+def test_color(tmp_path: Path, clip: Callable[..., Path], color: str, suffix: str):
     """Matrix, range, primaries and transfer stay, and so do the samples they speak of, within one level."""
-    source, target = clip("plain.mp4", colour=TAGS[colour]), tmp_path / f"out{suffix}"
+    source, target = clip("plain.mp4", color=TAGS[color]), tmp_path / f"out{suffix}"
     apply(source, Identity(), target, NEAR_LOSSLESS)
     with av.open(str(target)) as file:
         frame = next(file.decode(video=0))
         found = (frame.colorspace, frame.color_range, frame.color_primaries, frame.color_trc)
-    assert tuple(int(tag) for tag in found) == TAGS[colour]
+    assert tuple(int(tag) for tag in found) == TAGS[color]
     assert abs(luma(target).mean(dtype=float) - luma(source).mean(dtype=float)) < 0.2
     assert np.abs(luma(target).astype(int) - luma(source)).mean() < 1
 
 
 def test_untagged_stays_untagged(tmp_path: Path, clip: Callable[..., Path]):
-    """A source without colour tags gets none: a player guesses alike for both. The report says so."""
+    """A source without color tags gets none: a player guesses alike for both. The report says so."""
     report = apply(clip("plain.mp4"), Identity(), tmp_path / "out.mp4", QUICK)
     with av.open(str(tmp_path / "out.mp4")) as file:
         assert int(next(file.decode(video=0)).colorspace) == 2

@@ -100,7 +100,7 @@ def test_reasons_are_given_for_what_is_installed() -> None:
 
 
 def test_samples_are_small_and_say_where_they_come_from() -> None:
-    """Under 1.5 MB, with author and licence."""
+    """Under 1.5 MB, with author and license."""
     words = (HOME / "samples" / "README.md").read_text()
     for path in (HOME / "samples").iterdir():
         assert path.stat().st_size < 1_500_000

@@ -78,7 +78,7 @@ def test_an_odd_size_is_decoded_as_it_is(clip: Callable[..., Path]):
     assert [tuple(p.shape) for p in batch.planes] == [(2, 47, 63), (2, 24, 32), (2, 24, 32)]
 
 
-def test_grey_gets_neutral_chroma_so_that_a_style_can_colour_it(clip: Callable[..., Path]):
+def test_gray_gets_neutral_chroma_so_that_a_style_can_color_it(clip: Callable[..., Path]):
     with Decoder(clip("grey.mkv")) as decoder:
         batch = next(decoder.batches(2))
     assert len(batch.planes) == 3
@@ -98,7 +98,7 @@ def test_packed_rgb_becomes_planes_in_the_order_g_b_r(clip: Callable[..., Path])
 def test_facts_of_the_picture(clip: Callable[..., Path]):
     tagged = clip(
         "sound.mp4",
-        colour=(1, 1, 1, 1),
+        color=(1, 1, 1, 1),
         aspect=Fraction(4, 3),
         rotation=(0, -65536, 0, 65536, 0, 0, 0, 0, 1 << 30),
     )

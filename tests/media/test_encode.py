@@ -264,7 +264,7 @@ def test_an_encoder_of_another_codec_is_wrong_usage(codec: str, encoder: str):
 
 
 def test_hardware_takes_the_formats_it_has(clip: Callable[..., Path]):
-    """10 bit goes in as P010; 4:2:2 is told to lose colour resolution."""
+    """10 bit goes in as P010; 4:2:2 is told to lose color resolution."""
     for name, encoder, wanted in (
         ("ten_bit.mp4", "hevc_nvenc", "p010le"),
         ("plain.mp4", "hevc_qsv", "nv12"),

@@ -73,7 +73,7 @@ def metadata(path: Path) -> dict[int, bytes]:
     ],
 )
 def test_the_identity_gives_the_same_pixels(tmp_path: Path, suffix: str, channels: int, dtype: type) -> None:
-    """Lossless kinds come back bit for bit, at 8 and 16 bits, grey, colour and with opacity."""
+    """Lossless kinds come back bit for bit, at 8 and 16 bits, gray, color and with opacity."""
     pixels = picture(channels, dtype)
     source = save(
         tmp_path / f"in{suffix}",
@@ -109,7 +109,7 @@ def test_lossy_webp_stays_lossy(tmp_path: Path) -> None:
     assert b"VP8 " in (tmp_path / "out.webp").read_bytes()[:40]
 
 
-def test_colour_changes_and_opacity_does_not(tmp_path: Path) -> None:
+def test_color_changes_and_opacity_does_not(tmp_path: Path) -> None:
     """The style sees RGB in [0, 1] in this order and no alpha."""
     pixels = picture(4)
     source = save(tmp_path / "in.png", pixels)
@@ -120,8 +120,8 @@ def test_colour_changes_and_opacity_does_not(tmp_path: Path) -> None:
     assert np.array_equal(result[..., 3], pixels[..., 3])
 
 
-def test_a_grey_picture_becomes_colour_only_if_the_style_colours_it(tmp_path: Path) -> None:
-    """Grey in, grey style: one channel. Grey in, warm style: three."""
+def test_a_gray_picture_becomes_color_only_if_the_style_colors_it(tmp_path: Path) -> None:
+    """Gray in, gray style: one channel. Gray in, warm style: three."""
     source = save(tmp_path / "in.jpg", picture(1))
     restyle_still(source, lambda rgb: rgb.mul(0.5), tmp_path / "dark.jpg")
     restyle_still(source, warm, tmp_path / "warm.jpg")
@@ -153,7 +153,7 @@ def test_the_preview_of_the_unstyled_picture_is_dropped(tmp_path: Path) -> None:
 
 
 def test_profiles_that_are_not_rgb_are_left_behind(tmp_path: Path) -> None:
-    """An ink profile on RGB pixels would turn every colour wrong."""
+    """An ink profile on RGB pixels would turn every color wrong."""
     ink = ICC.replace(b"RGB ", b"CMYK")
     source = save(tmp_path / "in.jpg", picture(), {cv2.IMAGE_METADATA_ICCP: ink})
     restyle_still(source, identity, tmp_path / "out.jpg")
@@ -329,8 +329,8 @@ def test_a_picture_is_read_as_it_is_looked_at(tmp_path: Path) -> None:
         assert int(read[:, :20].min()) == 255
         truth = pixels[20:, :, 2::-1].astype(float) * 255 / np.iinfo(dtype).max
         assert np.abs(read[:, 20:].permute(1, 2, 0).numpy() - truth).max() <= 0.51
-    grey = read_picture(save(tmp_path / "g.png", picture(1)))
-    assert torch.equal(grey, torch.from_numpy(picture(1)).expand(3, -1, -1))
+    gray = read_picture(save(tmp_path / "g.png", picture(1)))
+    assert torch.equal(gray, torch.from_numpy(picture(1)).expand(3, -1, -1))
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8 no picture", None])

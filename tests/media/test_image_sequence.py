@@ -1,4 +1,4 @@
-"""Numbered pictures as results and as sources: every frame, its time, its colour, and no gap unnoticed."""
+"""Numbered pictures as results and as sources: every frame, its time, its color, and no gap unnoticed."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def test_png_is_every_frame_within_rounding(tmp_path: Path, clip: Callable[..., 
 
 
 def test_the_sidecar_says_what_pictures_do_not(tmp_path: Path, clip: Callable[..., Path]):
-    """Rate, exact times, colour, pixel aspect and rotation of the source."""
-    source = clip("vfr.mp4", colour=(1, 1, 1, 1), rotation=TURNED_90, aspect=Fraction(4, 3))
+    """Rate, exact times, color, pixel aspect and rotation of the source."""
+    source = clip("vfr.mp4", color=(1, 1, 1, 1), rotation=TURNED_90, aspect=Fraction(4, 3))
     apply(source, Identity(), tmp_path / "%06d.png", PNG)
     facts = json.loads((tmp_path / "sequence.json").read_text())
     assert [pts * Fraction(facts["time_base"]) for pts in facts["pts"]] == frame_times(source)
@@ -198,8 +198,8 @@ def test_numbered_pictures_are_a_clip(tmp_path: Path, clip: Callable[..., Path],
     assert all(abs(t - number / fps) <= Fraction(1, 2000) for number, t in enumerate(found))
     wanted = rgb_of(pattern, fps)
     assert np.abs(rgb_of(tmp_path / "out.mkv") - wanted).max() <= 1.01 / 255
-    grey = np.stack([cv2.imread(str(file_of(pattern, n)), cv2.IMREAD_GRAYSCALE) for n in range(8, 18)])
-    assert np.abs(wanted[:, 1] * 255 - grey).mean() < 1.5
+    gray = np.stack([cv2.imread(str(file_of(pattern, n)), cv2.IMREAD_GRAYSCALE) for n in range(8, 18)])
+    assert np.abs(wanted[:, 1] * 255 - gray).mean() < 1.5
 
 
 def test_there_and_back(tmp_path: Path, clip: Callable[..., Path]):

@@ -19,7 +19,7 @@ from vidstyle.pipeline.apply import apply
 QUICK = ApplyOptions(segment_frames=30, speed="ultrafast")
 README = (Path(__file__).parents[2] / "README.md").read_text()
 RICH = ClipSpec(
-    frames=8, audio=("eng", "deu"), chapters=2, title="A Title", rotation=TURNED_90, colour=(1, 1, 1, 1)
+    frames=8, audio=("eng", "deu"), chapters=2, title="A Title", rotation=TURNED_90, color=(1, 1, 1, 1)
 )
 SOURCES = {
     "plain": RICH,
@@ -34,7 +34,7 @@ SIGNS = {
     "chapters": "2 chapters",
     "title of the file": "tag title",
     "rotation, flips": "rotation of the picture",
-    "colour tags": "colour ",
+    "color tags": "colour ",
     "attachments": "attachment ",
 }
 
@@ -158,7 +158,7 @@ def test_words_of_the_join_reach_the_report(
     assert "1 damaged packets of sound are left out" in report.warnings
 
 
-def test_odd_sizes_keep_half_the_colour_where_the_codec_can(tmp_path: Path, clip: Callable[..., Path]):
+def test_odd_sizes_keep_half_the_color_where_the_codec_can(tmp_path: Path, clip: Callable[..., Path]):
     """AV1, ProRes and FFV1 hold odd sizes as they are; h264 cannot, and says what it does instead."""
     for codec, suffix, wanted in (("av1", ".mp4", "yuv420p"), ("prores", ".mov", "yuv422p10le")):
         options = replace(QUICK, codec=codec, speed=None)
@@ -168,7 +168,7 @@ def test_odd_sizes_keep_half_the_colour_where_the_codec_can(tmp_path: Path, clip
             frame = next(file.decode(video=0))
         assert (frame.format.name, frame.width, frame.height) == (wanted, 63, 47)
     report = apply(clip("odd.mkv"), Identity(), tmp_path / "h264.mp4", QUICK)
-    assert "63x47 is an odd size, so h264 keeps colour at full resolution" in " ".join(report.warnings)
+    assert "63x47 is an odd size, so h264 keeps color at full resolution" in " ".join(report.warnings)
 
 
 def test_specs_are_small():

@@ -10,14 +10,14 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from tests.helpers.styles import COLOURIST, tiny_generator, tiny_style
+from tests.helpers.styles import COLORIST, tiny_generator, tiny_style
 from vidstyle.errors import StyleError
 from vidstyle.imaging.lut import baked
 from vidstyle.imaging.yuv import luma_of
 from vidstyle.models.colorizer import (
     NODES,
     Backbone,
-    Colourist,
+    Colorist,
     chosen,
     chroma_of,
     generator_for,
@@ -31,9 +31,9 @@ from vidstyle.styles.load import load_style
 CODE = torch.full((1, 16), 0.3)
 
 
-def colourist(seed: int = 0) -> Colourist:
-    generator = tiny_generator(seed, **COLOURIST)
-    assert isinstance(generator, Colourist)
+def colorist(seed: int = 0) -> Colorist:
+    generator = tiny_generator(seed, **COLORIST)
+    assert isinstance(generator, Colorist)
     return generator
 
 
@@ -41,7 +41,7 @@ def colourist(seed: int = 0) -> Colourist:
 @torch.no_grad()
 def test_every_frame_size_works_and_the_luma_stays(size: tuple[int, int]) -> None:
     rgb = torch.rand(2, 3, *size)
-    out = colourist()(rgb, CODE)
+    out = colorist()(rgb, CODE)
     assert out.shape == rgb.shape
     assert float(out.min()) >= 0 and float(out.max()) <= 1
     assert (luma_of(out) - luma_of(rgb)).abs().max() < 1e-3
@@ -49,8 +49,8 @@ def test_every_frame_size_works_and_the_luma_stays(size: tuple[int, int]) -> Non
 
 
 @torch.no_grad()
-def test_grey_sepia_and_colour_of_one_luma_give_one_result() -> None:
-    generator, rgb = colourist(), torch.rand(1, 3, 64, 80) * 0.5 + 0.25
+def test_gray_sepia_and_color_of_one_luma_give_one_result() -> None:
+    generator, rgb = colorist(), torch.rand(1, 3, 64, 80) * 0.5 + 0.25
     luma = luma_of(rgb)
     sepia = with_chroma(luma, torch.tensor([0.05, -0.08])[None, :, None, None].expand(1, 2, 64, 80))
     wanted = generator(rgb, CODE)
@@ -62,19 +62,19 @@ def test_grey_sepia_and_colour_of_one_luma_give_one_result() -> None:
 @pytest.mark.parametrize("dials", [Dials(), Dials(0.7, 0.6, 0.5), Dials(grade=0), Dials(light=0)])
 def test_painting_in_strips_is_painting(dials: Dials) -> None:
     rgb = torch.rand(2, 3, 75, 61)
-    generator = colourist()
+    generator = colorist()
     controls, grade = generator.think(rgb, CODE), baked(generator.lut(CODE))
     wanted = generator.paint(rgb, controls, CODE, dials)
     assert (generator.paint_baked(rgb, controls, grade, dials) - wanted).abs().max() < 1e-4
 
 
 @torch.no_grad()
-def test_without_light_the_picture_is_grey_and_strength_0_is_the_source() -> None:
+def test_without_light_the_picture_is_gray_and_strength_0_is_the_source() -> None:
     rgb = torch.rand(1, 3, 40, 56)
-    grey = colourist()(rgb, CODE, Dials(light=0))
-    assert torch.allclose(grey, luma_of(rgb).expand_as(rgb), atol=1e-6)
-    assert torch.equal(colourist()(rgb, CODE, Dials(strength=0)), rgb)
-    assert torch.allclose(colourist().lut(CODE)[0], colourist().lut(CODE)[2])
+    gray = colorist()(rgb, CODE, Dials(light=0))
+    assert torch.allclose(gray, luma_of(rgb).expand_as(rgb), atol=1e-6)
+    assert torch.equal(colorist()(rgb, CODE, Dials(strength=0)), rgb)
+    assert torch.allclose(colorist().lut(CODE)[0], colorist().lut(CODE)[2])
 
 
 @torch.no_grad()
@@ -84,7 +84,7 @@ def test_the_light_maps_have_at_least_64_lines() -> None:
     assert min(light.shape[-2:]) == 96 and light.shape[1] == 4
 
 
-def test_a_colour_that_rgb_cannot_hold_loses_saturation_not_luma() -> None:
+def test_a_color_that_rgb_cannot_hold_loses_saturation_not_luma() -> None:
     luma = torch.full((1, 1, 1, 1), 0.9)
     maps = torch.tensor([0.0, 0.0, 0.3, -0.3])[None, :, None, None]
     out = tinted(luma.expand(1, 3, 1, 1), luma, maps, 1.0)
@@ -94,7 +94,7 @@ def test_a_colour_that_rgb_cannot_hold_loses_saturation_not_luma() -> None:
 
 
 def test_guided_chroma_ends_where_brightness_ends() -> None:
-    """Colour that fades out over an edge of brightness ends there at once."""
+    """Color that fades out over an edge of brightness ends there at once."""
     guide = torch.zeros(1, 1, 24, 24)
     guide[..., 12:] = 0.8
     chroma = torch.nn.functional.avg_pool2d(guide * 0.3, 5, 1, 2, count_include_pad=False).expand(
@@ -123,7 +123,7 @@ def test_the_backbone_returns_every_stride() -> None:
 def test_a_backbone_that_does_not_exist_is_a_damaged_file(tmp_path: Path, blocks: int) -> None:
     with pytest.raises(ValueError, match="backbone"):
         generator_for(GeneratorConfig(backbone=blocks))
-    path = tiny_style(tmp_path, **COLOURIST)
+    path = tiny_style(tmp_path, **COLORIST)
     with safe_open(path, framework="pt") as file:
         document = json.loads(file.metadata()["vidstyle"])
     document["generator"]["backbone"] = blocks
@@ -134,7 +134,7 @@ def test_a_backbone_that_does_not_exist_is_a_damaged_file(tmp_path: Path, blocks
 
 def test_law_7_batches_stills_and_turned_clips(tmp_path: Path) -> None:
     """Batch 1 equals batch 8, and a clip lying on its side is looked at upright."""
-    style = load_style(tiny_style(tmp_path, **COLOURIST))
+    style = load_style(tiny_style(tmp_path, **COLORIST))
     rgb = torch.rand(4, 3, 64, 48)
     together = style(rgb)
     assert all(torch.equal(together[n : n + 1], style(rgb[n : n + 1])) for n in range(4))

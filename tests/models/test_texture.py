@@ -129,7 +129,7 @@ def test_steps_are_zero_on_a_level_and_for_looks_without() -> None:
     assert not steps(levels, torch.zeros(2)).any()
 
 
-def test_stepped_colours_gather_at_the_levels_and_keep_their_order() -> None:
+def test_stepped_colors_gather_at_the_levels_and_keep_their_order() -> None:
     ramp = torch.linspace(0, 1, 200).view(1, 1, 1, 200).expand(1, 3, 1, 200)
     out = stepped(ramp, torch.tensor([8.0, 0.4]))[0, 0, 0]
     assert (out.diff() >= -1e-6).all()
@@ -156,10 +156,10 @@ def test_painted_looks_come_back_from_their_files(tmp_path: Path, washes: int) -
 def test_clips_are_hatched_much_weaker(tmp_path: Path) -> None:
     """Hatching lies still on the paper, which shows as soon as something moves beneath it."""
     style = drawn_style(tmp_path)
-    grey = PlaneFormat(matrix="rgb", full_range=True, chroma_shift=(0, 0))
-    frame = FrameBatch((torch.full((1, 32, 48), 90, dtype=torch.uint8),) * 3, (0,), Fraction(1, 25), grey)
-    rgb = to_rgb(frame.planes, grey)
-    clip = to_rgb(style.restyle(frame).planes, grey)
+    gray = PlaneFormat(matrix="rgb", full_range=True, chroma_shift=(0, 0))
+    frame = FrameBatch((torch.full((1, 32, 48), 90, dtype=torch.uint8),) * 3, (0,), Fraction(1, 25), gray)
+    rgb = to_rgb(frame.planes, gray)
+    clip = to_rgb(style.restyle(frame).planes, gray)
     weak = style.paint(rgb, style.controls(rgb, paper=MOVING_PAPER))
     assert (clip - weak).abs().max() < 0.01
     unhatched = style.paint(rgb, style.controls(rgb, paper=0.0))

@@ -1,4 +1,4 @@
-"""The colour of a style as a .cube: what FFmpeg makes of it, what its header says, what is refused."""
+"""The color of a style as a .cube: what FFmpeg makes of it, what its header says, what is refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.helpers.styles import COLOURIST, blobs, tiny_style
+from tests.helpers.styles import COLORIST, blobs, tiny_style
 from vidstyle.cli import main
 from vidstyle.imaging.lab import rgb_to_lab
 from vidstyle.options import ApplyOptions
@@ -60,7 +60,7 @@ def picture(path: Path) -> Tensor:
 @pytest.mark.parametrize("size", [33, 65])
 @pytest.mark.parametrize("name", PHOTOGRAPHIC)
 def test_ffmpeg_paints_what_the_grade_head_paints(name: str, size: int, tmp_path: Path) -> None:
-    """Every photographic style: mean CIELAB error within 0.5, on a film still and on all colours."""
+    """Every photographic style: mean CIELAB error within 0.5, on a film still and on all colors."""
     style = load_style(name)
     cube = tmp_path / "look.cube"
     cube.write_text(cube_text(style, size))
@@ -92,7 +92,7 @@ def test_a_blend_is_the_mixture_of_its_tables(tmp_path: Path) -> None:
 
 
 def test_the_header_says_what_it_is(tmp_path: Path) -> None:
-    """Style, version, licence and what is left out, in short ASCII lines; a name cannot add lines."""
+    """Style, version, license and what is left out, in short ASCII lines; a name cannot add lines."""
     style = load_style("vlogger")
     text = cube_text(style, 5)
     head = [line for line in text.splitlines() if line[0] not in "01"]
@@ -150,13 +150,13 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     ("changes", "words"),
     [
         ({"texture_width": 8, "texture_blocks": 2, "light_scale": 0}, "drawn: lines"),
-        (COLOURIST, "what is left is grey"),
+        (COLORIST, "what is left is gray"),
     ],
 )
-def test_what_is_more_than_colour_is_refused_unless_forced(
+def test_what_is_more_than_color_is_refused_unless_forced(
     changes: dict[str, int], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Drawn, painted and colour looks: it says what would be lost; with --force the file says so too."""
+    """Drawn, painted and color looks: it says what would be lost; with --force the file says so too."""
     style, target = tiny_style(tmp_path, **changes), tmp_path / "x.cube"
     assert export(style, "--cube", 33, "-o", target) == 4
     err = capsys.readouterr().err

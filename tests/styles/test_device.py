@@ -15,7 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from tests.helpers.styles import COLOURIST, TINY
+from tests.helpers.styles import COLORIST, TINY
 from vidstyle.frames import PlaneFormat
 from vidstyle.imaging.finishing import Finish
 from vidstyle.models.colorizer import generator_for
@@ -45,7 +45,7 @@ FAMILIES = {
     "photographic": TINY,
     "drawn": {**TINY, "light_scale": 0, "texture_width": 8, "texture_blocks": 2, "sheet_waves": 2},
     "painted": {**TINY, "light_scale": 0, "texture_width": 8, "texture_blocks": 2, "washes": 2},
-    "colour": COLOURIST,
+    "colour": COLORIST,
 }
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.helpers.styles import COLOURIST, blobs, tiny_style
+from tests.helpers.styles import COLORIST, blobs, tiny_style
 from vidstyle.cli import main
 from vidstyle.options import ONNX_OPSET, ApplyOptions
 from vidstyle.styles.export.onnx_model import onnx_model
@@ -29,7 +29,7 @@ FAMILIES: dict[str, dict[str, int]] = {
     "drawn": DRAWN,
     "without_sheet": DRAWN | {"sheet_waves": 0},
     "painted": DRAWN | {"washes": 2},
-    "colour": COLOURIST,
+    "colour": COLORIST,
 }
 SIZES = [
     (1, 48, 64),
@@ -103,9 +103,9 @@ def test_dials_and_blends(tmp_path: Path) -> None:
         turned = ApplyOptions(strength=0.7, grade=0.5, light=0.4, texture=0.6, variation=3)
         style = load_style(name).with_options(turned)
         assert off(session(onnx_model(style)), style, rgb) <= 1
-    grey = read_style(tiny_style(tmp_path, "grey", 3, **COLOURIST))
+    gray = read_style(tiny_style(tmp_path, "grey", 3, **COLORIST))
     for turned in (ApplyOptions(grade=0.5, light=0.4), ApplyOptions(light=0.0)):
-        style = grey.with_options(turned)
+        style = gray.with_options(turned)
         assert off(session(onnx_model(style)), style, rgb) <= 1
 
 
@@ -136,7 +136,7 @@ def test_paper_is_an_input_of_drawn_looks(tmp_path: Path) -> None:
 
 
 def test_the_file_says_what_it_is() -> None:
-    """Opset, style, licence and how to feed it; sizes and number are left open."""
+    """Opset, style, license and how to feed it; sizes and number are left open."""
     style = load_style("vlogger")
     model = onnx.load_from_string(onnx_model(style))
     assert [(found.domain, found.version) for found in model.opset_import] == [("", ONNX_OPSET)]

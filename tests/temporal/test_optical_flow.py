@@ -24,7 +24,7 @@ from vidstyle.temporal.scenes import scene_change
 
 
 def scenery(seed: int = 0, height: int = 120, width: int = 160) -> Tensor:
-    """Smooth coloured noise of strong contrast."""
+    """Smooth colored noise of strong contrast."""
     noise = torch.rand(1, 3, height // 8, width // 8, generator=torch.Generator().manual_seed(seed))
     return F.interpolate(noise, size=(height, width), mode="bicubic").clamp(0, 1)
 

@@ -19,7 +19,7 @@ FORMAT = PlaneFormat()
 
 
 def as_batch(luma: Tensor, index: int, fmt: PlaneFormat = FORMAT) -> FrameBatch:
-    """Luma in [0, 1] as one frame with grey chroma."""
+    """Luma in [0, 1] as one frame with gray chroma."""
     step = 1 << (fmt.bit_depth - 8)
     codes = ((16 + luma * 219) * step).round().to(fmt.dtype)[None]
     chroma = torch.full((1, *fmt.chroma_size(*luma.shape)), 128 * step, dtype=torch.int32).to(fmt.dtype)

@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch.nn.functional import batch_norm, conv2d
 
-from tests.helpers.styles import COLOURIST, picture_folder
+from tests.helpers.styles import COLORIST, picture_folder
 from vidstyle.errors import TrainingError
 from vidstyle.imaging.yuv import luma_of
 from vidstyle.models.colorizer import NODES, Backbone, chosen, chroma_of, with_chroma
 from vidstyle.styles.load import load_style
 from vidstyle.train.families.colorize import (
     BATCH_NORM_EPSILON,
-    ColourRun,
+    ColorRun,
     aged,
     edge_aware,
     folded,
@@ -42,7 +42,7 @@ def options(tmp_path: Path) -> TrainOptions:
         paint_size=32,
         tick_steps=3,
         device="cpu",
-        generator=COLOURIST,
+        generator=COLORIST,
     )
 
 
@@ -52,11 +52,11 @@ def state(options: TrainOptions) -> dict[str, torch.Tensor]:
 
 
 def test_law_11_a_resumed_run_equals_an_uninterrupted_one(options: TrainOptions) -> None:
-    """A resumed training run equals an uninterrupted one; its style loads and colours."""
+    """A resumed training run equals an uninterrupted one; its style loads and colors."""
     style = load_style(train(options))
     assert style.family == "colour" and (options.folder / "sheet-warm.png").stat().st_size > 1000
-    grey = torch.full((1, 3, 40, 40), 0.5)
-    assert not torch.equal(style(grey), grey)
+    gray = torch.full((1, 3, 40, 40), 0.5)
+    assert not torch.equal(style(gray), gray)
     wanted = state(options)
     run = run_of(options)
     run.begin()
@@ -73,20 +73,20 @@ def test_law_11_each_step_leaves_the_other_network_and_the_backbone_untouched(
 ) -> None:
     """G's step leaves D untouched and vice versa; what the backbone was taught stays."""
     run = run_of(options)
-    assert isinstance(run, ColourRun)
+    assert isinstance(run, ColorRun)
     run.begin()
     run.advance()
     update, seen = run._update, []
     sides = {"ours": run.ours, "theirs": run.theirs, "backbone": run.generator.backbone}
 
-    def watched(optimiser: torch.optim.Optimizer, loss: torch.Tensor, module: torch.nn.Module) -> None:
+    def watched(optimizer: torch.optim.Optimizer, loss: torch.Tensor, module: torch.nn.Module) -> None:
         before = {name: [p.detach().clone() for p in side.parameters()] for name, side in sides.items()}
-        update(optimiser, loss, module)
+        update(optimizer, loss, module)
         moved = {
             name: any(not torch.equal(a, b) for a, b in zip(before[name], side.parameters(), strict=True))
             for name, side in sides.items()
         }
-        ours = optimiser is run.optimise_ours
+        ours = optimizer is run.optimize_ours
         assert moved == {"ours": ours, "theirs": not ours, "backbone": False}
         seen.append(ours)
 
@@ -122,7 +122,7 @@ def test_without_its_weights_the_training_says_what_to_install(monkeypatch: pyte
         teach(Backbone(6))
 
 
-def test_a_colour_as_a_mean_of_choices_is_that_colour() -> None:
+def test_a_color_as_a_mean_of_choices_is_that_color() -> None:
     chroma = torch.rand(2, 2, 6, 7) - 0.5
     numbers, shares = nearest_nodes(chroma)
     assert torch.allclose(shares.sum(1), torch.ones(2, 6, 7)) and float(shares.min()) >= 0
@@ -130,7 +130,7 @@ def test_a_colour_as_a_mean_of_choices_is_that_colour() -> None:
     assert torch.allclose(chosen(logits, temperature=1.0), chroma, atol=1e-4)
 
 
-def test_the_right_guess_costs_least_and_rare_colours_cost_more() -> None:
+def test_the_right_guess_costs_least_and_rare_colors_cost_more() -> None:
     truth = torch.tensor([NODES[8], NODES[3]])[None, :, None, None].expand(1, 2, 4, 4)
     right = torch.zeros(1, len(NODES) ** 2, 4, 4)
     right[:, 8 * len(NODES) + 3] = 5
@@ -138,14 +138,14 @@ def test_the_right_guess_costs_least_and_rare_colours_cost_more() -> None:
     wrong[:, 3 * len(NODES) + 8] = 5
     even = torch.ones(len(NODES) ** 2)
     assert float(guess_loss(right, truth, even)) < float(guess_loss(wrong, truth, even))
-    grey, red = torch.full((9, 3, 24, 32), 120), torch.zeros(1, 3, 24, 32)
+    gray, red = torch.full((9, 3, 24, 32), 120), torch.zeros(1, 3, 24, 32)
     red[:, 0] = 200
-    weights = rarity([torch.cat((grey, red)).to(torch.uint8)])
+    weights = rarity([torch.cat((gray, red)).to(torch.uint8)])
     numbers, _ = nearest_nodes(chroma_of(red / 255))
     assert float(weights[numbers[0, 0, 0, 0]]) > 5 * float(weights[len(NODES) ** 2 // 2])
 
 
-def test_blotches_on_flat_ground_cost_and_colours_that_end_with_things_do_not() -> None:
+def test_blotches_on_flat_ground_cost_and_colors_that_end_with_things_do_not() -> None:
     chroma = torch.zeros(1, 2, 8, 8)
     chroma[..., 4:] = 0.3
     edge = torch.zeros(1, 1, 8, 8)
@@ -153,7 +153,7 @@ def test_blotches_on_flat_ground_cost_and_colours_that_end_with_things_do_not() 
     assert float(edge_aware(chroma, torch.zeros(1, 1, 8, 8))) > 1000 * float(edge_aware(chroma, edge))
 
 
-def test_aged_material_is_grey_like_its_picture_and_never_the_same_twice() -> None:
+def test_aged_material_is_gray_like_its_picture_and_never_the_same_twice() -> None:
     random = torch.Generator().manual_seed(0)
     rgb = torch.nn.functional.interpolate(torch.rand(6, 3, 4, 4, generator=random), size=(32, 32))
     first, second = aged(rgb, random), aged(rgb, random)

@@ -51,7 +51,7 @@ def test_law_11_the_same_seed_draws_the_same(options: TrainOptions) -> None:
 
 
 def test_painted_looks_begin_with_a_wash(options: TrainOptions) -> None:
-    """Before the game, a painted look is the simplified picture in the style's colours."""
+    """Before the game, a painted look is the simplified picture in the style's colors."""
     painted = replace(options, family="painted", steps=3)
     train(painted)
     style = load_style(painted.output)
@@ -138,8 +138,8 @@ def test_a_paintbox_of_few_tones_is_found_by_its_steps() -> None:
     assert find_steps(torch.randint(0, 255, (3, 3, 40, 40), dtype=torch.uint8)) == (0, 0), "nothing is flat"
 
 
-def test_features_of_marks_tell_lines_from_an_even_grey() -> None:
-    """The same mean, but lines: the contrasts say so, the colours do not."""
+def test_features_of_marks_tell_lines_from_an_even_gray() -> None:
+    """The same mean, but lines: the contrasts say so, the colors do not."""
     even = torch.full((1, 3, 24, 24), 0.5)
     lines = even.clone()
     lines[..., ::2] = 0.3
@@ -159,13 +159,13 @@ def test_directions_look_at_marks_or_at_shapes_and_not_at_brightness() -> None:
     assert directions[losses.MARKS :].sum(dim=0).abs().max() < 1e-4, "a patch's mean says nothing"
 
 
-def test_a_colour_that_the_style_never_shows_is_foreign() -> None:
-    """Grey drawings know no blue; what they show themselves is no stranger."""
+def test_a_color_that_the_style_never_shows_is_foreign() -> None:
+    """Gray drawings know no blue; what they show themselves is no stranger."""
     random = torch.Generator().manual_seed(3)
-    greys = (
+    grays = (
         torch.rand(5000, 1, generator=random).expand(-1, 3) + torch.randn(5000, 3, generator=random) * 0.01
     )
-    known = losses.colour_range(greys.clamp(0, 1))
-    assert losses.foreign_colours(torch.full((1, 3, 8, 8), 0.5), known) < 1e-3
+    known = losses.color_range(grays.clamp(0, 1))
+    assert losses.foreign_colors(torch.full((1, 3, 8, 8), 0.5), known) < 1e-3
     sky = torch.tensor([0.45, 0.5, 0.65])[None, :, None, None].expand(1, 3, 8, 8)
-    assert losses.foreign_colours(sky, known) > 0.03
+    assert losses.foreign_colors(sky, known) > 0.03

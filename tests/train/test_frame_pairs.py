@@ -1,4 +1,4 @@
-"""Neighbouring frames and the motion between them."""
+"""Neighboring frames and the motion between them."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_pairs_are_the_same_with_any_number_of_workers_and_for_the_same_seed(tmp
 
 
 def test_a_look_that_stays_on_the_screen_costs_and_one_that_moves_along_does_not(tmp_path: Path) -> None:
-    """A texture stuck to the screen against a change of colour."""
+    """A texture stuck to the screen against a change of color."""
     pairs = make(tmp_path)
     stuck = (
         torch.rand(1, 3, 1, 1, generator=torch.Generator().manual_seed(0)) * torch.linspace(0, 9, 64).sin()

@@ -101,12 +101,12 @@ def test_the_reader_knows_a_grade_from_things(tmp_path: Path) -> None:
 
     pictures = torch.stack([blobs(seed, 96, 128) for seed in range(12)])
     code = known.read(list(look(pictures).mul(255).byte()))
-    colours = known.colours[:2000].T[None, :, :, None]
-    named = known.grade(known.colours[:2000], code).clamp(0, 1).T[None, :, :, None]
-    assert lab_error(named, look(colours)).item() < 0.6 * lab_error(colours, look(colours)).item()
+    colors = known.colors[:2000].T[None, :, :, None]
+    named = known.grade(known.colors[:2000], code).clamp(0, 1).T[None, :, :, None]
+    assert lab_error(named, look(colors)).item() < 0.6 * lab_error(colors, look(colors)).item()
     code = known.read(list(pictures.mul(255).byte()))
-    ordinary = known.colours[:768].T.reshape(1, 3, 24, 32)
-    shown = known.grade(known.colours[:768], code).clamp(0, 1).T.reshape(1, 3, 24, 32).mul(255).byte()
+    ordinary = known.colors[:768].T.reshape(1, 3, 24, 32)
+    shown = known.grade(known.colors[:768], code).clamp(0, 1).T.reshape(1, 3, 24, 32).mul(255).byte()
     back = known.inverse(code)(shown).float() / 255
     assert lab_error(back, ordinary).item() < 0.4 * lab_error(shown.float() / 255, ordinary).item()
 

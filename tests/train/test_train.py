@@ -241,21 +241,21 @@ def test_law_11_each_step_leaves_the_other_network_untouched(
     update = run._update
     seen = []
 
-    def watched(optimiser: torch.optim.Optimizer, loss: torch.Tensor, module: torch.nn.Module) -> None:
+    def watched(optimizer: torch.optim.Optimizer, loss: torch.Tensor, module: torch.nn.Module) -> None:
         ours = [p.detach().clone() for p in run.ours.parameters()]
         theirs = [p.detach().clone() for p in run.theirs.parameters()]
-        update(optimiser, loss, module)
+        update(optimizer, loss, module)
         ours_moved = any(not torch.equal(a, b) for a, b in zip(ours, run.ours.parameters(), strict=True))
         theirs_moved = any(
             not torch.equal(a, b) for a, b in zip(theirs, run.theirs.parameters(), strict=True)
         )
-        assert ours_moved == (optimiser is run.optimise_ours)
-        assert theirs_moved == (optimiser is run.optimise_theirs)
-        seen.append(optimiser)
+        assert ours_moved == (optimizer is run.optimize_ours)
+        assert theirs_moved == (optimizer is run.optimize_theirs)
+        seen.append(optimizer)
 
     monkeypatch.setattr(run, "_update", watched)
     run.advance()
-    assert seen == [run.optimise_theirs, run.optimise_ours]
+    assert seen == [run.optimize_theirs, run.optimize_ours]
 
 
 def test_a_run_leaves_a_style_that_loads_and_a_folder_that_tells(options: TrainOptions) -> None:
@@ -378,9 +378,9 @@ def test_the_temporal_loss_is_0_for_a_look_that_moves_along() -> None:
 
 
 def test_calm_minds_a_cast_more_than_brightness() -> None:
-    grey = torch.zeros(1, 7, 8, 8)
-    grey[:, 3:6] = 0.2
+    gray = torch.zeros(1, 7, 8, 8)
+    gray[:, 3:6] = 0.2
     red = torch.zeros(1, 7, 8, 8)
     red[:, 3] = 0.2
     assert float(losses.calm(torch.zeros(1, 7, 8, 8))) == 0
-    assert float(losses.calm(red)) > 10 * float(losses.calm(grey)) > 0
+    assert float(losses.calm(red)) > 10 * float(losses.calm(gray)) > 0

@@ -254,7 +254,7 @@ def _decoded(clip: Path, size: int) -> tuple[Stage, list[FrameBatch]]:
 def _restyled(
     style: Style, batches: Sequence[FrameBatch], count: int
 ) -> tuple[Stage, Stage, Stage, list[FrameBatch]]:
-    """Upload, generator with the conversion of colours both ways, download; and what comes out."""
+    """Upload, generator with the conversion of colors both ways, download; and what comes out."""
     with style.at_work():
         styled = [style.restyle(batch) for batch in batches]
     up, work, down = _Clock("upload"), _Clock("generator"), _Clock("download")
@@ -304,7 +304,7 @@ class _Crossing:
 def _smoothed(
     batches: Sequence[FrameBatch], styled: Sequence[FrameBatch], family: str, used: bool
 ) -> tuple[Stage, Stage]:
-    """Flow there and back between neighbours, and what the smoother does beside: it runs a second time, on
+    """Flow there and back between neighbors, and what the smoother does beside: it runs a second time, on
     flows that are there already."""
     pairs = list(zip(batches, styled, strict=True))
     frames = sum(len(batch) for batch in batches)

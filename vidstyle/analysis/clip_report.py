@@ -54,8 +54,8 @@ class Series:
 class ClipReport:
     """Figures of one clip.
 
-    warping_error: E_warp of neighbours, warping_error_far: of frames 10 apart; in [0, 1]^2, without pairs
-    across a cut. change: mean absolute difference of neighbouring frames, without any motion compensation.
+    warping_error: E_warp of neighbors, warping_error_far: of frames 10 apart; in [0, 1]^2, without pairs
+    across a cut. change: mean absolute difference of neighboring frames, without any motion compensation.
     detail_kept: fine detail over the source's (or, where one was given, over the reference's).
     strength: mean CIELAB distance from the source. contrast_kept: deviation of brightness over the source's;
     E_warp falls with it. content_kept: correlation with the source's drawing.
@@ -196,8 +196,8 @@ class ClipTally:
     def _compare(self, first: _Seen, later: _Seen, into: _Collected) -> None:
         flow, back = self._flow(first.small, later.small), self._flow(later.small, first.small)
         masks = occlusion_mask(flow, back), occlusion_mask(back, flow)
-        neighbours = into is self._near
-        if neighbours and bool(scene_change(first.small, later.small, flow, back, masks)):
+        neighbors = into is self._near
+        if neighbors and bool(scene_change(first.small, later.small, flow, back, masks)):
             self._cuts.append(later.number)
             self._scene += 1
             return
@@ -207,7 +207,7 @@ class ClipTally:
         pairs = [(_unit(first.source), _unit(later.source)), (_unit(first.result), _unit(later.result))]
         source, result = (warping_error(a, b, flow, hidden)[0] for a, b in pairs)
         into.add(first.number, source, result)
-        if neighbours:
+        if neighbors:
             source, result = ((a - b).abs().mean() for a, b in pairs)
             self._change.add(first.number, source, result)
 

@@ -21,24 +21,24 @@ from vidstyle.imaging.lab import rgb_to_lab
 # A clip is moved by at most this much, in stops of light, of red and blue against green, and of chroma. Up to
 # half of it nearly the whole way is gone, beyond it bends towards the bound.
 MOST_EXPOSURE, MOST_BALANCE, MOST_CHROMA = 1.0, 0.4, 0.35
-# Share of the way that a white balance goes where it leads away from neutral: greys are not to be tinted.
+# Share of the way that a white balance goes where it leads away from neutral: grays are not to be tinted.
 _AWAY = 0.5
 # Less than this is not worth touching a clip for: no eye sees it.
 _LEAST = 0.02
-# Grey is sought among colours this near to each other, and the nearer to neutral the likelier; both in stops.
-# By hand on nine clips: wider ones take grass for grey, narrower ones hang on to a single wall.
-_GREY_WIDTH, _GREY_PRIOR = 0.4, 0.8
-_GREY_NORM = 6.0  # of shades of grey, where the search begins
-_FEWEST_GREY = 0.02  # share of usable pixels; below it a clip has nothing to judge its white by
+# Gray is sought among colors this near to each other, and the nearer to neutral the likelier; both in stops.
+# By hand on nine clips: wider ones take grass for gray, narrower ones hang on to a single wall.
+_GRAY_WIDTH, _GRAY_PRIOR = 0.4, 0.8
+_GRAY_NORM = 6.0  # of shades of gray, where the search begins
+_FEWEST_GRAY = 0.02  # share of usable pixels; below it a clip has nothing to judge its white by
 # Chroma (CIELAB) that black-and-white stays below: compression and scanners leave a little.
-_COLOURLESS = 4.0
+_COLORLESS = 4.0
 
 
 @dataclass(frozen=True)
 class Light:
     """What a clip is like. lightness: L* of its middle tones. chroma: mean of CIELAB.
 
-    red, blue: stops over green of what seems grey in it; None where nothing does.
+    red, blue: stops over green of what seems gray in it; None where nothing does.
     """
 
     lightness: float
@@ -48,7 +48,7 @@ class Light:
 
     @property
     def tint(self) -> tuple[float, float] | None:
-        """a* and b* of its grey, at middle lightness."""
+        """a* and b* of its gray, at middle lightness."""
         if self.red is None or self.blue is None:
             return None
         codes = torch.tensor([2 ** (self.red / DISPLAY_GAMMA), 1.0, 2 ** (self.blue / DISPLAY_GAMMA)]) * 0.5
@@ -72,21 +72,21 @@ def measured(samples: Tensor) -> Light:
     """What samples [T, 3, h, w] of a clip are like; medians over its frames, so that a few odd ones do not
     count."""
     lab = rgb_to_lab(samples)
-    red, blue = _grey(samples) or (None, None)
+    red, blue = _gray(samples) or (None, None)
     return Light(_lightness(lab), red, blue, _chroma(lab))
 
 
-def is_colourless(samples: Tensor) -> bool:
+def is_colorless(samples: Tensor) -> bool:
     """Whether samples [T, 3, h, w] are black-and-white, all of them, but for a hundredth of the picture."""
     chroma = rgb_to_lab(samples)[:, 1:].square().sum(1).sqrt().flatten()
-    return float(chroma.kthvalue(max(1, math.floor(0.99 * chroma.numel()))).values) < _COLOURLESS
+    return float(chroma.kthvalue(max(1, math.floor(0.99 * chroma.numel()))).values) < _COLORLESS
 
 
 def brought_together(clips: Sequence[Tensor], light_only: bool = False) -> list[Correction]:
     """The correction of each clip, from the samples of all. light_only: exposure and nothing else.
 
     White balance comes first, then exposure, then chroma, each judged with what was decided before it: a
-    cast looks like colour, and light changes chroma. The target of each is the median of the clips.
+    cast looks like color, and light changes chroma. The target of each is the median of the clips.
     """
     found = [NOTHING for _ in clips]
     if not light_only:
@@ -126,49 +126,49 @@ def _chroma(lab: Tensor) -> float:
     return float(lab[:, 1:].square().sum(1).sqrt().flatten(1).mean(1).median())
 
 
-def _grey(samples: Tensor) -> tuple[float, float] | None:
-    """Stops of red and of blue over green of what seems grey, or None.
+def _gray(samples: Tensor) -> tuple[float, float] | None:
+    """Stops of red and of blue over green of what seems gray, or None.
 
-    The search starts where shades of grey (Finlayson and Trezzi, CIC 2004) ends, and goes by mean shift to
-    the middle of the colours that lie closest together near neutral: walls, roads, cloth and cloud, not the
+    The search starts where shades of gray (Finlayson and Trezzi, CIC 2004) ends, and goes by mean shift to
+    the middle of the colors that lie closest together near neutral: walls, roads, cloth and cloud, not the
     grass and the shirt that a plain mean would take for a cast.
     """
     codes = samples.transpose(0, 1).flatten(1).double()
     codes = codes[:, (codes.amax(0) < 0.97) & (codes.amin(0) > 0.06)]
-    if codes.shape[1] < _FEWEST_GREY * samples[:, 0].numel():
+    if codes.shape[1] < _FEWEST_GRAY * samples[:, 0].numel():
         return None
-    colours = torch.log2(codes[0::2] / codes[1]) * DISPLAY_GAMMA
-    shades = codes.pow(_GREY_NORM).mean(1).log2() / _GREY_NORM * DISPLAY_GAMMA
-    centre = (shades[0::2] - shades[1]).clamp(-_GREY_PRIOR, _GREY_PRIOR)
-    prior = -colours.square().sum(0) / (2 * _GREY_PRIOR**2)
+    colors = torch.log2(codes[0::2] / codes[1]) * DISPLAY_GAMMA
+    shades = codes.pow(_GRAY_NORM).mean(1).log2() / _GRAY_NORM * DISPLAY_GAMMA
+    center = (shades[0::2] - shades[1]).clamp(-_GRAY_PRIOR, _GRAY_PRIOR)
+    prior = -colors.square().sum(0) / (2 * _GRAY_PRIOR**2)
     for _ in range(20):
-        away = (colours - centre[:, None]).square().sum(0)
-        near = torch.exp(prior - away / (2 * _GREY_WIDTH**2))
-        centre = (colours * near).sum(1) / near.sum().clamp(min=1e-9)
-    return None if float(near.mean()) < _FEWEST_GREY else (float(centre[0]), float(centre[1]))
+        away = (colors - center[:, None]).square().sum(0)
+        near = torch.exp(prior - away / (2 * _GRAY_WIDTH**2))
+        center = (colors * near).sum(1) / near.sum().clamp(min=1e-9)
+    return None if float(near.mean()) < _FEWEST_GRAY else (float(center[0]), float(center[1]))
 
 
 def _balanced(clips: Sequence[Tensor]) -> list[Correction]:
     """Corrections of the white balance alone."""
-    greys = [_grey(samples) for samples in clips]
-    known = [grey for grey in greys if grey is not None]
+    grays = [_gray(samples) for samples in clips]
+    known = [gray for gray in grays if gray is not None]
     if not known:
         return [NOTHING for _ in clips]
     target = [_towards_neutral(values) for values in zip(*known, strict=True)]
     found = []
-    for samples, grey in zip(clips, greys, strict=True):
+    for samples, gray in zip(clips, grays, strict=True):
         red = blue = 0.0
-        here = grey
-        # Bright greys follow a gain only partly, so what is still missing is added a few times.
+        here = gray
+        # Bright grays follow a gain only partly, so what is still missing is added a few times.
         for _ in range(4):
             if here is None:
                 break
             red, blue = red + target[0] - here[0], blue + target[1] - here[1]
-            here = _grey(corrected(samples, Correction(red=red, blue=blue)))
+            here = _gray(corrected(samples, Correction(red=red, blue=blue)))
         # Bounded as a whole, so that a cast gets weaker and does not change its hue.
         length = math.hypot(red, blue)
         share = bounded(length, MOST_BALANCE) / length if length else 0.0
-        if grey is not None and math.hypot(*grey) < math.hypot(*target):
+        if gray is not None and math.hypot(*gray) < math.hypot(*target):
             share *= _AWAY
         found.append(Correction(red=_kept(red * share), blue=_kept(blue * share)))
     return found

@@ -191,7 +191,7 @@ def _has_decoder(av: Any, name: str) -> bool:
 
 
 def _frame() -> tuple[VideoInfo, FrameBatch]:
-    """A grey ramp of 320x240: small, and not too small for any encoder."""
+    """A gray ramp of 320x240: small, and not too small for any encoder."""
     import torch
 
     from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo

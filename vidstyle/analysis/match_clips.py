@@ -19,7 +19,7 @@ from vidstyle.analysis.color_matching import (
     Light,
     Spread,
     brought_together,
-    is_colourless,
+    is_colorless,
     measured,
     spread_of,
 )
@@ -38,10 +38,10 @@ from vidstyle.pipeline.plan import device_of, look
 from vidstyle.styles.load import load_style
 from vidstyle.styles.style import Style
 
-# The style that gives black-and-white clips their colours before they are brought together with others.
-COLOURS = "colour"
+# The style that gives black-and-white clips their colors before they are brought together with others.
+COLORS = "colour"
 _FRAMES = 20  # of each clip, at least, if it has so many; at most twice as many
-_SEEN_SIDE = 256  # short side in pixels at which a frame is kept and, if need be, coloured
+_SEEN_SIDE = 256  # short side in pixels at which a frame is kept and, if need be, colored
 _SIDE = 36  # and judged: noise and texture are gone, walls and faces are left
 _BLANK = 2.5  # levels: a fade or a black frame has less contrast and says nothing of the light
 
@@ -64,13 +64,13 @@ class Match:
             "red_stops": correction.red,
             "blue_stops": correction.blue,
             "chroma_factor": correction.chroma,
-            "coloured_first": self.before.colours is not None,
+            "coloured_first": self.before.colors is not None,
             "before": _facts(self.found),
             "after": _facts(self.made),
         }
 
     def __str__(self) -> str:
-        return f"{'coloured first, ' * (self.before.colours is not None)}{self.before.correction}"
+        return f"{'coloured first, ' * (self.before.colors is not None)}{self.before.correction}"
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def survey(
 ) -> Matched:
     """Look at all sources and find what brings them together before the style.
 
-    Black-and-white ones are coloured first, if others have colour and the style leaves it to them. The style
+    Black-and-white ones are colored first, if others have color and the style leaves it to them. The style
     is one that has the options already. A source that cannot be restyled does not count and keeps its error.
     """
     seen: dict[Path, list[Tensor]] = {}
@@ -124,20 +124,20 @@ def survey(
 def matches_of(seen: dict[Path, list[Tensor]], style: Style) -> dict[Path, Match]:
     """From the frames [3, h, w] uint8 of each source, of any size: what is to be done to it."""
     plain = {source: samples_of(frames) for source, frames in seen.items()}
-    colourless = {source for source, samples in plain.items() if is_colourless(samples)}
-    # A style of the family colour looks at brightness only and paints all colour itself.
-    light_only = style.family == "colour" or len(colourless) == len(plain)
-    colours = load_style(COLOURS).to(style.device) if colourless and not light_only else None
+    colorless = {source for source, samples in plain.items() if is_colorless(samples)}
+    # A style of the family colour looks at brightness only and paints all color itself.
+    light_only = style.family == "colour" or len(colorless) == len(plain)
+    colors = load_style(COLORS).to(style.device) if colorless and not light_only else None
     samples = dict(plain)
-    if colours is not None:
-        for source in colourless:
-            samples[source] = samples_of(seen[source], colours)
+    if colors is not None:
+        for source in colorless:
+            samples[source] = samples_of(seen[source], colors)
     found = [NOTHING]
     if len(samples) > 1:
         found = brought_together(list(samples.values()), light_only)
     return {
         source: Match(
-            Before(correction, colours if source in colourless else None),
+            Before(correction, colors if source in colorless else None),
             measured(plain[source]),
             measured(corrected(samples[source], correction)),
         )
@@ -174,15 +174,15 @@ def frames_of(source: Path, style: Style, options: ApplyOptions, on_seen: OnSeen
     return _without_bars(kept or blank)
 
 
-def samples_of(frames: Sequence[Tensor], colours: Style | None = None) -> Tensor:
-    """Frames [3, h, w] uint8 as samples [T, 3, h', w'] for `match`, coloured first by a style."""
-    return torch.cat([_sample(frame, colours) for frame in frames])
+def samples_of(frames: Sequence[Tensor], colors: Style | None = None) -> Tensor:
+    """Frames [3, h, w] uint8 as samples [T, 3, h', w'] for `match`, colored first by a style."""
+    return torch.cat([_sample(frame, colors) for frame in frames])
 
 
-def _sample(frame: Tensor, colours: Style | None) -> Tensor:
+def _sample(frame: Tensor, colors: Style | None) -> Tensor:
     rgb = frame[None].float() / 255
-    if colours is not None:
-        rgb = colours(rgb).cpu()
+    if colors is not None:
+        rgb = colors(rgb).cpu()
     return shrink(rgb, _SIDE)
 
 

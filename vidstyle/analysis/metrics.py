@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidstyle.imaging.color_transfer import sample_colours
+from vidstyle.imaging.color_transfer import sample_colors
 from vidstyle.imaging.filters import blur
 from vidstyle.imaging.lab import rgb_to_lab
 
@@ -26,11 +26,11 @@ def lab_error(result: Tensor, truth: Tensor) -> Tensor:
 
 
 def structure_error(result: Tensor, truth: Tensor) -> Tensor:
-    """Mean absolute difference of the locally normalised luminance of every picture [N]."""
-    return (normalised_luminance(result) - normalised_luminance(truth)).abs().mean(dim=(1, 2, 3))
+    """Mean absolute difference of the locally normalized luminance of every picture [N]."""
+    return (normalized_luminance(result) - normalized_luminance(truth)).abs().mean(dim=(1, 2, 3))
 
 
-def normalised_luminance(rgb: Tensor, inner: float = 1.5, outer: float = 4.0, floor: float = 0.02) -> Tensor:
+def normalized_luminance(rgb: Tensor, inner: float = 1.5, outer: float = 4.0, floor: float = 0.02) -> Tensor:
     """Luminance without its local mean and contrast [N, 1, H, W]: what is drawn, not how brightly.
 
     Smoothed with sigma `inner` pixels against grain and compression, then less its mean and over its
@@ -46,9 +46,9 @@ def normalised_luminance(rgb: Tensor, inner: float = 1.5, outer: float = 4.0, fl
 def content_kept(result: Tensor, source: Tensor) -> Tensor:
     """How much of the source's drawing is still there, per picture [N]: 1 is all, 0 none, below 0 inverted.
 
-    The correlation of the two locally normalised luminances.
+    The correlation of the two locally normalized luminances.
     """
-    a, b = normalised_luminance(result), normalised_luminance(source)
+    a, b = normalized_luminance(result), normalized_luminance(source)
     product = (a * b).mean(dim=(1, 2, 3))
     return product / (a.square().mean(dim=(1, 2, 3)) * b.square().mean(dim=(1, 2, 3)) + 1e-8).sqrt()
 
@@ -71,8 +71,8 @@ def sliced_wasserstein(a: Tensor, b: Tensor, projections: int = 64, seed: int = 
     return float((_quantiles(a @ directions, levels) - _quantiles(b @ directions, levels)).abs().mean())
 
 
-def colour_distance(results: Sequence[Tensor], style: Sequence[Tensor], per_picture: int = 1000) -> float:
-    """Sliced Wasserstein distance in CIELAB between the colours of two sets of pictures [3, H, W]."""
+def color_distance(results: Sequence[Tensor], style: Sequence[Tensor], per_picture: int = 1000) -> float:
+    """Sliced Wasserstein distance in CIELAB between the colors of two sets of pictures [3, H, W]."""
     return sliced_wasserstein(_lab_cloud(results, per_picture), _lab_cloud(style, per_picture))
 
 
@@ -109,7 +109,7 @@ def texture_statistics(rgb: Tensor, octaves: int = 4) -> Tensor:
 
     Responses of oriented second derivatives of the luminance over `octaves`, less its local contrast at
     sigma 8: log energy, peakedness and skew of each, and the correlations of their magnitudes within and
-    across neighbouring octaves. After Portilla and Simoncelli, IJCV 2000, much shortened.
+    across neighboring octaves. After Portilla and Simoncelli, IJCV 2000, much shortened.
     """
     luma = _luma(rgb)
     mean = blur(luma, 8.0)
@@ -148,8 +148,8 @@ def _luma(rgb: Tensor) -> Tensor:
 
 
 def _lab_cloud(pictures: Sequence[Tensor], per_picture: int) -> Tensor:
-    colours = sample_colours(pictures, per_picture)
-    return rgb_to_lab(colours.T[None, :, :, None])[0, :, :, 0].T
+    colors = sample_colors(pictures, per_picture)
+    return rgb_to_lab(colors.T[None, :, :, None])[0, :, :, 0].T
 
 
 def _quantiles(values: Tensor, levels: Tensor) -> Tensor:
@@ -161,7 +161,7 @@ def _quantiles(values: Tensor, levels: Tensor) -> Tensor:
 
 
 def _oriented_filters() -> Tensor:
-    """Second derivatives of a Gaussian of sigma 1 in four directions and a centre-surround, [5, 1, 7, 7]."""
+    """Second derivatives of a Gaussian of sigma 1 in four directions and a center-surround, [5, 1, 7, 7]."""
     axis = torch.arange(-3.0, 4.0)
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     bell = torch.exp(-0.5 * (x**2 + y**2))

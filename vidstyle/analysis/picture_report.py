@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidstyle.analysis.metrics import colour_distance, content_kept, detail, lab_error, texture_gap, textures
+from vidstyle.analysis.metrics import color_distance, content_kept, detail, lab_error, texture_gap, textures
 from vidstyle.errors import InputError
-from vidstyle.imaging.color_transfer import BASELINES, Transfer, sample_colours
+from vidstyle.imaging.color_transfer import BASELINES, Transfer, sample_colors
 from vidstyle.media.image_file import read_picture
 from vidstyle.media.inputs import still_pictures
 
@@ -97,7 +97,7 @@ class StyleReport:
     """How near a result is to a set of pictures of the style, beside other ways to get there.
 
     rows: "source" (untouched), "reinhard", "mkl" and "histogram" (fitted to the content and style sets),
-    "result". Each has colour (sliced Wasserstein distance in CIELAB), texture (0 the same, 1 as far as the
+    "result". Each has color (sliced Wasserstein distance in CIELAB), texture (0 the same, 1 as far as the
     style's own pictures spread) and content (share of the source's drawing that is kept).
     """
 
@@ -127,7 +127,7 @@ def evaluate_style(
     wanted = textures(style)
     rows = {
         name: {
-            "colour": colour_distance(pictures, style),
+            "colour": color_distance(pictures, style),
             "texture": texture_gap(textures(pictures), wanted),
             "content": mean_content_kept(pictures, source),
         }
@@ -138,8 +138,8 @@ def evaluate_style(
 
 def transfers(content: Sequence[Tensor], style: Sequence[Tensor]) -> dict[str, Transfer]:
     """The plain transfers by name, fitted on two unpaired sets."""
-    colours = sample_colours(content), sample_colours(style)
-    return {name: fit(*colours) for name, fit in BASELINES.items()}
+    colors = sample_colors(content), sample_colors(style)
+    return {name: fit(*colors) for name, fit in BASELINES.items()}
 
 
 def mean_content_kept(results: Sequence[Tensor], source: Sequence[Tensor]) -> float:

@@ -75,16 +75,16 @@ def draw(
         _text(canvas, label, _LEFT - 8 - 8 * len(label), y - 5, _INK)
     for x in marks:
         _stroke(canvas, (across(x), _TOP), (across(x), height - _BOTTOM), _MARK)
-    for line, colour in zip(lines, _LINES, strict=False):
+    for line, color in zip(lines, _LINES, strict=False):
         points = [(across(x), down(y)) for x, y in zip(line.x, line.y, strict=True) if np.isfinite(y)]
         for a, b in pairwise(points):
-            _stroke(canvas, a, b, colour, 2)
+            _stroke(canvas, a, b, color, 2)
     for x in (first, last):
         label = f"{x:.6g}"
         _text(canvas, label, min(across(x), width - 8 * len(label) - 4), height - _BOTTOM + 8, _INK)
     place = float(_LEFT)
-    for text, colour in [(title, _INK), *((line.name, c) for line, c in zip(lines, _LINES, strict=False))]:
-        _text(canvas, text, place, 12, colour)
+    for text, color in [(title, _INK), *((line.name, c) for line, c in zip(lines, _LINES, strict=False))]:
+        _text(canvas, text, place, 12, color)
         place += 8 * len(text) + 24
     return canvas.reshape(height, _SCALE, width, _SCALE, 3).mean(axis=(1, 3)).round().astype(np.uint8)
 
@@ -105,9 +105,9 @@ def draw_bars(title: str, bars: Sequence[tuple[str, Sequence[float]]]) -> NDArra
         top = _TOP + 26 * number
         _text(canvas, name, 12, top + 4, _INK)
         start = float(left)
-        for part, colour in zip(parts, cycle(_LINES[1:])):
+        for part, color in zip(parts, cycle(_LINES[1:])):
             stop = start + part / longest * (WIDTH - left - 90)
-            canvas[top * _SCALE : (top + 18) * _SCALE, round(start * _SCALE) : round(stop * _SCALE)] = colour
+            canvas[top * _SCALE : (top + 18) * _SCALE, round(start * _SCALE) : round(stop * _SCALE)] = color
             start = stop
         _text(canvas, f"{sum(parts):.3g}", start + 8, top + 4, _INK)
     return canvas.reshape(height, _SCALE, WIDTH, _SCALE, 3).mean(axis=(1, 3)).round().astype(np.uint8)
@@ -140,7 +140,7 @@ def _stroke(
     canvas: NDArray[np.uint8],
     start: tuple[float, float],
     stop: tuple[float, float],
-    colour: tuple[int, int, int],
+    color: tuple[int, int, int],
     width: int = 1,
 ) -> None:
     count = int(max(abs(stop[0] - start[0]), abs(stop[1] - start[1])) * _SCALE) + 2
@@ -150,10 +150,10 @@ def _stroke(
         for dy in range(width * _SCALE):
             x = np.clip(across + dx, 0, canvas.shape[1] - 1).astype(int)
             y = np.clip(down + dy, 0, canvas.shape[0] - 1).astype(int)
-            canvas[y, x] = colour
+            canvas[y, x] = color
 
 
-def _text(canvas: NDArray[np.uint8], text: str, x: float, y: float, colour: tuple[int, int, int]) -> None:
+def _text(canvas: NDArray[np.uint8], text: str, x: float, y: float, color: tuple[int, int, int]) -> None:
     dot = 2 * _SCALE
     for number, letter in enumerate(text.lower()):
         bits = _FONT.get(letter, 0)
@@ -161,4 +161,4 @@ def _text(canvas: NDArray[np.uint8], text: str, x: float, y: float, colour: tupl
             if bits >> (14 - place) & 1:
                 left = round((x + 8 * number) * _SCALE) + place % 3 * dot
                 top = round(y * _SCALE) + place // 3 * dot
-                canvas[max(top, 0) : top + dot, max(left, 0) : left + dot] = colour
+                canvas[max(top, 0) : top + dot, max(left, 0) : left + dot] = color

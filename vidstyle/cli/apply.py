@@ -85,7 +85,7 @@ def _short(names: Iterable[str]) -> str:
     "-d", "--output-dir", metavar="DIR", type=PATH, help="Folder for the results, under the same names."
 )
 @_dial("strength", "How far to go from the source to the full look.")
-@_dial("grade", "Share of the look's colour.")
+@_dial("grade", "Share of the look's color.")
 @_dial("light", "Share of its light: local brightness, glow.")
 @_dial("texture", "Share of what drawn looks draw.")
 @click.option(
@@ -164,7 +164,7 @@ def _short(names: Iterable[str]) -> str:
     show_default=True,
     help="Average along the motion: auto, off or 0..1.",
 )
-@click.option("--match", is_flag=True, help="First bring the light and colour of several inputs together.")
+@click.option("--match", is_flag=True, help="First bring the light and color of several inputs together.")
 @click.option("--deinterlace", is_flag=True, default=_default("deinterlace"), help="Deinterlace the source.")
 @click.option(
     "--hdr",

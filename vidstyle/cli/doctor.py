@@ -10,7 +10,7 @@ import click
 from vidstyle.analysis.doctor import Finding, examine
 from vidstyle.cli.shared import PATH, Command, json_option
 
-_COLOURS = {"ok": "green", "note": "yellow", "broken": "red"}
+_COLORS = {"ok": "green", "note": "yellow", "broken": "red"}
 
 
 @click.command(
@@ -45,7 +45,7 @@ def doctor(folder: Path, as_json: bool) -> int:
 
 
 def _show(finding: Finding) -> None:
-    state = click.style(f"{finding.state:6}", fg=_COLOURS[finding.state])
+    state = click.style(f"{finding.state:6}", fg=_COLORS[finding.state])
     click.echo(f"{state}  {finding.group:9} {finding.name}: {finding.words}")
     if finding.remedy:
         click.echo(f"{'':18}{finding.remedy}")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 _SERIES = {
-    "warping_error": "E_warp, neighbours",
+    "warping_error": "E_warp, neighbors",
     "warping_error_far": "E_warp, 10 apart",
     "change": "change",
 }
@@ -70,7 +70,7 @@ def evaluate(
 
     E_warp is the error left after the motion of the source is undone (Lai et al., ECCV 2018): flicker, once
     less what the source has itself. Style strength is a distance in CIELAB, content kept a correlation of
-    what is drawn. With --pictures three plain colour transfers show what could be had without a style.
+    what is drawn. With --pictures three plain color transfers show what could be had without a style.
     """
     start, stop = _span(span)
     stills = source.is_dir() or is_still(source)

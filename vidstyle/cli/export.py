@@ -26,7 +26,7 @@ from vidstyle.styles.spec import parse_style, style_name
     "--cube",
     type=click.Choice(["33", "65"]),
     metavar="33|65",
-    help="Its colour alone, as a table with so many entries a side.",
+    help="Its color alone, as a table with so many entries a side.",
 )
 @click.option("--onnx", is_flag=True, help=f"All of it, as a network in ONNX (opset {ONNX_OPSET}).")
 @click.option(
@@ -46,7 +46,7 @@ from vidstyle.styles.spec import parse_style, style_name
     default=default_of(ApplyOptions, "variation"),
     help="Another take of the look.",
 )
-@click.option("--force", is_flag=True, help="Write a .cube also of a look that is more than colour.")
+@click.option("--force", is_flag=True, help="Write a .cube also of a look that is more than color.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
 @json_option()
 def export(

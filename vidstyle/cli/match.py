@@ -66,6 +66,6 @@ def _words(matched: Matched) -> list[str]:
         f"Matching {len(matched.matches)} inputs; standard deviations between them (CIELAB): "
         f"lightness {before.lightness:.1f} -> {after.lightness:.1f}, "
         f"white balance {before.balance:.1f} -> {after.balance:.1f}, "
-        f"colourfulness {before.chroma:.1f} -> {after.chroma:.1f}",
+        f"colorfulness {before.chroma:.1f} -> {after.chroma:.1f}",
         *(f"  {source}: {match}" for source, match in matched.matches.items()),
     ]

@@ -51,7 +51,7 @@ def _number(name: str, words: str) -> Callable[..., Any]:
     type=click.Choice(FAMILIES),
     default=default_of(TrainOptions, "family"),
     show_default=True,
-    help="Colour and light; marks; washes; black-and-white to colour.",
+    help="Color and light; marks; washes; black-and-white to color.",
 )
 @click.option("-o", "--output", metavar="FILE", type=PATH, required=True, help="The style file.")
 @click.option(
@@ -79,7 +79,7 @@ def _number(name: str, words: str) -> Callable[..., Any]:
     help="auto, cpu, cuda or cuda:1.",
 )
 @click.option("--summary", metavar="TEXT", default="", help="The look in a sentence, for the style file.")
-@click.option("--licence", metavar="TEXT", default="", help="Its licence.")
+@click.option("--licence", metavar="TEXT", default="", help="Its license.")
 @click.option("--provenance", metavar="TEXT", default="", help="Where its pictures come from.")
 @click.option("--tensorboard", is_flag=True, help="Write the figures for TensorBoard too.")
 @progress_option()

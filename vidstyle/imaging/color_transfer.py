@@ -1,6 +1,6 @@
 """Statistical color transfer as a baseline: Reinhard, Monge-Kantorovich and histogram matching.
 
-They know two clouds of colours and nothing else: no place, no neighbours, no content.
+They know two clouds of colors and nothing else: no place, no neighbors, no content.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from vidstyle.imaging.lab import lab_to_rgb, rgb_to_lab
 Transfer = Callable[[Tensor], Tensor]
 
 
-def sample_colours(pictures: Sequence[Tensor], per_picture: int = 1000, seed: int = 0) -> Tensor:
-    """Colours [P, 3] drawn evenly from pictures [3, H, W], the same number from each whatever its size."""
+def sample_colors(pictures: Sequence[Tensor], per_picture: int = 1000, seed: int = 0) -> Tensor:
+    """Colors [P, 3] drawn evenly from pictures [3, H, W], the same number from each whatever its size."""
     generator = torch.Generator().manual_seed(seed)
     drawn = []
     for picture in pictures:
@@ -29,7 +29,7 @@ def sample_colours(pictures: Sequence[Tensor], per_picture: int = 1000, seed: in
 def reinhard(source: Tensor, style: Tensor) -> Transfer:
     """Mean and standard deviation of each CIELAB channel become the style's.
 
-    source, style: sRGB colours [P, 3]. Returns a function RGB [N, 3, H, W] -> RGB. After Reinhard, Ashikhmin,
+    source, style: sRGB colors [P, 3]. Returns a function RGB [N, 3, H, W] -> RGB. After Reinhard, Ashikhmin,
     Gooch and Shirley, "Color Transfer between Images", IEEE CG&A 2001, in CIELAB.
     """
     a, b = _lab(source), _lab(style)
@@ -91,8 +91,8 @@ BASELINES: dict[str, Callable[[Tensor, Tensor], Transfer]] = {
 }
 
 
-def _lab(colours: Tensor) -> Tensor:
-    return rgb_to_lab(colours.T[None, :, :, None])[0, :, :, 0].T
+def _lab(colors: Tensor) -> Tensor:
+    return rgb_to_lab(colors.T[None, :, :, None])[0, :, :, 0].T
 
 
 def _power(matrix: Tensor, exponent: float) -> Tensor:

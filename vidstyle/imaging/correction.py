@@ -19,7 +19,7 @@ class Correction:
     """How one clip is moved; as it stands here, not at all.
 
     exposure: stops of its shadows and middle tones; highlights bend, so that white stays white. red, blue:
-    stops of either over green. chroma: factor of the distance from grey.
+    stops of either over green. chroma: factor of the distance from gray.
     """
 
     exposure: float = 0.0
@@ -36,14 +36,14 @@ class Correction:
             return "nothing to change"
         stops = {"exposure": self.exposure, "red": self.red, "blue": self.blue}
         parts = [f"{name} {value:+.2f} stops" for name, value in stops.items() if value]
-        return ", ".join(parts + [f"colour x{self.chroma:.2f}"] * (self.chroma != 1))
+        return ", ".join(parts + [f"color x{self.chroma:.2f}"] * (self.chroma != 1))
 
 
 NOTHING = Correction()
 
 
-class Colours(Protocol):
-    """A style that gives black-and-white its colours."""
+class Colors(Protocol):
+    """A style that gives black-and-white its colors."""
 
     @property
     def content_hash(self) -> str: ...
@@ -54,41 +54,41 @@ class Colours(Protocol):
 
     def paint(self, rgb: Tensor, controls: Any) -> Tensor: ...
 
-    def to(self, device: torch.device) -> Colours: ...
+    def to(self, device: torch.device) -> Colors: ...
 
 
 @dataclass(frozen=True)
 class Before:
-    """What is done to the frames of one clip before a style looks at them: coloured, then corrected.
+    """What is done to the frames of one clip before a style looks at them: colored, then corrected.
 
     The same for every frame of the clip: nothing of it depends on other frames or on where a scene ends.
     """
 
     correction: Correction = NOTHING
-    colours: Colours | None = None
+    colors: Colors | None = None
 
     @property
     def is_nothing(self) -> bool:
-        return self.correction.is_nothing and self.colours is None
+        return self.correction.is_nothing and self.colors is None
 
     @property
     def text(self) -> str:
         """All that changes pixels, for keys; empty for nothing."""
         if self.is_nothing:
             return ""
-        coloured = self.colours.content_hash if self.colours is not None else ""
-        return f"{self.correction!r} {coloured}"
+        colored = self.colors.content_hash if self.colors is not None else ""
+        return f"{self.correction!r} {colored}"
 
     def to(self, device: torch.device) -> Before:
-        return self if self.colours is None else replace(self, colours=self.colours.to(device))
+        return self if self.colors is None else replace(self, colors=self.colors.to(device))
 
     def __call__(self, rgb: Tensor, quarter_turns: int = 0) -> Tensor:
         """RGB [N, 3, H, W] in [0, 1] -> the same, and `rgb` itself if there is nothing to do.
 
         quarter_turns: after which the frames stand upright.
         """
-        if self.colours is not None:
-            rgb = self.colours.paint(rgb, self.colours.controls(rgb, quarter_turns))
+        if self.colors is not None:
+            rgb = self.colors.paint(rgb, self.colors.controls(rgb, quarter_turns))
         return corrected(rgb, self.correction)
 
 
@@ -110,24 +110,24 @@ def corrected(rgb: Tensor, correction: Correction) -> Tensor:
             bend = (codes * codes).mul_(gain * gain - 1).add_(1).rsqrt_()
             torch.mul(codes, bend.mul_(gain), out=strip[:, channel])
         if correction.chroma != 1:
-            strip.copy_(_coloured(strip, correction.chroma))
+            strip.copy_(_colored(strip, correction.chroma))
     return out.clamp_(0, 1)
 
 
 def _stops(correction: Correction) -> tuple[float, float, float]:
-    """Of R, G and B; grey keeps its luminance when only the balance changes."""
+    """Of R, G and B; gray keeps its luminance when only the balance changes."""
     level = correction.exposure - 0.2126 * correction.red - 0.0722 * correction.blue
     return level + correction.red, level, level + correction.blue
 
 
-def _coloured(rgb: Tensor, factor: float) -> Tensor:
-    """RGB with its distance from grey times the factor, but no colour beyond what RGB can hold."""
+def _colored(rgb: Tensor, factor: float) -> Tensor:
+    """RGB with its distance from gray times the factor, but no color beyond what RGB can hold."""
     luma = luma_of(rgb)
     if factor < 1:
         return torch.lerp(luma, rgb, factor)
     red, green, blue = rgb.split(1, dim=1)
     high = torch.maximum(torch.maximum(red, green), blue).sub_(luma).div_(1.001 - luma)
     low = (luma - torch.minimum(torch.minimum(red, green), blue)).div_(luma + 0.001)
-    # 0 for grey, 1 where a channel has reached its end: there the colour stays as it is.
+    # 0 for gray, 1 where a channel has reached its end: there the color stays as it is.
     full = torch.maximum(high, low)
     return torch.addcmul(luma, rgb - luma, full.mul_(1 - factor).add_(factor))

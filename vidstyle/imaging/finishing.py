@@ -24,7 +24,7 @@ _SHARPEN_GAIN = 1.5
 _DEBLUR_STEPS = 4
 # How far a finished brightness may leave the range of its surroundings: halos and ringing end here.
 OVERSHOOT = 0.03
-_MIDDLE_GREY = 0.4613  # code value of 18 % of the light
+_MIDDLE_GRAY = 0.4613  # code value of 18 % of the light
 _LIGHT_LUMA = (0.2126, 0.7152, 0.0722)
 
 
@@ -62,7 +62,7 @@ def finished(rgb: Tensor, finish: Finish) -> Tensor:
 def sharpened(rgb: Tensor, amount: float) -> Tensor:
     """Unsharp mask on the luma, amount 0 to 1, without halos: edges get steeper and hardly any higher.
 
-    The luma stays within that of its neighbours, but for OVERSHOOT times the amount; the same is added to R,
+    The luma stays within that of its neighbors, but for OVERSHOOT times the amount; the same is added to R,
     G and B, so hues stay.
     """
     sigma = _sigma(rgb, _SHARPEN_SIGMA)
@@ -80,7 +80,7 @@ def deblurred(rgb: Tensor, amount: float) -> Tensor:
 
     Four steps of Richardson (J. Opt. Soc. Am. 1972) and Lucy (Astron. J. 1974) for a Gaussian of 0.14 % of
     the short side, mixed with the source by `amount`. Ringing ends OVERSHOOT times the amount beyond the luma
-    of the neighbours. Noise is sharpened too.
+    of the neighbors. Noise is sharpened too.
     """
     sigma = _sigma(rgb, _DEBLUR_SIGMA)
     weights = _bell(sigma)
@@ -102,7 +102,7 @@ def deblurred(rgb: Tensor, amount: float) -> Tensor:
 def toned(rgb: Tensor, tone: Tone) -> Tensor:
     """Exposure, warmth and saturation in linear light, then contrast on code values; beyond white it clips.
 
-    Contrast above 1 is an S-curve that keeps black and white, below 1 a line that brings both towards grey.
+    Contrast above 1 is an S-curve that keeps black and white, below 1 a line that brings both towards gray.
     """
     gains = _gains(tone)
     linear = any(gain != 1 for gain in gains) or tone.saturation != 1
@@ -143,17 +143,17 @@ def _contrasted(codes: Tensor, contrast: float) -> Tensor:
     if contrast == 1:
         return codes
     if contrast < 1:
-        return (codes - _MIDDLE_GREY).mul_(contrast).add_(_MIDDLE_GREY)
-    low = (codes / _MIDDLE_GREY).clamp_(1e-6, 1).log2_().mul_(contrast).exp2_().mul_(_MIDDLE_GREY)
-    top = 1 - _MIDDLE_GREY
+        return (codes - _MIDDLE_GRAY).mul_(contrast).add_(_MIDDLE_GRAY)
+    low = (codes / _MIDDLE_GRAY).clamp_(1e-6, 1).log2_().mul_(contrast).exp2_().mul_(_MIDDLE_GRAY)
+    top = 1 - _MIDDLE_GRAY
     high = ((1 - codes) / top).clamp_(1e-6, 1).log2_().mul_(contrast).exp2_().mul_(-top).add_(1)
-    return torch.where(codes < _MIDDLE_GREY, low, high)
+    return torch.where(codes < _MIDDLE_GRAY, low, high)
 
 
 def _with_luma_changed(
     rgb: Tensor, change: Callable[[Tensor, int], Tensor], reach: int, sigma: float, slack: float
 ) -> Tensor:
-    """rgb plus what `change` says of its luma, kept within the luma of the neighbours and `slack` beyond.
+    """rgb plus what `change` says of its luma, kept within the luma of the neighbors and `slack` beyond.
 
     change: luma [N, 1, h + 2 reach, w + 2 reach] and reach -> what to add [N, 1, h, w].
     """

@@ -18,7 +18,7 @@ WHITE_NITS = 203.0
 # Of a source that does not say how bright it gets; also the nominal screen of HLG (BT.2100-2).
 USUAL_PEAK_NITS = 1000.0
 # Share of the look that HDR gets with `--hdr keep`: styles have only seen SDR, and a screen ten times as
-# bright shows a change of colour that much more strongly.
+# bright shows a change of color that much more strongly.
 KEPT_SHARE = 0.5
 
 PQ, HLG = 16, 18
@@ -116,7 +116,7 @@ def tone_map(signal: Tensor, light: HdrLight) -> Tensor:
 
     The curve is the EETF of ITU-R BT.2390-11 (section 5.4.1), taken in PQ at the largest of R, G and B so
     that hues stay: light up to its knee is untouched, what is brighter bends towards SDR's white, which is
-    WHITE_NITS. Colours outside BT.709 move towards grey of the same brightness until they fit.
+    WHITE_NITS. Colors outside BT.709 move towards gray of the same brightness until they fit.
     """
     nits = _nits(signal, light)
     largest = nits.amax(1, keepdim=True)
@@ -177,15 +177,15 @@ def _mix(linear: Tensor, matrix: Tensor) -> Tensor:
 
 
 def _into_gamut(linear: Tensor) -> Tensor:
-    """Towards grey of the same luminance, as little as brings all three into [0, 1]."""
+    """Towards gray of the same luminance, as little as brings all three into [0, 1]."""
     red, green, blue = _WEIGHTS_709
-    grey = (linear[:, 0:1] * red + linear[:, 1:2] * green + linear[:, 2:3] * blue).clamp_(0, 1)
+    gray = (linear[:, 0:1] * red + linear[:, 1:2] * green + linear[:, 2:3] * blue).clamp_(0, 1)
     low, high = linear.amin(1, keepdim=True), linear.amax(1, keepdim=True)
     share = torch.minimum(
-        torch.where(low < 0, grey / (grey - low).clamp(min=1e-6), 1.0),
-        torch.where(high > 1, (1 - grey) / (high - grey).clamp(min=1e-6), 1.0),
+        torch.where(low < 0, gray / (gray - low).clamp(min=1e-6), 1.0),
+        torch.where(high > 1, (1 - gray) / (high - gray).clamp(min=1e-6), 1.0),
     )
-    return torch.lerp(grey.expand_as(linear), linear, share).clamp_(0, 1)
+    return torch.lerp(gray.expand_as(linear), linear, share).clamp_(0, 1)
 
 
 def _sdr_format(fmt: PlaneFormat, deepest: int) -> PlaneFormat:

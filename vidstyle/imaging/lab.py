@@ -36,7 +36,7 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
 
 
 def lab_to_rgb(lab: Tensor) -> Tensor:
-    """The inverse of `rgb_to_lab`; colours that sRGB cannot hold come out beyond [0, 1]."""
+    """The inverse of `rgb_to_lab`; colors that sRGB cannot hold come out beyond [0, 1]."""
     lightness, a, b = lab.unbind(1)
     y = (lightness + 16) / 116
     f = torch.stack((y + a / 500, y, y - b / 200), dim=1)

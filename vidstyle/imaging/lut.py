@@ -34,7 +34,7 @@ def lut_atlas(lut: Tensor) -> Tensor:
 def apply_atlas(rgb: Tensor, atlas: Tensor) -> Tensor:
     """RGB [N, 3, H, W] through a table as `lut_atlas` lays it out, trilinear; outside [0, 1] the edge holds.
 
-    Two bilinear look-ups in neighbouring slices and a blend: on a CPU twice as fast as one in the volume.
+    Two bilinear look-ups in neighboring slices and a blend: on a CPU twice as fast as one in the volume.
     """
     size = atlas.shape[-2]
     last = atlas.shape[-1] - 1
@@ -68,7 +68,7 @@ _IS_THERE = "haldclut" in av.filter.filters_available
 
 
 class Table:
-    """The colours of a grade: RGB [N, 3, H, W], float32 on a CPU -> the same, of any size, without gradients.
+    """The colors of a grade: RGB [N, 3, H, W], float32 on a CPU -> the same, of any size, without gradients.
 
     Tetrahedral interpolation; outside [0, 1] the edge holds. Any number of threads may call it at once, each
     call works with one filter, and there are as many of these as there were calls at a time. They are no
@@ -76,7 +76,7 @@ class Table:
     """
 
     def __init__(self, lut: Tensor) -> None:
-        """lut: [3, B, G, R] of SIZE^3 colours, or of another square; see `Generator.lut`."""
+        """lut: [3, B, G, R] of SIZE^3 colors, or of another square; see `Generator.lut`."""
         if math.isqrt(lut.shape[-1]) ** 2 != lut.shape[-1]:
             raise ValueError(f"a table has a square number of nodes a side, not {lut.shape[-1]}")
         self._lut = lut.detach().to("cpu", torch.float32).contiguous()
@@ -121,11 +121,11 @@ class _Filter:
         table.link_to(look_up, 0, 1)
         look_up.link_to(self._sink)
         self._graph.configure()
-        colours = av.VideoFrame(side, side, "gbrpf32le")
-        colours.pts = 0
-        for plane, channel in zip(_samples(colours), _GBR, strict=True):
+        colors = av.VideoFrame(side, side, "gbrpf32le")
+        colors.pts = 0
+        for plane, channel in zip(_samples(colors), _GBR, strict=True):
             plane[:, :side] = lut[channel].view(side, side)
-        table.push(colours)
+        table.push(colors)
         table.push(None)
         # Pushed again and again: the filter writes a frame of its own and lets go of this one.
         self._frame = av.VideoFrame(_WIDTH, _HEIGHT, "gbrpf32le")

@@ -1,7 +1,7 @@
 """Conversion between YUV planes and RGB on any device, with correct chroma siting.
 
 Chroma is doubled by linear interpolation at its sited positions and halved by the filter dual to it: apart
-from colours that RGB cannot hold, `from_rgb(to_rgb(planes))` returns the planes themselves, so a picture that
+from colors that RGB cannot hold, `from_rgb(to_rgb(planes))` returns the planes themselves, so a picture that
 passes through unchanged keeps its chroma edges, however often it passes.
 """
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vidstyle.frames import PlaneFormat
 
-# Weights of red and blue in luma: ITU-R BT.601-7, BT.709-6, BT.2020-2 (non-constant luminance). A grey plane
+# Weights of red and blue in luma: ITU-R BT.601-7, BT.709-6, BT.2020-2 (non-constant luminance). A gray plane
 # has no matrix of its own; BT.709 weights are what a viewer of a modern screen would call its brightness.
 _RED_BLUE = {
     "bt601": (0.299, 0.114),
@@ -32,7 +32,7 @@ def to_rgb(
     """RGB [N, 3, H, W] in [0, 1] from planes [N, H, W], [N, Hc, Wc] x 2 (uint8, or uint16 above 8 bits).
 
     Computed in float32 and returned as `dtype`, clamped: what lies outside the legal range is cut off here.
-    The colour keeps the primaries and the transfer curve that it came with; only the matrix is undone.
+    The color keeps the primaries and the transfer curve that it came with; only the matrix is undone.
     """
     luma = planes[0]
     offset, luma_span, chroma_zero, chroma_span = _levels(fmt)
@@ -43,8 +43,8 @@ def to_rgb(
             rgb[:, channel].copy_(plane)
         rgb.sub_(offset).mul_(1 / luma_span)
     elif fmt.matrix == "gray":
-        grey = luma.to(torch.float32).sub_(offset).mul_(1 / luma_span)
-        rgb = grey[:, None].repeat(1, 3, 1, 1)
+        gray = luma.to(torch.float32).sub_(offset).mul_(1 / luma_span)
+        rgb = gray[:, None].repeat(1, 3, 1, 1)
     else:
         cb, cr = (plane.to(torch.float32).sub_(chroma_zero) for plane in planes[1:])
         # The matrix is linear and so is the interpolation: apply it where there are fewest samples.
@@ -64,18 +64,18 @@ def from_rgb(rgb: torch.Tensor, fmt: PlaneFormat) -> tuple[torch.Tensor, ...]:
     rgb = rgb.to(torch.float32)
     offset, luma_span, chroma_zero, chroma_span = _levels(fmt)
     if fmt.matrix == "rgb":
-        return tuple(_quantise(rgb[:, channel] * luma_span, offset, fmt) for channel in _GBR)
+        return tuple(_quantize(rgb[:, channel] * luma_span, offset, fmt) for channel in _GBR)
     red, blue = _RED_BLUE[fmt.matrix]
     luma = torch.mul(rgb[:, 0], red).add_(rgb[:, 1], alpha=1 - red - blue).add_(rgb[:, 2], alpha=blue)
     if fmt.matrix == "gray":
-        return (_quantise(luma.mul_(luma_span), offset, fmt),)
+        return (_quantize(luma.mul_(luma_span), offset, fmt),)
     difference = _downsample(rgb[:, 0::2] - luma[:, None], fmt)  # R - Y, B - Y
     cb = difference[:, 1] * (chroma_span / (2 * (1 - blue)))
     cr = difference[:, 0] * (chroma_span / (2 * (1 - red)))
     return (
-        _quantise(luma.mul_(luma_span), offset, fmt),
-        _quantise(cb, chroma_zero, fmt),
-        _quantise(cr, chroma_zero, fmt),
+        _quantize(luma.mul_(luma_span), offset, fmt),
+        _quantize(cb, chroma_zero, fmt),
+        _quantize(cr, chroma_zero, fmt),
     )
 
 
@@ -88,14 +88,14 @@ def _levels(fmt: PlaneFormat) -> tuple[float, float, float, float]:
     return 16.0 * step, 219.0 * step, 128.0 * step, 224.0 * step
 
 
-def _quantise(levels: torch.Tensor, offset: float, fmt: PlaneFormat) -> torch.Tensor:
+def _quantize(levels: torch.Tensor, offset: float, fmt: PlaneFormat) -> torch.Tensor:
     """Code values from `levels` (overwritten), rounded: the cast cuts off, so half a level is added first."""
     levels.add_(offset + 0.5).clamp_(*fmt.code_range)
     return levels.to(torch.uint8 if fmt.bit_depth == 8 else torch.uint16)
 
 
 def _chroma_as_rgb(cb: torch.Tensor, cr: torch.Tensor, matrix: str, gain: float, bias: float) -> torch.Tensor:
-    """What the two chroma planes (zero at grey) add to each of R, G and B: [N, 3, Hc, Wc], plus `bias`."""
+    """What the two chroma planes (zero at gray) add to each of R, G and B: [N, 3, Hc, Wc], plus `bias`."""
     red, blue = _RED_BLUE[matrix]
     green = 1 - red - blue
     out = torch.full((cb.shape[0], 3, *cb.shape[1:]), bias, dtype=torch.float32, device=cb.device)
@@ -155,7 +155,7 @@ def _halve(x: torch.Tensor, dim: int, cosited: bool) -> torch.Tensor:
     """Half as many samples along `dim` (an odd one keeps its own): the exact inverse of `_double`.
 
     The taps are (-1, 2, 6, 2, -1) / 8 where samples are cosited and (-1, 3, 3, -1) / 4 where they are
-    centred, the duals of linear interpolation (Le Gall and Tabatabai, ICASSP 1988; Cohen, Daubechies and
+    centerd, the duals of linear interpolation (Le Gall and Tabatabai, ICASSP 1988; Cohen, Daubechies and
     Feauveau, Comm. Pure Appl. Math. 1992).
     """
     x = x.movedim(dim, 0)

@@ -218,7 +218,7 @@ class Decoder:
     def _pictures(self) -> Iterator[tuple[int, VideoFrame]]:
         """(pts, frame) in order of presentation, damaged frames replaced by the last good one."""
         frame, self._ahead = self._ahead, None
-        beyond = 2 if self._deinterlace else 0  # fields need their neighbours
+        beyond = 2 if self._deinterlace else 0  # fields need their neighbors
         while frame is not None and (self.stop is None or self.frames_decoded < self.stop + beyond):
             if (frame.width, frame.height) != (self.info.width, self.info.height):
                 raise InputError(

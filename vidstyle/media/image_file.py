@@ -80,7 +80,7 @@ def read_whole(source: Path) -> _Picture:
         raise InputError(f"{source}: is damaged or not a picture. Save it again as PNG or JPEG.")
     if pixels.dtype not in (np.uint8, np.uint16) or (pixels.ndim == 3 and pixels.shape[2] not in (3, 4)):
         kind = f"{pixels.dtype} with {1 if pixels.ndim == 2 else pixels.shape[2]} channels"
-        raise InputError(f"{source}: holds {kind}. Save it as 8 or 16 bit grey, RGB or RGBA.")
+        raise InputError(f"{source}: holds {kind}. Save it as 8 or 16 bit gray, RGB or RGBA.")
     return _Picture(pixels, metadata, tags, not _is_lossy(data), tuple(warnings))
 
 
@@ -94,7 +94,7 @@ def _decode(data: bytes) -> tuple[NDArray[Any] | None, dict[int, NDArray[np.uint
         return None, {}
     if pixels is None:
         return None, {}
-    # A profile for ink or for grey says nothing about the RGB that is written.
+    # A profile for ink or for gray says nothing about the RGB that is written.
     kept = {
         int(kind): block.reshape(-1).astype(np.uint8)
         for kind, block in zip(kinds, blocks, strict=True)

@@ -51,7 +51,7 @@ def choose_pixel_format(info: VideoInfo, options: ApplyOptions) -> tuple[str, li
         if info.has_alpha and "a" not in name[3:4]:
             lost.append(f"{options.codec} keeps no transparency; use --codec prores4444 or ffv1 to keep it")
         if across > fmt.chroma_shift[0] or down > fmt.chroma_shift[1]:
-            lost.append(f"{options.codec} keeps colour at a lower resolution than the source ({name})")
+            lost.append(f"{options.codec} keeps color at a lower resolution than the source ({name})")
         other_model = (layout.matrix == "rgb") != (fmt.matrix == "rgb")
         excess_chroma = fmt.chroma_shift[0] - across + fmt.chroma_shift[1] - down
         extra_alpha = "a" in name[3:4] and not info.has_alpha
@@ -68,7 +68,7 @@ def choose_pixel_format(info: VideoInfo, options: ApplyOptions) -> tuple[str, li
         is_odd = info.width % 2 or info.height % 2
         if is_odd and fmt.chroma_shift != (0, 0) and best[0][4] and not preset.halves_chroma:
             best[2].append(
-                f"{info.width}x{info.height} is an odd size, so {options.codec} keeps colour at full "
+                f"{info.width}x{info.height} is an odd size, so {options.codec} keeps color at full "
                 f"resolution ({best[1]}), which not every player shows; av1 would keep it as it is"
             )
         return best[1], best[2]
@@ -96,7 +96,7 @@ def picture_format(info: VideoInfo, preset: CodecPreset, codec: str) -> tuple[st
     return ("rgba64be" if deep else "rgba") if info.has_alpha else ("rgb48be" if deep else "rgb24"), []
 
 
-# How swscale has to work where a pixel format changes: its default is off by half a level on a grey ramp.
+# How swscale has to work where a pixel format changes: its default is off by half a level on a gray ramp.
 ACCURATE = int(
     Interpolation.BICUBIC
     | Interpolation.ACCURATE_RND
@@ -108,7 +108,7 @@ _SHIFT_OF_NAME = {"420": (1, 1), "422": (1, 0), "444": (0, 0), None: (0, 0)}
 
 
 def planar_format(name: str) -> tuple[str, PlaneFormat | None]:
-    """The planar format in which a decoded one is carried: (FFmpeg's name, layout without colour facts)."""
+    """The planar format in which a decoded one is carried: (FFmpeg's name, layout without color facts)."""
     match = _PLANAR.match(name)
     if match and (match[4] or match[1] == "gbr"):
         depth = int(match[5] or 8)

@@ -14,7 +14,7 @@ from av.video.reformatter import VideoReformatter
 from vidstyle.frames import PlaneFormat, VideoInfo
 from vidstyle.media.pixel_formats import ACCURATE, planar_format
 
-# What hardware decodes deep colour to: the value in the high bits, where all others have it in the low ones.
+# What hardware decodes deep color to: the value in the high bits, where all others have it in the low ones.
 _HIGH_BITS = ("p010le", "p012le")
 
 
@@ -60,7 +60,7 @@ def plane_reader(info: VideoInfo) -> Callable[[VideoFrame], list[np.ndarray[Any,
             frame = _reformat(reformatter, frame, planar, info)
         count = len(frame.planes)
         views = [_plane_view(frame, number, dtype) for number in range(count)]
-        if planar.startswith("gray"):  # neutral chroma, so that a style can colour it
+        if planar.startswith("gray"):  # neutral chroma, so that a style can color it
             height, width = info.format.chroma_size(info.height, info.width)
             neutral: np.ndarray[Any, Any] = np.full((height, width), 1 << (info.format.bit_depth - 1), dtype)
             views += [neutral, neutral]

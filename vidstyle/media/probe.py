@@ -172,7 +172,7 @@ def read_info(source: Path, container: InputContainer, stream: VideoStream, fram
     planar, layout = planar_format(name)
     code = int(frame.colorspace) if int(frame.colorspace) != 2 else int(context.colorspace)
     if layout is None or (code not in _MATRIX_OF_CODE and code not in (2, 3)):
-        what = f"pixel format {name}" if layout is None else f"colour matrix number {code}"
+        what = f"pixel format {name}" if layout is None else f"color matrix number {code}"
         raise InputError(f"{source}: its {what} is not supported. Convert it to yuv420p or yuv422p10 first.")
     range_code = 2 if layout.full_range else int(frame.color_range) or int(context.color_range)
     is_rgb = layout.matrix == "rgb"

@@ -24,7 +24,7 @@ def checked_tiff(source: Path, data: bytes, warnings: list[str]) -> dict[int, tu
         struct.unpack(order + "H", tags[n][1][:2])[0] if n in tags else 1 for n in (262, 277)
     )
     if photometric == 5 or (photometric in (0, 1) and samples == 2):
-        kind = "CMYK" if photometric == 5 else "grey with transparency"
+        kind = "CMYK" if photometric == 5 else "gray with transparency"
         raise InputError(f"{source}: is {kind}. Save it as RGB or RGBA.")
     if following:
         warnings.append("holds more than one page; only the first is restyled")

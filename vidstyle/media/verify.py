@@ -71,7 +71,7 @@ def _chapters(file: InputContainer) -> list[tuple[Fraction, str]]:
 
 
 def _of_picture(written: InputContainer, picture: VideoStream, info: VideoInfo) -> list[str]:
-    """Rotation, pixel shape and colour tags as a player will find them."""
+    """Rotation, pixel shape and color tags as a player will find them."""
     frame = next(written.decode(picture), None)
     if frame is None:
         return ["every picture"]
@@ -89,7 +89,7 @@ def _of_picture(written: InputContainer, picture: VideoStream, info: VideoInfo) 
         ("transfer", info.transfer, (frame.color_trc, context.color_trc)),
     ):
         if wanted not in (0, 2) and wanted not in {int(tag) for tag in there} and not converted:
-            lost.append(f"colour {name} number {wanted}")
+            lost.append(f"color {name} number {wanted}")
     if info.mastering is not None and mastering(frame) is None:
         lost.append("data of the mastering screen")
     if info.content_light is not None and content_light(frame) != info.content_light:

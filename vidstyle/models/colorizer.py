@@ -27,7 +27,7 @@ BLOCKS = (
     *((5, 2, 6, 192), (5, 1, 6, 192), (5, 1, 6, 192), (5, 1, 6, 192)),
 )
 FEWEST_BLOCKS = 6  # fewer do not reach stride 16
-# R - Y and B - Y that the network chooses from: a square of nodes, closer together near grey.
+# R - Y and B - Y that the network chooses from: a square of nodes, closer together near gray.
 NODES = (-0.6, -0.4, -0.26, -0.16, -0.08, 0.0, 0.08, 0.16, 0.26, 0.4, 0.6)
 # Below 1 the choice is sharpened: the plain mean of what a thing could be is a dull brown. Frames are painted
 # with a softer choice than training asks for: calmer in time, and hardly duller.
@@ -58,7 +58,7 @@ class Backbone(nn.Module):
     """The first blocks of EfficientNet-Lite0 (Tan and Le, ICML 2019) on brightness [N, 1, h, w] in [0, 1].
 
     Returns the last features before each halving, from stride 4 on: what a network that was taught to name a
-    thousand things knows of a picture without its colours. h and w must be multiples of the last stride.
+    thousand things knows of a picture without its colors. h and w must be multiples of the last stride.
     """
 
     def __init__(self, blocks: int) -> None:
@@ -119,19 +119,19 @@ class Decoder(nn.Module):
         return self.last(F.leaky_relu(x, 0.2))
 
 
-class Grey(nn.Module):
-    """In the place of a grade: colours [P, 3] to their luma; the code says nothing here."""
+class Gray(nn.Module):
+    """In the place of a grade: colors [P, 3] to their luma; the code says nothing here."""
 
-    def forward(self, colours: Tensor, code: Tensor) -> Tensor:
-        return (colours @ colours.new_tensor(LUMA))[:, None].expand(-1, 3)
+    def forward(self, colors: Tensor, code: Tensor) -> Tensor:
+        return (colors @ colors.new_tensor(LUMA))[:, None].expand(-1, 3)
 
 
-class Colourist(Generator):
-    """G for black-and-white: the same for grey, sepia and coloured frames of one luma, which it keeps.
+class Colorist(Generator):
+    """G for black-and-white: the same for gray, sepia and colored frames of one luma, which it keeps.
 
-    It chooses among colours for every cell (after Zhang et al., ECCV 2016) and paints by straight lines of
-    chroma over luma, fitted in the neighbourhood of each cell (guided filter: He et al., TPAMI 2013), so that
-    colours end where things end. Controls: [N, 4, h, w], gains of R - Y and B - Y, then offsets.
+    It chooses among colors for every cell (after Zhang et al., ECCV 2016) and paints by straight lines of
+    chroma over luma, fitted in the neighborhood of each cell (guided filter: He et al., TPAMI 2013), so that
+    colors end where things end. Controls: [N, 4, h, w], gains of R - Y and B - Y, then offsets.
     """
 
     def __init__(self, config: GeneratorConfig) -> None:
@@ -140,7 +140,7 @@ class Colourist(Generator):
         self.backbone = Backbone(config.backbone)
         self.decoder = Decoder(self.backbone.widths, config.trunk_width, len(NODES) ** 2, config.code_size)
         self.mapping = Mapping(config.noise_size, config.code_size)
-        self.grade = Grey()  # type: ignore[assignment]
+        self.grade = Gray()  # type: ignore[assignment]
         self.trunk = self.light = self.texture = None
 
     def look(self, rgb: Tensor) -> Tensor:
@@ -156,7 +156,7 @@ class Colourist(Generator):
         return Controls(light=guided(expand(chroma.to(guide.dtype), size), guide))
 
     def guess(self, luma: Tensor, code: Tensor) -> Tensor:
-        """Luma as `look` gives it -> logits [N, NODES^2, h / 4, w / 4] over the colours to choose from."""
+        """Luma as `look` gives it -> logits [N, NODES^2, h / 4, w / 4] over the colors to choose from."""
         return self.decoder(self.backbone(luma), code)
 
     def graded(self, rgb: Tensor, code: Tensor) -> Tensor:
@@ -188,7 +188,7 @@ class Colourist(Generator):
 
 def generator_for(config: GeneratorConfig) -> Generator:
     """The generator that a config describes. ValueError when there is no such network."""
-    return Colourist(config) if config.backbone else Generator(config)
+    return Colorist(config) if config.backbone else Generator(config)
 
 
 def chroma_of(rgb: Tensor) -> Tensor:
@@ -223,7 +223,7 @@ def guided(chroma: Tensor, guide: Tensor) -> Tensor:
 def tinted(base: Tensor, luma: Tensor, maps: Tensor, amount: float) -> Tensor:
     """base [N, 3, H, W] plus the chroma that maps [N, 4, H, W] give its luma; the luma stays as it is.
 
-    A colour that RGB cannot hold loses saturation, not brightness or hue.
+    A color that RGB cannot hold loses saturation, not brightness or hue.
     """
     chroma = torch.addcmul(maps[:, 2:4], maps[:, 0:2], luma).mul(amount)
     change = _three(chroma[:, 0:1], chroma[:, 1:2])

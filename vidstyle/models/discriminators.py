@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class PatchDiscriminator(nn.Module):
-    """D: judges patches; [N, C, h, w] -> logits [N, 1, h', w']. No normalisation."""
+    """D: judges patches; [N, C, h, w] -> logits [N, 1, h', w']. No normalization."""
 
     def __init__(self, channels: int, width: int = 32, layers: int = 3) -> None:
         super().__init__()

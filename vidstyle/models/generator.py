@@ -34,7 +34,7 @@ class GeneratorConfig:
     washes: how many simplified pictures it sees, for painted looks, see `drawing.washed`.
     drawing_size: short side in pixels at which it draws. sheet_waves: how many waves of the paper it may
     hatch along, see `drawing.sheet`.
-    backbone: blocks of the trunk that colours black-and-white, see `colourist`; 0 for every other look.
+    backbone: blocks of the trunk that colors black-and-white, see `colourist`; 0 for every other look.
     """
 
     code_size: int = 16
@@ -92,10 +92,10 @@ class Controls:
 
 
 class Grade(nn.Module):
-    """Colour to colour, the same everywhere in the picture; modulated by the style code.
+    """Color to color, the same everywhere in the picture; modulated by the style code.
 
     Three fully connected layers as 1x1 maps on a residual. At run time it is baked into a table of 33^3
-    colours (`Generator.lut`), so its cost does not depend on its width.
+    colors (`Generator.lut`), so its cost does not depend on its width.
     """
 
     def __init__(self, width: int, code_size: int) -> None:
@@ -108,18 +108,18 @@ class Grade(nn.Module):
         nn.init.normal_(self.scale_shift.weight, std=0.02)
         nn.init.zeros_(self.scale_shift.bias)
 
-    def forward(self, colours: Tensor, code: Tensor) -> Tensor:
-        """colours [P, 3] in [0, 1], code [1, K] -> [P, 3], not clamped."""
+    def forward(self, colors: Tensor, code: Tensor) -> Tensor:
+        """colors [P, 3] in [0, 1], code [1, K] -> [P, 3], not clamped."""
         scale1, shift1, scale2, shift2 = self.scale_shift(code).chunk(4, dim=1)
-        x = F.silu(self.first(colours * 2 - 1) * (1 + scale1) + shift1)
+        x = F.silu(self.first(colors * 2 - 1) * (1 + scale1) + shift1)
         x = F.silu(self.second(x) * (1 + scale2) + shift2)
-        return colours + self.last(x)
+        return colors + self.last(x)
 
 
 class Trunk(nn.Module):
     """A whole frame at the working resolution [N, 3, h, w] -> features [N, C, h/4, w/4].
 
-    Sees colour and place (for vignettes); dilated blocks and one pooled context give every cell a view of the
+    Sees color and place (for vignettes); dilated blocks and one pooled context give every cell a view of the
     whole frame.
     """
 
@@ -252,7 +252,7 @@ class Generator(nn.Module):
     ) -> Tensor:
         """Apply grade and light at full size, with gradients.
 
-        Training leaves the result unclamped, so that clipped colours still have a gradient.
+        Training leaves the result unclamped, so that clipped colors still have a gradient.
         """
         dials = dials or Dials()
         out = self.graded(rgb, code)
@@ -300,15 +300,15 @@ class Generator(nn.Module):
 
     def graded(self, rgb: Tensor, code: Tensor) -> Tensor:
         count, _, height, width = rgb.shape
-        colours = rgb.permute(0, 2, 3, 1).reshape(-1, 3)
-        return self.grade(colours, code).view(count, height, width, 3).permute(0, 3, 1, 2)
+        colors = rgb.permute(0, 2, 3, 1).reshape(-1, 3)
+        return self.grade(colors, code).view(count, height, width, 3).permute(0, 3, 1, 2)
 
     def lut(self, code: Tensor, size: int = LUT_SIZE) -> Tensor:
-        """The grade as a table [3, B, G, R] of `size`^3 colours, red running fastest, not clamped."""
+        """The grade as a table [3, B, G, R] of `size`^3 colors, red running fastest, not clamped."""
         axis = torch.linspace(0, 1, size, device=code.device)
         blue, green, red = torch.meshgrid(axis, axis, axis, indexing="ij")
-        colours = torch.stack((red, green, blue), dim=-1).view(-1, 3)
-        return self.grade(colours, code).view(size, size, size, 3).permute(3, 0, 1, 2).contiguous()
+        colors = torch.stack((red, green, blue), dim=-1).view(-1, 3)
+        return self.grade(colors, code).view(size, size, size, 3).permute(3, 0, 1, 2).contiguous()
 
     def lit(self, graded: Tensor, controls: Controls, amount: float = 1.0) -> Tensor:
         """The light maps on graded frames [N, 3, H, W]: local gain, offset and strength of fine detail."""

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 class Modulated(nn.Module):
     """A convolution whose channels are scaled and shifted by the style code (adaptive layer).
 
-    x [N, C, H, W], code [N or 1, K] -> [N, C', H, W]. After the conditional normalisation of Dumoulin et
-    al. (ICLR 2017), without the normalisation: statistics of the frame would tie every pixel to whatever
+    x [N, C, H, W], code [N or 1, K] -> [N, C', H, W]. After the conditional normalization of Dumoulin et
+    al. (ICLR 2017), without the normalization: statistics of the frame would tie every pixel to whatever
     enters the picture.
     """
 
@@ -48,7 +48,7 @@ class Block(nn.Module):
 
 
 def place(x: Tensor) -> Tensor:
-    """Where each cell lies: [N, 3, h, w] with x and y in [-1, 1] and the squared distance from the centre."""
+    """Where each cell lies: [N, 3, h, w] with x and y in [-1, 1] and the squared distance from the center."""
     count, _, height, width = x.shape
     across = (torch.arange(width, device=x.device, dtype=x.dtype) * 2 + 1) / width - 1
     down = (torch.arange(height, device=x.device, dtype=x.dtype) * 2 + 1) / height - 1

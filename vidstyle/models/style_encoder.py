@@ -22,8 +22,8 @@ class StyleEncoder(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         x = self.features(pictures * 2 - 1)
-        colours = pictures.flatten(2)
-        centred = colours - colours.mean(2, keepdim=True)
-        covariance = (centred @ centred.transpose(1, 2) / colours.shape[2]).flatten(1)
+        colors = pictures.flatten(2)
+        centerd = colors - colors.mean(2, keepdim=True)
+        covariance = (centerd @ centerd.transpose(1, 2) / colors.shape[2]).flatten(1)
         x = torch.cat((x.mean((2, 3)), x.amax((2, 3)), covariance * 10), dim=1)
         return self.code(x).mean(0, keepdim=True)

@@ -26,10 +26,10 @@ WASHES = ((3, 0.004), (7, 0.03))
 class Texture(nn.Module):
     """Draws: a picture at the drawing resolution [N, 3, h, w] -> ink [N, 3, h, w] to add to the graded one.
 
-    Works on cells of 2 x 2 pixels. Beside the colours it sees how bright each pixel is for its surroundings,
+    Works on cells of 2 x 2 pixels. Beside the colors it sees how bright each pixel is for its surroundings,
     which is where a pencil draws a line, and the waves of the sheet (see `sheet`), which is how it hatches.
     It sees some twenty pixels around each; nothing far away can make a line flicker. For painted looks it
-    also sees the picture as a brush would simplify it (see `washed`), and how far each colour is from the
+    also sees the picture as a brush would simplify it (see `washed`), and how far each color is from the
     few that the paintbox has (see `steps`).
     """
 

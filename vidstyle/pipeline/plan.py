@@ -176,7 +176,7 @@ def _check_source(source: Path, info: VideoInfo, options: ApplyOptions) -> list[
         return about_hdr(source, info, options)
     if info.matrix_was_guessed:
         return [
-            f"the source names no colour matrix: taken as {info.format.matrix} for its {info.height} lines"
+            f"the source names no color matrix: taken as {info.format.matrix} for its {info.height} lines"
         ]
     return []
 

@@ -58,18 +58,18 @@ def restyle_still(
 
 
 def _restyled(pixels: NDArray[Any], style: Callable[[torch.Tensor], torch.Tensor]) -> NDArray[Any]:
-    """Colour through the style, opacity untouched; grey stays one channel only if its result is grey."""
+    """Color through the style, opacity untouched; gray stays one channel only if its result is gray."""
     white = float(np.iinfo(pixels.dtype).max)
-    grey = pixels.ndim == 2
-    bgr = np.repeat(pixels[..., None], 3, axis=2) if grey else pixels[..., :3]
+    gray = pixels.ndim == 2
+    bgr = np.repeat(pixels[..., None], 3, axis=2) if gray else pixels[..., :3]
     rgb = torch.from_numpy(np.ascontiguousarray(bgr[..., ::-1])).permute(2, 0, 1)[None]
     rgb = style(rgb.to(torch.float32).div_(white))
     rgb = (rgb.detach().to("cpu", torch.float32) * white).add_(0.5).clamp_(0, white)
     result = rgb[0].permute(1, 2, 0).numpy().astype(pixels.dtype)[..., ::-1]
     if (
-        grey
+        gray
         and np.array_equal(result[..., 0], result[..., 1])
         and np.array_equal(result[..., 0], result[..., 2])
     ):
         return np.ascontiguousarray(result[..., 0])
-    return np.ascontiguousarray(np.concatenate([result, pixels[..., 3:]], axis=2) if not grey else result)
+    return np.ascontiguousarray(np.concatenate([result, pixels[..., 3:]], axis=2) if not gray else result)

@@ -59,7 +59,7 @@ class Style:
         self.content_hash = content_hash
         self.device = device or torch.device("cpu")
         self.dials = dials or Dials(strength=facts.recommended_strength)
-        # Half precision where the hardware is built for it; colours are always mixed in float32.
+        # Half precision where the hardware is built for it; colors are always mixed in float32.
         self._dtype = torch.float16 if self.device.type == "cuda" else torch.float32
         # Channels last: a CPU then takes a seventh less time for convolutions, and tensor cores want it so.
         self._generator = generator.to(self.device).to(memory_format=torch.channels_last)

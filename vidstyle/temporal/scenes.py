@@ -42,8 +42,8 @@ def mismatch(first: Tensor, second: Tensor, flow: Tensor, back: Tensor) -> Tenso
 
 # Two frames differ by less than this share of their contrast: one of them is enough.
 _ALIKE = 0.06
-# Six scenes shot by hand: neighbouring frames change by at most 0.55 within them and by 0.83 at the cuts.
-_CUT_CHANGE, _CUT_COLOURS = 0.6, 0.15
+# Six scenes shot by hand: neighboring frames change by at most 0.55 within them and by 0.83 at the cuts.
+_CUT_CHANGE, _CUT_COLORS = 0.6, 0.15
 
 
 def thumbnail(picture: Tensor) -> Tensor:
@@ -67,9 +67,9 @@ def tiny_planes(batch: FrameBatch) -> tuple[Tensor, ...]:
 
 
 def is_cut(before: tuple[Tensor, ...], after: tuple[Tensor, ...]) -> bool:
-    """Whether a new scene begins between two neighbouring frames, from their `tiny_planes`.
+    """Whether a new scene begins between two neighboring frames, from their `tiny_planes`.
 
-    Both what is where and which colours there are must change: motion leaves the second as it is.
+    Both what is where and which colors there are must change: motion leaves the second as it is.
     """
     contrast = max(float(before[0].std()), float(after[0].std()), 6.0)
     change = float((before[0] - after[0]).abs().mean()) / contrast
@@ -79,7 +79,7 @@ def is_cut(before: tuple[Tensor, ...], after: tuple[Tensor, ...]) -> bool:
         float((a.histc(bins, 0, 256) - b.histc(bins, 0, 256)).abs().sum() / (2 * a.numel()))
         for a, b, bins in zip(before, after, (16, 32, 32), strict=False)
     ]
-    return max(apart) > _CUT_COLOURS
+    return max(apart) > _CUT_COLORS
 
 
 def _contrast(thumbnails: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ from vidstyle.threads import cpu_workers, frame_threads
 class SmoothOptions:
     """How far and how much.
 
-    radius: frames looked at on each side, 0 is off. amount: weight of a neighbour over the frame's own, 0 to
+    radius: frames looked at on each side, 0 is off. amount: weight of a neighbor over the frame's own, 0 to
     1; one twice as far counts by its square. source_share: how much of the source is taken from the picture
     before it is averaged and put back after: 1 averages only what the style did, so that nothing that moves
     can leave a ghost, 0 the picture itself, for looks that are drawn. side: short side in pixels at which
@@ -124,7 +124,7 @@ class Smoother:
     ) -> Generator[FrameBatch, None, None]:
         """Yield the styled frames of (source, styled) pairs, one at a time, smoothed.
 
-        Frames whose index is not wanted serve as neighbours only. Where indices leap, a new stretch begins.
+        Frames whose index is not wanted serve as neighbors only. Where indices leap, a new stretch begins.
         As many threads as torch could use when this was made work on frames and motion. Call once for each
         clip.
         """
@@ -231,7 +231,7 @@ class Smoother:
     def _reach(
         self, window: list[_Frame], place: int, direction: int
     ) -> Generator[tuple[_Frame, Tensor, Tensor], None, None]:
-        """Neighbours in one direction within the scene: (frame, flow to it, how much it counts [h, w])."""
+        """Neighbors in one direction within the scene: (frame, flow to it, how much it counts [h, w])."""
         flow: Tensor | None = None
         seen: Tensor | None = None
         here = window[place].seen.result().small

@@ -59,9 +59,9 @@ def play(run: Run, on_tick: Callable[[Tick], None] | None = None) -> Path:
 def run_of(options: TrainOptions) -> Run:
     """The run that trains options.family, not begun."""
     if options.family == "colour":
-        from vidstyle.train.families.colorize import ColourRun
+        from vidstyle.train.families.colorize import ColorRun
 
-        return ColourRun(options)
+        return ColorRun(options)
     if options.family == "drawn":
         from vidstyle.train.families.drawn import DrawnRun
 

@@ -32,11 +32,11 @@ def gradient_penalty(logits: Tensor, inputs: Tensor) -> Tensor:
     return gradient.square().sum(dim=(1, 2, 3)).mean()
 
 
-def colour_features(rgb: Tensor, places: Tensor) -> Tensor:
+def color_features(rgb: Tensor, places: Tensor) -> Tensor:
     """Joint features of single pixels: [N, 3, H, W] and flat indices [P] -> [N * P, 11].
 
-    The colour, the mean colour of a small and of a large neighbourhood (a tenth of the picture), and the
-    place. Joint, because a glow or a vignette does not show in colours alone.
+    The color, the mean color of a small and of a large neighborhood (a tenth of the picture), and the
+    place. Joint, because a glow or a vignette does not show in colors alone.
     """
     height, width = rgb.shape[-2:]
     near = max(3, min(height, width) // 30) | 1
@@ -79,8 +79,8 @@ def mark_directions(count: int, random: torch.Generator) -> Tensor:
     return torch.block_diag(marks, (filters / filters.norm(dim=1, keepdim=True)).T)
 
 
-def colour_range(rgb: Tensor) -> Tensor:
-    """What colours a style has at each brightness: pixels [P, 3] -> mean and spread [LEVELS, 2, 2].
+def color_range(rgb: Tensor) -> Tensor:
+    """What colors a style has at each brightness: pixels [P, 3] -> mean and spread [LEVELS, 2, 2].
 
     Of red and blue, less luma. Levels with few pixels take those of all.
     """
@@ -95,8 +95,8 @@ def colour_range(rgb: Tensor) -> Tensor:
     return torch.stack(rows)
 
 
-def foreign_colours(rgb: Tensor, known: Tensor) -> Tensor:
-    """How far colours are from any that the style has at their brightness, see `colour_range`.
+def foreign_colors(rgb: Tensor, known: Tensor) -> Tensor:
+    """How far colors are from any that the style has at their brightness, see `colour_range`.
 
     A rare tint (a blue sky in a pencil drawing) weighs little in a distribution and is seen at once.
     """
@@ -129,26 +129,26 @@ def transport_gap(ours: Tensor, memory: Tensor, theirs: Tensor, directions: Tens
 
 
 def random_directions(features: int, count: int, generator: torch.Generator) -> Tensor:
-    """Unit vectors [F, count]; half of them look at the colour (first three features) alone."""
+    """Unit vectors [F, count]; half of them look at the color (first three features) alone."""
     directions = torch.randn(features, count, generator=generator)
     directions[3:, : count // 2] = 0
     return directions / directions.norm(dim=0)
 
 
 def structure(result: Tensor, source: Tensor) -> Tensor:
-    """Difference of locally normalised luminance: edges and textures stay whatever the brightness does."""
-    return F.l1_loss(_normalised(luma_of(result)), _normalised(luma_of(source)))
+    """Difference of locally normalized luminance: edges and textures stay whatever the brightness does."""
+    return F.l1_loss(_normalized(luma_of(result)), _normalized(luma_of(source)))
 
 
 def transport_cost(result: Tensor, source: Tensor) -> Tensor:
-    """Of all maps between two distributions the one that moves colours least is wanted."""
+    """Of all maps between two distributions the one that moves colors least is wanted."""
     return F.mse_loss(result, source)
 
 
 def calm(maps: Tensor) -> Tensor:
-    """Light maps [N, 7, h, w] are smooth, no larger than needed, and cast little colour of their own.
+    """Light maps [N, 7, h, w] are smooth, no larger than needed, and cast little color of their own.
 
-    Hues belong to the grade, which treats a colour alike everywhere. Left free, the maps give rare colours
+    Hues belong to the grade, which treats a color alike everywhere. Left free, the maps give rare colors
     (a red cushion) a cast that no distribution loss minds and everybody sees.
     """
     across = maps.diff(dim=-1).square().mean()
@@ -162,7 +162,7 @@ def calm(maps: Tensor) -> Tensor:
 def motion(count: int, height: int, width: int, generator: torch.Generator) -> Tensor:
     """A sampling grid [N, H, W, 2] of smooth synthetic motion: shift, zoom and a slow wobble of a few pixels.
 
-    Compound regularisation of Wang et al. (ReReVST, IEEE TIP 2020).
+    Compound regularization of Wang et al. (ReReVST, IEEE TIP 2020).
     """
     shift = (torch.rand(count, 1, 1, 2, generator=generator) - 0.5) * 0.12
     zoom = 1 + (torch.rand(count, 1, 1, 1, generator=generator) - 0.5) * 0.08
@@ -179,7 +179,7 @@ def moved(x: Tensor, grid: Tensor) -> Tensor:
     return F.grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
-def neighbour_of(x: Tensor, grain: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def neighbor_of(x: Tensor, grain: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Pictures [N, C, H, W] a moment later: moved, with fresh grain of that deviation; and the grid of it."""
     grid = motion(x.shape[0], x.shape[2], x.shape[3], generator).to(x.device)
     noise = torch.randn(x.shape, generator=generator).to(x.device) * grain
@@ -187,7 +187,7 @@ def neighbour_of(x: Tensor, grain: float, generator: torch.Generator) -> tuple[T
 
 
 def temporal(first_moved: Tensor, second: Tensor, seen: Tensor | None = None) -> Tensor:
-    """A frame and its moved neighbour get the same look: mean absolute difference where both are seen."""
+    """A frame and its moved neighbor get the same look: mean absolute difference where both are seen."""
     gap = (first_moved - second).abs()
     return gap.mean() if seen is None else (gap * seen).sum() / (seen.sum() * gap.shape[1]).clamp(min=1)
 
@@ -198,7 +198,7 @@ def _opponent(rgb: Tensor) -> Tensor:
     return torch.cat((luma, rgb[:, 0:1] - luma, rgb[:, 2:3] - luma), dim=1)
 
 
-def _normalised(luma: Tensor) -> Tensor:
+def _normalized(luma: Tensor) -> Tensor:
     mean = box_mean(luma, 9)
     deviation = (box_mean(luma.square(), 9) - mean.square()).clamp(min=0).add(4e-4).sqrt()
     return (luma - mean) / deviation * 0.3

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from vidstyle.models.generator import Generator, Grade
 from vidstyle.train.data.pictures import PictureSet
-from vidstyle.train.losses import colour_features
+from vidstyle.train.losses import color_features
 
-FEATURES = 11  # of a pixel, see losses.colour_features: three colours, then its place
-COLOURS = 9
+FEATURES = 11  # of a pixel, see losses.colour_features: three colors, then its place
+COLORS = 9
 REMEMBERED = 16  # pixels of every picture
 
 
@@ -34,7 +34,7 @@ class Memory:
         """Of the whole set as it is restyled now."""
         rows = {}
         for name, pictures in (("lying", content.lying), ("standing", content.standing)):
-            parts = [torch.zeros(0, REMEMBERED, FEATURES + COLOURS)]
+            parts = [torch.zeros(0, REMEMBERED, FEATURES + COLORS)]
             for chunk in pictures.split(8) if len(pictures) else ():
                 x = chunk.to(code.device).float() / 255
                 places = torch.randint(x.shape[2] * x.shape[3], (REMEMBERED,), generator=random).to(x.device)
@@ -67,12 +67,12 @@ class Memory:
 
 def recalled(rows: Tensor, grade: Grade, code: Tensor) -> Tensor:
     """Remembered rows [P, 20] under the grade as it is now: features [P, 11] with its gradient."""
-    graded = grade(rows[:, :COLOURS].reshape(-1, 3), code).view(-1, COLOURS)
-    return torch.cat((graded + rows[:, FEATURES:], rows[:, COLOURS:FEATURES]), dim=1)
+    graded = grade(rows[:, :COLORS].reshape(-1, 3), code).view(-1, COLORS)
+    return torch.cat((graded + rows[:, FEATURES:], rows[:, COLORS:FEATURES]), dim=1)
 
 
 def palette(pictures: PictureSet, random: torch.Generator, count: int = 100_000) -> Tensor:
-    """Features of pixels all over a set [count, 11]; only colours [count, 3] if few are asked for."""
+    """Features of pixels all over a set [count, 11]; only colors [count, 3] if few are asked for."""
     per_picture = max(1, -(-count // len(pictures)))
     parts = []
     for group in pictures.shapes():
@@ -82,14 +82,14 @@ def palette(pictures: PictureSet, random: torch.Generator, count: int = 100_000)
             continue
         for chunk in group.split(64):
             places = torch.randint(group.shape[2] * group.shape[3], (per_picture,), generator=random)
-            parts.append(colour_features(chunk.float() / 255, places))
+            parts.append(color_features(chunk.float() / 255, places))
     return torch.cat(parts)[torch.randperm(sum(len(p) for p in parts), generator=random)[:count]]
 
 
 @torch.no_grad()
 def _rows(x: Tensor, painted: Tensor, places: Tensor, grade: Grade, code: Tensor) -> Tensor:
     """Rows [N, P, 20] on the CPU."""
-    before, after = colour_features(x, places), colour_features(painted, places)
-    graded = grade(before[:, :COLOURS].reshape(-1, 3), code).view(-1, COLOURS)
-    rows = torch.cat((before, after[:, :COLOURS] - graded), dim=1)
+    before, after = color_features(x, places), color_features(painted, places)
+    graded = grade(before[:, :COLORS].reshape(-1, 3), code).view(-1, COLORS)
+    rows = torch.cat((before, after[:, :COLORS] - graded), dim=1)
     return rows.view(len(x), len(places), -1).cpu()

@@ -13,7 +13,7 @@ def quicken(modules: Iterable[nn.Module | None], device: torch.device) -> None:
     """Let modules compute in bfloat16 and channels_last on a GPU that can; elsewhere nothing changes.
 
     None is a head that is not there. bfloat16 has the range of float32, so no loss needs scaling. What comes
-    out is float32 again: colours are mixed in float32 everywhere.
+    out is float32 again: colors are mixed in float32 everywhere.
     """
     if device.type != "cuda":
         return

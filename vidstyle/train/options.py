@@ -33,8 +33,8 @@ class TrainOptions:
     output: the style file. run_folder: checkpoint, options.json, stats.jsonl and sheets; beside the output by
     default. A run stops after `minutes` of work or `steps`, whichever comes first.
     paint_size: short side in pixels at which pictures are learned from; drawn styles have their own.
-    family: photographic (colour and light), drawn (marks on paper), painted (a wash in few tones and
-    marks on it), or colour (black-and-white gets the colours of the styles' own pictures).
+    family: photographic (color and light), drawn (marks on paper), painted (a wash in few tones and
+    marks on it), or color (black-and-white gets the colors of the styles' own pictures).
     start: name or file of a style to begin with; its network is taken as it is, whatever `generator` says.
     """
 

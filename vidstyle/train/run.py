@@ -40,7 +40,7 @@ class Run(Record):
     """All that changes during a run. One call of `advance` is one step of each network.
 
     As it stands it trains photographic styles; other families override what they do otherwise. square: see
-    `load_pictures`. paired: whether real neighbouring frames take part in the temporal term. shares: of the
+    `load_pictures`. paired: whether real neighboring frames take part in the temporal term. shares: of the
     learning rate, after the warm-up, for the grade and for the rest of ours. penalty: weight of R1 and R2.
     """
 
@@ -73,7 +73,7 @@ class Run(Record):
         grade = list(self.generator.grade.parameters())
         inside = {id(p) for p in grade}
         rest = [p for p in self.ours.parameters() if id(p) not in inside]
-        self.optimise_ours = torch.optim.Adam(
+        self.optimize_ours = torch.optim.Adam(
             [
                 {"params": part, "share": share}
                 for part, share in zip((grade, rest), self.shares, strict=True)
@@ -81,7 +81,7 @@ class Run(Record):
             rate,
             betas=(0.5, 0.99),
         )
-        self.optimise_theirs = torch.optim.Adam(
+        self.optimize_theirs = torch.optim.Adam(
             [{"params": list(self.theirs.parameters()), "share": 1.0}], rate, betas=(0.5, 0.99)
         )
         share = options.weights.adversarial
@@ -144,7 +144,7 @@ class Run(Record):
             factor = 3 * min(1.0, (warm - self.step) / (0.5 * warm) + 0.33)
         else:
             factor = min(1.0, (1 - self.progress) / 0.5 + 0.02)
-        for group in (*self.optimise_ours.param_groups, *self.optimise_theirs.param_groups):
+        for group in (*self.optimize_ours.param_groups, *self.optimize_theirs.param_groups):
             share = 1.0 if self.step < warm else group["share"]
             group["lr"] = self.options.learning_rate * factor * share
 
@@ -155,14 +155,14 @@ class Run(Record):
                     self.average[name].lerp_(value, 1 - min(EMA_DECAY, (self.step + 1) / (self.step + 10)))
 
     def _warm_up(self, look: str) -> dict[str, float]:
-        """Fit the grade alone: colours of the whole sets against each other (a minute, and a sound start)."""
+        """Fit the grade alone: colors of the whole sets against each other (a minute, and a sound start)."""
         x, graded, distance, _ = self._grade_alone(look)
         cost = losses.transport_cost(graded, x)
-        self._update(self.optimise_ours, distance * 3 + 0.02 * cost, self.ours)
+        self._update(self.optimize_ours, distance * 3 + 0.02 * cost, self.ours)
         return {"distribution": distance.item(), "transport": cost.item()}
 
     def _grade_alone(self, look: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Colours of the content [P, 3], those graded, how far they are from the look's, and its code."""
+        """Colors of the content [P, 3], those graded, how far they are from the look's, and its code."""
         count = 8192
         x = palette(self.content, self.random, count)[:, :3].to(self.device)
         choice = torch.randint(len(self.palettes[look]), (count,), generator=self.random)
@@ -193,7 +193,7 @@ class Run(Record):
         graded = self.generator.graded(x, code)
         fake = self.generator.lit(graded, controls)
         figures = self._judge(look, y, fake.detach())
-        # Colours as such are the grade's business, which is fitted to the whole set; the rest is for light.
+        # Colors as such are the grade's business, which is fitted to the whole set; the rest is for light.
         lit = self.generator.lit(graded.detach(), controls)
         terms = self._distribution(look, x, lit, code, standing, numbers)
         terms["structure"] = losses.structure(lit, graded.detach())
@@ -216,7 +216,7 @@ class Run(Record):
         if self.step % 16 == 0 or balance.adversarial_weight == 0:
             anchors = [self.generator.light.weight, self.generator.grade.last.weight]
             balance.follow_gradients(weighted["distribution"] + weighted["grade"], game, anchors)
-        self._update(self.optimise_ours, others + balance.adversarial_weight * game, self.ours)
+        self._update(self.optimize_ours, others + balance.adversarial_weight * game, self.ours)
         balance.check()
         figures |= {name: term.item() for name, term in terms.items()}
         return figures | {"adversarial": game.item(), "adversarial_weight": balance.adversarial_weight}
@@ -229,7 +229,7 @@ class Run(Record):
             self.memory[look] = Memory.of(self.content, self.generator, self._code(look), self.random)
         memory = self.memory[look]
         places = torch.randint(x.shape[2] * x.shape[3], (POINTS,), generator=self.random).to(self.device)
-        ours = losses.colour_features(lit, places)
+        ours = losses.color_features(lit, places)
         memory.renew(x, lit.detach(), places, self.generator.grade, code, standing, numbers)
         rows = memory.draw(GRADED, self.random).to(self.device)
         whole = recalled(rows, self.generator.grade, code)
@@ -243,9 +243,9 @@ class Run(Record):
         }
 
     def _temporal(self, x: Tensor, lit: Tensor, code: Tensor) -> Tensor:
-        """Compound regularisation: the moved, slightly noisy picture gets the moved look.
+        """Compound regularization: the moved, slightly noisy picture gets the moved look.
 
-        Where there are clips, every other time real neighbouring frames instead.
+        Where there are clips, every other time real neighboring frames instead.
         """
         half = max(1, x.shape[0] // 2)
         ramp = min(1.0, (self.step - self.warmup_steps) / 400)
@@ -253,8 +253,8 @@ class Run(Record):
             return ramp * motion_loss(
                 lambda frames: self._relit(frames, code), self.pairs, half, self.random, self.device
             )
-        neighbour, grid = losses.neighbour_of(x[:half], 0.012, self.random)
-        return ramp * losses.temporal(losses.moved(lit[:half], grid), self._relit(neighbour, code))
+        neighbor, grid = losses.neighbor_of(x[:half], 0.012, self.random)
+        return ramp * losses.temporal(losses.moved(lit[:half], grid), self._relit(neighbor, code))
 
     def _relit(self, x: Tensor, code: Tensor) -> Tensor:
         """Pictures in the look, with a gradient for the light alone."""
@@ -278,7 +278,7 @@ class Run(Record):
                 on_fake, seen_fake
             )
             loss = loss + self.penalty * penalty
-        self._update(self.optimise_theirs, loss, discriminator)
+        self._update(self.optimize_theirs, loss, discriminator)
         self.balances[look].follow_discriminator(on_real.detach(), on_fake.detach(), len(real))
         return figures | {
             "certainty": self.balances[look].certainty,
@@ -301,9 +301,9 @@ class Run(Record):
         grid = losses.motion(len(views), views.shape[2], views.shape[3], self.random).to(self.device)
         return losses.moved(views, grid)
 
-    def _update(self, optimiser: torch.optim.Optimizer, loss: Tensor, module: nn.Module) -> None:
-        optimiser.zero_grad(set_to_none=True)
+    def _update(self, optimizer: torch.optim.Optimizer, loss: Tensor, module: nn.Module) -> None:
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(module.parameters(), 5.0)
         if self.faults.is_finite(norm):
-            optimiser.step()
+            optimizer.step()

@@ -38,8 +38,8 @@ class Record:
     ours: nn.ModuleDict
     theirs: nn.ModuleDict
     average: dict[str, Tensor]
-    optimise_ours: torch.optim.Optimizer
-    optimise_theirs: torch.optim.Optimizer
+    optimize_ours: torch.optim.Optimizer
+    optimize_theirs: torch.optim.Optimizer
     balances: dict[str, Balance]
     memory: dict[str, Memory]
     faults: Faults
@@ -100,8 +100,8 @@ class Record:
             "ours": self.ours.state_dict(),
             "theirs": self.theirs.state_dict(),
             "average": self.average,
-            "optimise_ours": self.optimise_ours.state_dict(),
-            "optimise_theirs": self.optimise_theirs.state_dict(),
+            "optimise_ours": self.optimize_ours.state_dict(),
+            "optimise_theirs": self.optimize_theirs.state_dict(),
             "balances": {look: balance.to_dict() for look, balance in self.balances.items()},
             "memory": {look: memory.rows for look, memory in self.memory.items()},
             "random": self.random.get_state(),
@@ -123,8 +123,8 @@ class Record:
                 f"{self.folder.checkpoint}: it belongs to a run with other options. Use those again."
             ) from error
         self.average = {name: t.to(self.device) for name, t in state["average"].items()}
-        self.optimise_ours.load_state_dict(state["optimise_ours"])
-        self.optimise_theirs.load_state_dict(state["optimise_theirs"])
+        self.optimize_ours.load_state_dict(state["optimise_ours"])
+        self.optimize_theirs.load_state_dict(state["optimise_theirs"])
         self.balances = {look: Balance(**facts) for look, facts in state["balances"].items()}
         self.memory = {look: Memory(rows) for look, rows in state["memory"].items()}
         self.random.set_state(state["random"])

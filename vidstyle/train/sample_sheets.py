@@ -21,7 +21,7 @@ GAP = 4  # white pixels between pictures
 def write_sheet(
     path: Path, generator: Generator, code: Tensor, content: PictureSet, style: PictureSet, columns: int = 8
 ) -> None:
-    """Three rows of `columns` pictures: source, styled, style pictures of the nearest colours."""
+    """Three rows of `columns` pictures: source, styled, style pictures of the nearest colors."""
     random = torch.Generator().manual_seed(7)
     source = content.batch(columns, False, random)
     styled = generator(source, code)

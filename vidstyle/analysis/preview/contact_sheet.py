@@ -92,7 +92,7 @@ def plain_letters(text: str) -> str:
 
 
 def _write(
-    canvas: Pixels, text: str, left: int, base: int, size: int, colour: tuple[int, int, int], room: int
+    canvas: Pixels, text: str, left: int, base: int, size: int, color: tuple[int, int, int], room: int
 ) -> None:
     """A line whose capitals are about `size` * 0.7 pixels high, its baseline at `base`."""
     text, scale = plain_letters(text), size * _SHARPER / 30
@@ -110,4 +110,4 @@ def _write(
     cover = cv2.resize(ink, (wide, high), interpolation=cv2.INTER_AREA).astype(np.float32)[..., None] / 255
     top = base - round(size * 1.4)
     place = canvas[top : top + high, left : left + wide]
-    place[:] = (place * (1 - cover) + np.array(colour, np.float32) * cover + 0.5).astype(np.uint8)
+    place[:] = (place * (1 - cover) + np.array(color, np.float32) * cover + 0.5).astype(np.uint8)

@@ -25,7 +25,7 @@ from vidstyle.imaging.yuv import _RED_BLUE, _levels, _siting
 from vidstyle.models.generator import DETAIL_SIZE, Controls, Dials
 from vidstyle.models.texture import inked
 
-# Rows and columns of a frame that a program works on: short of registers where colours are looked up.
+# Rows and columns of a frame that a program works on: short of registers where colors are looked up.
 _GRADE_TILE = (2, 128)
 _PAINT_TILE = (4, 128)
 _OLDEST_GPU = (7, 5)  # of those that the kernels are compiled for in the tests
@@ -52,7 +52,7 @@ class FusedPaint:
         size = lut.shape[-1]
         if tuple(lut.shape) != (3, size, size, size) or size < 2:
             raise ValueError(f"a table must be [3, S, S, S] with S >= 2, not {tuple(lut.shape)}")
-        # Four numbers for each colour, so that it can be read at once.
+        # Four numbers for each color, so that it can be read at once.
         self._table = torch.zeros((size, size, size, 4), dtype=torch.float32, device=lut.device)
         self._table[..., :3] = lut.detach().permute(1, 2, 3, 0)
         self._dials = dials

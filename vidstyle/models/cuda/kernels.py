@@ -293,7 +293,7 @@ def _chroma(
     """A chroma plane at the places of luma samples: `color._double`."""
     own = _chroma_row(plane + (y >> shift_y) * width, x, width, inside, shift_x, cosited_x)
     if shift_y:
-        other, share = _neighbour(y, height, cosited_y)
+        other, share = _neighbor(y, height, cosited_y)
         own += (_chroma_row(plane + other * width, x, width, inside, shift_x, cosited_x) - own) * share
     return own
 
@@ -302,13 +302,13 @@ def _chroma(
 def _chroma_row(row, x, width, inside, shift: tl.constexpr, cosited: tl.constexpr):
     own = tl.load(row + (x >> shift), mask=inside, other=0).to(tl.float32)
     if shift:
-        other, share = _neighbour(x, width, cosited)
+        other, share = _neighbor(x, width, cosited)
         own += (tl.load(row + other, mask=inside, other=0).to(tl.float32) - own) * share
     return own
 
 
 @triton.jit
-def _neighbour(place, size, cosited: tl.constexpr):
+def _neighbor(place, size, cosited: tl.constexpr):
     """The chroma sample on the other side of a luma sample, and its share; the edges repeat."""
     odd = place & 1
     if cosited:
@@ -322,7 +322,7 @@ def _neighbour(place, size, cosited: tl.constexpr):
 
 @triton.jit
 def _looked_up(table, red, green, blue, size: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr):
-    """Colours through the table, trilinear: `networks.apply_atlas`."""
+    """Colors through the table, trilinear: `networks.apply_atlas`."""
     r, red_share = _cell(red, size)
     g, green_share = _cell(green, size)
     b, blue_share = _cell(blue, size)
@@ -330,9 +330,9 @@ def _looked_up(table, red, green, blue, size: tl.constexpr, rows: tl.constexpr, 
     red_share, green_share = red_share[:, :, None], green_share[:, :, None]
     below = _on_slice(table, cell, red_share, green_share, size)
     above = _on_slice(table, cell + size * size, red_share, green_share, size)
-    colour = below + (above - below) * blue_share[:, :, None]
-    # Four numbers a colour are one load; of the two halves one is red and blue, the other green and nothing.
-    red_blue, green_none = tl.split(tl.reshape(colour, (rows, columns, 2, 2)))
+    color = below + (above - below) * blue_share[:, :, None]
+    # Four numbers a color are one load; of the two halves one is red and blue, the other green and nothing.
+    red_blue, green_none = tl.split(tl.reshape(color, (rows, columns, 2, 2)))
     new_red, new_blue = tl.split(red_blue)
     new_green, _ = tl.split(green_none)
     return new_red, new_green, new_blue
@@ -348,15 +348,15 @@ def _cell(channel, size: tl.constexpr):
 
 @triton.jit
 def _on_slice(table, cell, red_share, green_share, size: tl.constexpr):
-    lower = _colour(table, cell)
-    lower += (_colour(table, cell + 1) - lower) * red_share
-    upper = _colour(table, cell + size)
-    upper += (_colour(table, cell + size + 1) - upper) * red_share
+    lower = _color(table, cell)
+    lower += (_color(table, cell + 1) - lower) * red_share
+    upper = _color(table, cell + size)
+    upper += (_color(table, cell + size + 1) - upper) * red_share
     return lower + (upper - lower) * green_share
 
 
 @triton.jit
-def _colour(table, cell):
+def _color(table, cell):
     return tl.load(table + cell[:, :, None] * 4 + tl.arange(0, 4)[None, None, :])
 
 

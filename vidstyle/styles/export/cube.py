@@ -15,12 +15,12 @@ _WIDEST = 100  # the format allows lines of 250 bytes
 
 
 def left_out(style: Style) -> tuple[str, ...]:
-    """What of a look a table of colours cannot hold, in words."""
+    """What of a look a table of colors cannot hold, in words."""
     lost = []
     for part, _ in style.parts:
         generator, _ = part.network
         if generator.config.backbone:
-            lost.append("all colour that the look would give: what is left is grey")
+            lost.append("all color that the look would give: what is left is gray")
         elif generator.light is not None:
             lost.append("local light: brightness, glow and fine detail by place in the picture")
         if generator.texture is not None:
@@ -28,8 +28,8 @@ def left_out(style: Style) -> tuple[str, ...]:
     return tuple(dict.fromkeys(lost))
 
 
-def is_colour_alone(style: Style) -> bool:
-    """Whether the look lives mostly in its colour: true for photographic ones."""
+def is_color_alone(style: Style) -> bool:
+    """Whether the look lives mostly in its color: true for photographic ones."""
     networks = [part.network[0] for part, _ in style.parts]
     return not any(network.config.backbone or network.texture is not None for network in networks)
 
@@ -38,7 +38,7 @@ def is_colour_alone(style: Style) -> bool:
 def grade_table(style: Style, size: int) -> Tensor:
     """The grade heads of a style at its dials as a table [3, B, G, R] in [0, 1], red running fastest.
 
-    Computed by the network for each of the size^3 colours, in the code values of pictures as they are shown.
+    Computed by the network for each of the size^3 colors, in the code values of pictures as they are shown.
     """
     axis = torch.linspace(0, 1, size)
     blue, green, red = torch.meshgrid(axis, axis, axis, indexing="ij")
@@ -52,15 +52,15 @@ def grade_table(style: Style, size: int) -> Tensor:
 
 
 def cube_text(style: Style, size: int, strength: float = 1.0) -> str:
-    """A `.cube` file (Adobe's specification 1.0) of the style's colour. size: entries along each axis.
+    """A `.cube` file (Adobe's specification 1.0) of the style's color. size: entries along each axis.
 
     strength: what its dials were turned to, as a share of what the style recommends; for the header only.
     """
     head = [
-        f"vidstyle {__version__}: the colour of the style {style.name}, and nothing else of it",
+        f"vidstyle {__version__}: the color of the style {style.name}, and nothing else of it",
         f"family: {style.family}; strength: {strength:g} of what the style recommends",
         f"style hash: {style.content_hash}",
-        f"licence: {style.facts.licence or 'none is stated in the style'}",
+        f"license: {style.facts.licence or 'none is stated in the style'}",
         *(f"left out: {words}" for words in left_out(style)),
         "for pictures as they are shown (BT.709 or sRGB, 0..1), not for camera log or linear light",
     ]

@@ -188,8 +188,8 @@ class Graph:
         scale = length / target.to(np.float32)
         if as_it_is is not None:
             scale = self.choose(as_it_is, self.constant(np.ones(1, np.float32)), scale)
-        centre = ((self.count(target) + 0.5) * scale).least(length - 0.5)
-        distance = (self.shaped(self.count(source) + 0.5, 1, -1) - self.shaped(centre, -1, 1)).of("Abs")
+        center = ((self.count(target) + 0.5) * scale).least(length - 0.5)
+        distance = (self.shaped(self.count(source) + 0.5, 1, -1) - self.shaped(center, -1, 1)).of("Abs")
         weights = (1.0 - distance / scale.most(1.0)).of("Relu")
         return weights / self.node("ReduceSum", weights, self.constant(np.array([1])), keepdims=1)
 

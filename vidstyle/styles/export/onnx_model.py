@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from vidstyle.imaging.lut import lut_atlas
 from vidstyle.imaging.yuv import LUMA
-from vidstyle.models.colorizer import GUIDE_EPSILON, GUIDE_RADIUS, NODES, TEMPERATURE, Colourist, Inverted
+from vidstyle.models.colorizer import GUIDE_EPSILON, GUIDE_RADIUS, NODES, TEMPERATURE, Colorist, Inverted
 from vidstyle.models.generator import DETAIL_SIZE, Dials, Generator, Grade
 from vidstyle.models.layers import Block, Modulated
 from vidstyle.models.texture import SURROUNDINGS, WASHES, Texture
@@ -103,8 +103,8 @@ class _Look:
 
     def painted(self, rgb: Value, dials: Dials, paper: Value | None) -> Value:
         """[N, 3, H, W], strength aside and not clamped."""
-        if isinstance(self.generator, Colourist):
-            return self.coloured(self.generator, rgb, dials)
+        if isinstance(self.generator, Colorist):
+            return self.colored(self.generator, rgb, dials)
         out = self.baked(rgb)
         if dials.grade != 1:
             out = rgb + (out - rgb) * dials.grade
@@ -123,8 +123,8 @@ class _Look:
         atlas = _numbers(lut_atlas(self.generator.lut(self.code)))
         size, last = atlas.shape[-2], atlas.shape[-1] - 1
         graph, axis = self.graph, self.graph.constant(np.array([1]))
-        colour = rgb.clamp(0.0, 1.0) * (size - 1)
-        red, green, blue = (colour.channels(i, i + 1).of("Squeeze", axis) for i in range(3))
+        color = rgb.clamp(0.0, 1.0) * (size - 1)
+        red, green, blue = (color.channels(i, i + 1).of("Squeeze", axis) for i in range(3))
         lower = blue.of("Floor").least(size - 2)
         across = (red + lower * size) * (2 / last) - 1.0
         down = green * (2 / (size - 1)) - 1.0
@@ -337,7 +337,7 @@ class _Look:
         fine = (self.luma(rgb) - full.channels(4, 5)) * full.channels(3, 4) * follows
         return out + (full.channels(0, 3) + fine) * amount
 
-    def coloured(self, generator: Colourist, rgb: Value, dials: Dials) -> Value:
+    def colored(self, generator: Colorist, rgb: Value, dials: Dials) -> Value:
         """`Colourist`: think and paint."""
         graph, luma = self.graph, self.luma(rgb)
         base = luma if dials.grade == 1 else rgb + (luma - rgb) * dials.grade
@@ -352,7 +352,7 @@ class _Look:
             return base + rgb * 0.0
         return self.tinted(base, luma, graph.enlarge(maps, rgb.height, rgb.width), dials.light)
 
-    def guess(self, generator: Colourist, luma: Value) -> Value:
+    def guess(self, generator: Colorist, luma: Value) -> Value:
         graph, backbone, decoder = self.graph, generator.backbone, generator.decoder
 
         def strided(x: Value, conv: nn.Conv2d) -> Value:

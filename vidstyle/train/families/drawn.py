@@ -63,7 +63,7 @@ class DrawnRun(Run):
         return MarkDiscriminator(4 + 2 * self.shape.sheet_waves, 24)
 
     def _survey(self) -> None:
-        """The sheet, the colours and the marks of every look."""
+        """The sheet, the colors and the marks of every look."""
         most = self.shape.sheet_waves
         found = torch.cat([find_waves(style.lying, most) for style in self.styles.values()])
         used = found[found.any(dim=1)][:most]
@@ -75,7 +75,7 @@ class DrawnRun(Run):
             self.average[f"generator.{name}"] = value.detach().clone()
         self.palettes = {look: palette(style, self.random, 40_000) for look, style in self.styles.items()}
         self.ranges = {
-            look: losses.colour_range(colours).to(self.device) for look, colours in self.palettes.items()
+            look: losses.color_range(colors).to(self.device) for look, colors in self.palettes.items()
         }
         self.marks: dict[str, Tensor] = {}
         self.scales: dict[str, Tensor] = {}
@@ -121,7 +121,7 @@ class DrawnRun(Run):
             return figures
         # What is finer than the strokes is theirs; what they show is the picture's.
         terms["structure"] = losses.structure(soften(fake, 1.5), soften(x, 1.5))
-        terms["foreign"] = losses.foreign_colours(fake, self.ranges[look])
+        terms["foreign"] = losses.foreign_colors(fake, self.ranges[look])
         if self.step % 4 == 0:
             terms["temporal"] = self._moved_along(x, under, fake, code)
         if varied:
@@ -137,7 +137,7 @@ class DrawnRun(Run):
         if self.step % 16 == 0 or balance.adversarial_weight == 0:
             assert self.generator.texture is not None
             balance.follow_gradients(others, game, [self.generator.texture.ink.weight])
-        self._update(self.optimise_ours, others + balance.adversarial_weight * game, self.ours)
+        self._update(self.optimize_ours, others + balance.adversarial_weight * game, self.ours)
         balance.check()
         figures |= {name: term.item() for name, term in terms.items()}
         return figures | {"adversarial": game.item(), "adversarial_weight": balance.adversarial_weight}
@@ -154,10 +154,10 @@ class DrawnRun(Run):
         return {"distribution": losses.transport_gap(ours, whole, theirs, directions)}
 
     def _moved_along(self, x: Tensor, under: Tensor, fake: Tensor, code: Tensor) -> Tensor:
-        """Compound regularisation. The sheet moves along: what is asked is that marks hold on to things."""
+        """Compound regularization. The sheet moves along: what is asked is that marks hold on to things."""
         half = max(1, len(x) // 2)
-        neighbour, grid = losses.neighbour_of(x[:half], 0.012, self.random)
-        again = self._drawn(neighbour, losses.moved(under[:half], grid), code)
+        neighbor, grid = losses.neighbor_of(x[:half], 0.012, self.random)
+        again = self._drawn(neighbor, losses.moved(under[:half], grid), code)
         ramp = min(1.0, (self.step - self.warmup_steps) / 400)
         return ramp * losses.temporal(losses.moved(fake[:half], grid), again)
 

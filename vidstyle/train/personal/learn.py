@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vidstyle.analysis.metrics import colour_distance, lab_error
+from vidstyle.analysis.metrics import color_distance, lab_error
 from vidstyle.errors import OutputError
-from vidstyle.imaging.color_transfer import BASELINES, sample_colours
+from vidstyle.imaging.color_transfer import BASELINES, sample_colors
 from vidstyle.styles.bundle import card_of, sheet_of
 from vidstyle.styles.library import add_style, own_path
 from vidstyle.styles.load import load_style
@@ -110,21 +110,21 @@ def figures_of(run: PersonalRun, style: Style) -> dict[str, float]:
     """How near the style is to frames that it was not learned from.
 
     Those frames have their look taken off and the style put on. colour_*: sliced Wasserstein distance in
-    CIELAB to the frames as they are; the plain transfers are fitted from ordinary colours to the frames
+    CIELAB to the frames as they are; the plain transfers are fitted from ordinary colors to the frames
     learned from. round_trip: mean CIELAB error to the very frames. flicker: squared error after the motion
-    between neighbouring frames is undone, over that of the frames before; without clips it is left out.
+    between neighboring frames is undone, over that of the frames before; without clips it is left out.
     """
     held = [frame[None].float() / 255 for frame in run.held]
     plain = [run.plain(frame[None]).float() / 255 for frame in run.held]
-    ordinary = run.known.colours
-    learned = sample_colours([frame.float() / 255 for frame in run.learned])
+    ordinary = run.known.colors
+    learned = sample_colors([frame.float() / 255 for frame in run.learned])
     wanted = [frame[0] for frame in held]
-    figures = {"colour_before": colour_distance([frame[0] for frame in plain], wanted)}
+    figures = {"colour_before": color_distance([frame[0] for frame in plain], wanted)}
     for name, fit in BASELINES.items():
         way = fit(ordinary, learned)
-        figures[f"colour_{name}"] = colour_distance([way(frame)[0] for frame in plain], wanted)
+        figures[f"colour_{name}"] = color_distance([way(frame)[0] for frame in plain], wanted)
     styled = [style(frame) for frame in plain]
-    figures["colour_after"] = colour_distance([frame[0] for frame in styled], wanted)
+    figures["colour_after"] = color_distance([frame[0] for frame in styled], wanted)
     errors = [lab_error(a, b).item() for a, b in zip(styled, held, strict=True)]
     figures["round_trip"] = sum(errors) / len(errors)
     moved = [_flicker(run, look) for look in (style, lambda rgb: rgb)]

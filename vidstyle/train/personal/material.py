@@ -53,7 +53,7 @@ class Material:
             said.append(f"{len(self.unreadable)} files could not be read: {shown}")
         if len(self.scenes) < FEW_SCENES:
             said.append(
-                f"the material shows {len(self.scenes)} scenes only: colours of things may be taken for the "
+                f"the material shows {len(self.scenes)} scenes only: colors of things may be taken for the "
                 "look. More scenes, of different things, make it surer."
             )
         return said

@@ -24,7 +24,7 @@ from vidstyle.train.warm_start import Start
 # The shipped style whose trunk is taken over: it knows what is where in photographic frames.
 BASE = "vlogger"
 PAIRS = 40
-ANCHORED = 3072  # colours
+ANCHORED = 3072  # colors
 # How hard the grade is held to what the reader read, where the material says nothing.
 ANCHOR = 20.0
 WEIGHTS = Weights(transport=ANCHOR, identity=0.0)
@@ -34,7 +34,7 @@ class PersonalRun(Run):
     """What is to be restyled is the material itself, its look taken off as the reader read it.
 
     So both sides show the same things, and what they show cannot be taken for the look. The reader's grade is
-    kept where the material has no colours.
+    kept where the material has no colors.
     """
 
     def __init__(self, options: TrainOptions, material: Material, known: Known) -> None:
@@ -75,7 +75,7 @@ class PersonalRun(Run):
     def _warm_up(self, look: str) -> dict[str, float]:
         _, _, distance, code = self._grade_alone(look)
         held = self._anchored(code)
-        self._update(self.optimise_ours, distance * 30 + ANCHOR * held, self.ours)
+        self._update(self.optimize_ours, distance * 30 + ANCHOR * held, self.ours)
         return {"distribution": distance.item(), "transport": held.item()}
 
     def _distribution(
@@ -85,14 +85,14 @@ class PersonalRun(Run):
         return terms | {"transport": self._anchored(code)}
 
     def _anchored(self, code: Tensor) -> Tensor:
-        """How far the grade is from what was read, on ordinary colours and on any."""
-        ordinary = self.known.colours[
-            torch.randint(len(self.known.colours), (2 * ANCHORED // 3,), generator=self.random)
+        """How far the grade is from what was read, on ordinary colors and on any."""
+        ordinary = self.known.colors[
+            torch.randint(len(self.known.colors), (2 * ANCHORED // 3,), generator=self.random)
         ]
-        colours = torch.cat((ordinary, torch.rand(ANCHORED // 3, 3, generator=self.random))).to(self.device)
+        colors = torch.cat((ordinary, torch.rand(ANCHORED // 3, 3, generator=self.random))).to(self.device)
         with torch.no_grad():
-            wanted = self.anchor(colours, self.read)
-        return F.mse_loss(self.generator.grade(colours, code), wanted)
+            wanted = self.anchor(colors, self.read)
+        return F.mse_loss(self.generator.grade(colors, code), wanted)
 
 
 def picture_set(frames: Sequence[Tensor]) -> PictureSet:

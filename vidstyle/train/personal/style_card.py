@@ -32,10 +32,10 @@ from the frames; seed {seed}. All options: `vidstyle styles {name} --json`.
 
 ## Figures
 
-Distance of the colours of the frames held back to what they should be, sliced Wasserstein in CIELAB.
-The plain transfers are fitted to the frames learned from, from the colours of ordinary photos.
+Distance of the colors of the frames held back to what they should be, sliced Wasserstein in CIELAB.
+The plain transfers are fitted to the frames learned from, from the colors of ordinary photos.
 
-| | colour |
+| | color |
 |---|---|
 {rows}
 
@@ -45,12 +45,12 @@ The plain transfers are fitted to the frames learned from, from the colours of o
 
 ## Limits
 
-- Colour and light only: no drawing, no lens, no grain.
+- Color and light only: no drawing, no lens, no grain.
 - How the footage looked before its grade is not known: the reader guesses it from what photos usually look
   like.
-- Colours that the material hardly shows are such a guess too. More scenes of different things make it surer.
+- Colors that the material hardly shows are such a guess too. More scenes of different things make it surer.
 
-## Licence
+## License
 
 {licence}
 
@@ -70,7 +70,7 @@ def card(
     flicker = "not measured: the material has no clips."
     if "flicker" in figures:
         flicker = (
-            f"{figures['flicker']:.2f} times the warping error between neighbouring frames of the material, "
+            f"{figures['flicker']:.2f} times the warping error between neighboring frames of the material, "
             "without\n  smoothing; `vidstyle evaluate` measures it on your own clip."
         )
     return CARD.format(

@@ -44,7 +44,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three clips of one scene, one as it is, one darker and warm, one brighter; and random styles."""
     tiny_style(tmp_path / "styles", "tiny")
     colors = tiny_style(tmp_path / "styles", "colours", backbone=6)
-    monkeypatch.setattr("vidstyle.analysis.match_clips.COLOURS", str(colors))
+    monkeypatch.setattr("vidstyle.analysis.match_clips.COLORS", str(colors))
     (tmp_path / "in").mkdir()
     clip_of(tmp_path / "in" / "a.mkv", scene())
     clip_of(tmp_path / "in" / "b.mkv", scene(gains=(0.88, 0.82, 0.76)))

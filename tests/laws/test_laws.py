@@ -209,7 +209,7 @@ TAGS = {
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
-@pytest.mark.parametrize("colour", TAGS)
+@pytest.mark.parametrize("color", TAGS)
 def test_color(tmp_path: Path, clip: Callable[..., Path], color: str, suffix: str):
     """Matrix, range, primaries and transfer stay, and so do the samples they speak of, within one level."""
     source, target = clip("plain.mp4", color=TAGS[color]), tmp_path / f"out{suffix}"

@@ -155,7 +155,7 @@ def test_every_shipped_style_is_small_and_has_a_card() -> None:
         path = STYLE_FOLDER / f"{facts.name}.safetensors"
         assert path.stat().st_size <= 4 << 20
         card = path.with_suffix(".md").read_text()
-        for heading in ("Learned from", "Training", "Figures", "Limits", "Licence"):
+        for heading in ("Learned from", "Training", "Figures", "Limits", "License"):
             assert f"## {heading}" in card
         assert f"--steps {facts.training['steps']}" in card and f"--seed {facts.training['seed']}" in card
         assert facts.summary and facts.licence and facts.provenance

@@ -17,13 +17,13 @@ from vidstyle.analysis.metrics import (
     texture_distance,
     texture_statistics,
 )
-from vidstyle.imaging.filters import blur
+from vidstyle.imaging.filters import gaussian_blur
 from vidstyle.imaging.lab import lab_to_rgb
 
 
 def picture(seed: int = 0, size: int = 64) -> Tensor:
     noise = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(seed))
-    return (0.5 + (blur(noise, 1.5) - 0.5) * 3).clamp(0, 1)
+    return (0.5 + (gaussian_blur(noise, 1.5) - 0.5) * 3).clamp(0, 1)
 
 
 def test_equal_pictures_have_no_error() -> None:
@@ -57,7 +57,7 @@ def test_structure_is_blind_to_the_grade_and_not_to_lines() -> None:
 def test_detail_falls_with_blur() -> None:
     """A flat picture has none."""
     x = picture()
-    assert detail(x) > 2 * detail(blur(x, 1.0))
+    assert detail(x) > 2 * detail(gaussian_blur(x, 1.0))
     assert detail(torch.full((1, 3, 16, 16), 0.5)).item() == pytest.approx(0, abs=1e-6)
 
 
@@ -94,4 +94,6 @@ def test_texture_distance_sees_hatching_and_no_grade() -> None:
 
 def test_blur_keeps_what_is_flat() -> None:
     """Also on pictures smaller than the kernel."""
-    torch.testing.assert_close(blur(torch.full((1, 2, 5, 9), 0.3), 4.0), torch.full((1, 2, 5, 9), 0.3))
+    torch.testing.assert_close(
+        gaussian_blur(torch.full((1, 2, 5, 9), 0.3), 4.0), torch.full((1, 2, 5, 9), 0.3)
+    )

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vidstyle.analysis.plots import write_png
 from vidstyle.frames import FrameBatch
-from vidstyle.imaging.filters import blur
+from vidstyle.imaging.filters import gaussian_blur
 from vidstyle.models.colorizer import generator_for
 from vidstyle.models.generator import Generator, GeneratorConfig
 from vidstyle.styles.style_file import StyleFacts, save_style
@@ -145,7 +145,7 @@ def rewritten_style(path: Path, **changes: object) -> Path:
 def picture(seed: int, warm: float = 0.0, height: int = 40, width: int = 56) -> Tensor:
     """Soft blobs, [1, 3, H, W]; `warm` shifts and stretches their colors."""
     noise = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
-    soft = 0.5 + (blur(noise, 2.0) - 0.5) * 3
+    soft = 0.5 + (gaussian_blur(noise, 2.0) - 0.5) * 3
     return (soft * (1 + warm) + torch.tensor([warm, 0.0, -warm]).view(1, 3, 1, 1)).clamp(0, 1)
 
 

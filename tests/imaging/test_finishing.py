@@ -12,7 +12,7 @@ from torch import Tensor
 from tests.helpers.clips import random_frames
 from tests.helpers.styles import tiny_style
 from vidstyle.analysis.metrics import detail
-from vidstyle.imaging.filters import blur
+from vidstyle.imaging.filters import gaussian_blur
 from vidstyle.imaging.finishing import OVERSHOOT, Finish, deblurred, finished, sharpened, toned
 from vidstyle.imaging.lab import rgb_to_lab
 from vidstyle.imaging.yuv import luma_of
@@ -26,7 +26,7 @@ ALL = Finish(sharpen=0.6, deblur=0.4, tone=Tone(0.3, 1.1, 0.2, 1.1))
 def picture(height: int = 150, width: int = 83) -> Tensor:
     """Shapes of every size, from soft to sharp."""
     noise = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(2))
-    return (0.5 + (blur(noise, 1.0) - 0.5) + (blur(noise, 6.0) - 0.5) * 6).clamp(0, 1)
+    return (0.5 + (gaussian_blur(noise, 1.0) - 0.5) + (gaussian_blur(noise, 6.0) - 0.5) * 6).clamp(0, 1)
 
 
 def edge(low: float = 0.2, high: float = 0.8) -> Tensor:
@@ -34,7 +34,7 @@ def edge(low: float = 0.2, high: float = 0.8) -> Tensor:
     rgb = torch.full((1, 3, 64, 96), low)
     rgb[..., 40:] = high
     rgb[..., 20] = high
-    return blur(rgb, 0.5)
+    return gaussian_blur(rgb, 0.5)
 
 
 def test_nothing_is_nothing() -> None:
@@ -80,7 +80,7 @@ def test_the_bound_holds_on_any_picture() -> None:
 def test_blur_is_taken_back() -> None:
     """A picture that was blurred as assumed comes nearer to what it was, the more the higher the amount."""
     whole = picture().mean(1, keepdim=True).expand(1, 3, -1, -1)
-    soft = blur(whole, 0.5)
+    soft = gaussian_blur(whole, 0.5)
     errors = [float((p - whole).square().mean()) for p in (soft, deblurred(soft, 0.5), deblurred(soft, 1.0))]
     assert errors[2] < errors[1] < errors[0]
     assert errors[2] < 0.5 * errors[0]

@@ -12,18 +12,18 @@ from torch import Tensor
 
 from tests.helpers.styles import tiny_generator
 from vidstyle.imaging import lut
-from vidstyle.imaging.lut import SIZE, Table
+from vidstyle.imaging.lut import HALD_SIZE, Lut3D
 from vidstyle.styles.load import load_style
 
 CODE = torch.full((1, 16), 0.3)
 
 
-def tiny_table() -> Table:
+def tiny_table() -> Lut3D:
     with torch.no_grad():
-        return Table(tiny_generator().lut(CODE, SIZE))
+        return Lut3D(tiny_generator().lut(CODE, HALD_SIZE))
 
 
-def identity(size: int = SIZE) -> Tensor:
+def identity(size: int = HALD_SIZE) -> Tensor:
     axis = torch.linspace(0, 1, size)
     return torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij")).flip(0)
 
@@ -34,7 +34,7 @@ def test_it_is_the_grade(name: str) -> None:
     generator, code = load_style(name).network
     rgb = torch.rand(1, 3, 300, 300, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        wanted, found = generator.graded(rgb, code), Table(generator.lut(code, SIZE))(rgb)
+        wanted, found = generator.graded(rgb, code), Lut3D(generator.lut(code, HALD_SIZE))(rgb)
     assert (found - wanted).abs().max() < 0.3 / 255
 
 
@@ -42,13 +42,13 @@ def test_it_is_the_grade(name: str) -> None:
 def test_frames_of_any_size_come_back_whole(size: tuple[int, int]) -> None:
     """A table that changes nothing gives back every pixel of every frame in its place."""
     rgb = torch.rand(2, 3, *size)
-    assert (Table(identity())(rgb) - rgb).abs().max() < 1e-5
+    assert (Lut3D(identity())(rgb) - rgb).abs().max() < 1e-5
 
 
 def test_the_edge_holds() -> None:
     """Outside of [0, 1] colors are those of the edge, and what is no number is black."""
     rgb = torch.tensor([-1.0, 2.0, float("inf"), -float("inf"), float("nan"), 1e30])
-    found = Table(identity())(rgb.view(1, 1, 1, -1).expand(1, 3, 1, -1))
+    found = Lut3D(identity())(rgb.view(1, 1, 1, -1).expand(1, 3, 1, -1))
     assert found[0, 0, 0].tolist() == pytest.approx([0, 1, 1, 0, 0, 1], abs=1e-6)
 
 
@@ -95,10 +95,10 @@ def test_without_the_filter_the_plain_look_up_serves(monkeypatch: pytest.MonkeyP
     """Where FFmpeg was built without it: nearly the same colors."""
     rgb = torch.rand(1, 3, 40, 50)
     wanted = tiny_table()(rgb)
-    monkeypatch.setattr(lut, "_IS_THERE", False)
+    monkeypatch.setattr(lut, "_HAS_HALDCLUT", False)
     assert (tiny_table()(rgb) - wanted).abs().max() < 0.3 / 255
 
 
 def test_a_table_that_the_filter_cannot_hold() -> None:
     with pytest.raises(ValueError, match="square number"):
-        Table(identity(33))
+        Lut3D(identity(33))

@@ -10,7 +10,7 @@ import torch
 
 from tests.helpers.styles import tiny_generator
 from vidstyle.frames import FrameBatch, PlaneFormat
-from vidstyle.imaging.filters import washed
+from vidstyle.imaging.filters import guided_smooth
 from vidstyle.imaging.yuv import to_rgb
 from vidstyle.models.generator import Dials, Generator
 from vidstyle.models.texture import contrast, join, sheet, slope_of, stepped, steps
@@ -116,7 +116,7 @@ def test_a_wash_is_smooth_inside_and_sharp_at_edges() -> None:
     picture = torch.full((1, 3, 40, 40), 0.2)
     picture[..., 20:] = 0.8
     noisy = picture + torch.randn(picture.shape, generator=random) * 0.03
-    simple = washed(noisy, 3, 0.01)
+    simple = guided_smooth(noisy, 3, 0.01)
     assert simple[..., 5:15].std() < 0.5 * noisy[..., 5:15].std()
     assert (simple[..., 20] - simple[..., 19]).mean() > 0.45, "of a step of 0.6"
 

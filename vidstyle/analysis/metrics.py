@@ -14,10 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vidstyle.imaging.color_transfer import sample_colors
-from vidstyle.imaging.filters import blur
+from vidstyle.imaging.filters import gaussian_blur
 from vidstyle.imaging.lab import rgb_to_lab
-
-_LUMA = (0.2126, 0.7152, 0.0722)
+from vidstyle.imaging.yuv import luminance_of
 
 
 def lab_error(result: Tensor, truth: Tensor) -> Tensor:
@@ -37,9 +36,9 @@ def normalized_luminance(rgb: Tensor, inner: float = 1.5, outer: float = 4.0, fl
     standard deviation in a Gaussian window of sigma `outer`. `floor` is added to the deviation, so that flat
     walls stay flat.
     """
-    luma = blur(_luma(rgb), inner)
-    mean = blur(luma, outer)
-    deviation = (blur(luma.square(), outer) - mean.square()).clamp(min=0).sqrt()
+    luma = gaussian_blur(luminance_of(rgb), inner)
+    mean = gaussian_blur(luma, outer)
+    deviation = (gaussian_blur(luma.square(), outer) - mean.square()).clamp(min=0).sqrt()
     return (luma - mean) / (deviation + floor)
 
 
@@ -56,7 +55,7 @@ def content_kept(result: Tensor, source: Tensor) -> Tensor:
 def detail(rgb: Tensor) -> Tensor:
     """Variance of the Laplacian of 8 bit luminance per picture [N]: how much fine detail there is."""
     kernel = rgb.new_tensor([[0, 1, 0], [1, -4, 1], [0, 1, 0]]).view(1, 1, 3, 3)
-    return F.conv2d(_luma(rgb) * 255, kernel).var(dim=(1, 2, 3), unbiased=False)
+    return F.conv2d(luminance_of(rgb) * 255, kernel).var(dim=(1, 2, 3), unbiased=False)
 
 
 def sliced_wasserstein(a: Tensor, b: Tensor, projections: int = 64, seed: int = 0) -> float:
@@ -111,9 +110,9 @@ def texture_statistics(rgb: Tensor, octaves: int = 4) -> Tensor:
     sigma 8: log energy, peakedness and skew of each, and the correlations of their magnitudes within and
     across neighboring octaves. After Portilla and Simoncelli, IJCV 2000, much shortened.
     """
-    luma = _luma(rgb)
-    mean = blur(luma, 8.0)
-    x = (luma - mean) / ((blur(luma.square(), 8.0) - mean.square()).clamp(min=0).sqrt() + 0.05)
+    luma = luminance_of(rgb)
+    mean = gaussian_blur(luma, 8.0)
+    x = (luma - mean) / ((gaussian_blur(luma.square(), 8.0) - mean.square()).clamp(min=0).sqrt() + 0.05)
     filters = _oriented_filters().to(x)
     pairs = torch.triu_indices(len(filters), len(filters), 1)
     statistics: list[Tensor] = []
@@ -132,7 +131,7 @@ def texture_statistics(rgb: Tensor, octaves: int = 4) -> Tensor:
         size = (max(1, x.shape[-2] // 2), max(1, x.shape[-1] // 2))
         finer = _standardised(F.interpolate(magnitude[None], size=size, mode="area")[0])
         statistics.append((finer @ finer.T / finer.shape[1])[pairs[0], pairs[1]])
-        x = F.interpolate(blur(x, 1.0), size=size, mode="area")
+        x = F.interpolate(gaussian_blur(x, 1.0), size=size, mode="area")
     return torch.cat(statistics)
 
 
@@ -141,10 +140,6 @@ def _standardised(maps: Tensor) -> Tensor:
     flat = maps.flatten(1)
     flat = flat - flat.mean(dim=1, keepdim=True)
     return flat / (flat.square().mean(dim=1, keepdim=True).sqrt() + 1e-4)
-
-
-def _luma(rgb: Tensor) -> Tensor:
-    return torch.einsum("nchw,c->nhw", rgb, rgb.new_tensor(_LUMA))[:, None]
 
 
 def _lab_cloud(pictures: Sequence[Tensor], per_picture: int) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vidstyle.imaging.resize import strips
-from vidstyle.imaging.yuv import luma_of
+from vidstyle.imaging.yuv import LUMA_BT709, luma_of
 
 DISPLAY_GAMMA = 2.2  # stops of light in code values: a picture's curve as a plain power
 
@@ -115,8 +115,9 @@ def corrected(rgb: Tensor, correction: Correction) -> Tensor:
 
 
 def _stops(correction: Correction) -> tuple[float, float, float]:
-    """Of R, G and B; gray keeps its luminance when only the balance changes."""
-    level = correction.exposure - 0.2126 * correction.red - 0.0722 * correction.blue
+    """Stops of R, G and B. Gray keeps its luminance when only the white balance changes."""
+    red, _, blue = LUMA_BT709
+    level = correction.exposure - red * correction.red - blue * correction.blue
     return level + correction.red, level, level + correction.blue
 
 

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
-def washed(rgb: Tensor, radius: int, edge: float) -> Tensor:
-    """Smooth inside of shapes, sharp at their edges [N, C, h, w]: each channel's guided filter with itself.
+def gaussian_weights(sigma: float, reach: float = 3.0) -> list[float]:
+    """The center and one side of a Gaussian kernel that sums to 1 and ends at `reach` sigmas."""
+    return _half_kernel(sigma, max(1, math.ceil(reach * sigma)))
 
-    He, Sun and Tang, ECCV 2010. edge: variance in a window at which half of it is kept.
+
+def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of [N, C, H, W] by `sigma` pixels, mirrored at the borders, without gradients.
+
+    As shifted sums: on a CPU a fraction of a convolution's time.
     """
-    size = 2 * radius + 1
-    mean, square = box_mean(rgb, size), box_mean(rgb * rgb, size)
-    variance = (square - mean * mean).clamp(min=0)
-    gain = variance / (variance + edge)
-    return torch.addcmul(box_mean(mean * (1 - gain), size), box_mean(gain, size), rgb)
+    for dim in (-2, -1):
+        radius = min(max(1, math.ceil(3 * sigma)), x.shape[dim] - 1)
+        pad = (0, 0, radius, radius) if dim == -2 else (radius, radius, 0, 0)
+        x = convolve_inside(F.pad(x, pad, mode="reflect"), _half_kernel(sigma, radius), dims=(dim,))
+    return x
 
 
-def soften(x: Tensor, sigma: float) -> Tensor:
-    """Gaussian of `sigma` pixels over [N, C, h, w], the border repeated."""
+def gaussian_conv(x: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of [N, C, h, w] by `sigma` pixels, a convolution, with gradients; the border repeats."""
     radius = math.ceil(2.5 * sigma)
     weights = torch.exp(-0.5 * (torch.arange(-radius, radius + 1.0, device=x.device) / sigma) ** 2)
     weights = (weights / weights.sum()).to(x.dtype)
@@ -32,29 +38,31 @@ def soften(x: Tensor, sigma: float) -> Tensor:
     return F.conv2d(x, weights.view(1, 1, 1, -1).expand(channels, 1, 1, -1), groups=channels)
 
 
-def blur(x: Tensor, sigma: float) -> Tensor:
-    """Gaussian of `sigma` pixels over [N, C, H, W], mirrored at the borders.
+def convolve_inside(x: Tensor, weights: Sequence[float], dims: Sequence[int] = (-1, -2)) -> Tensor:
+    """Convolution of x along `dims` with a symmetric kernel, without padding: smaller by its radius.
 
-    As shifted sums: on a CPU a fraction of a convolution's time.
+    weights: the center and one side, see `gaussian_weights`. As shifted sums, which stay in the cache.
     """
-    for dim in (-2, -1):
-        radius = min(max(1, math.ceil(3 * sigma)), x.shape[dim] - 1)
-        side = torch.exp(-0.5 * (torch.arange(radius + 1, dtype=torch.float64) / sigma) ** 2)
-        weights = (side / (2 * side.sum() - side[0])).tolist()
-        pad = (0, 0, radius, radius) if dim == -2 else (radius, radius, 0, 0)
-        padded, size = F.pad(x, pad, mode="reflect"), x.shape[dim]
-        total = padded.narrow(dim, radius, size) * weights[0]
+    radius = len(weights) - 1
+    for dim in dims:
+        size = x.shape[dim] - 2 * radius
+        total = x.narrow(dim, radius, size) * weights[0]
         for away, weight in enumerate(weights[1:], 1):
-            for place in (radius - away, radius + away):
-                total = total.add_(padded.narrow(dim, place, size), alpha=weight)
+            total.add_(x.narrow(dim, radius - away, size), alpha=weight)
+            total.add_(x.narrow(dim, radius + away, size), alpha=weight)
         x = total
     return x
 
 
-def inner_mean(x: Tensor, size: int) -> Tensor:
-    """Mean of the size x size window around each pixel that has a whole one [N, C, H - size + 1, ...].
+def box_mean(x: Tensor, size: int) -> Tensor:
+    """Mean of the size x size window around every pixel [N, C, H, W], the border repeated; size is odd."""
+    return box_mean_inside(F.pad(x, (size // 2,) * 4, mode="replicate"), size)
 
-    By doubling windows, a window of 7 being one of 4, one of 2 and one of 1: on a CPU a fifteenth of the time
+
+def box_mean_inside(x: Tensor, size: int) -> Tensor:
+    """Mean of every whole size x size window: [N, C, H, W] -> [N, C, H - size + 1, W - size + 1].
+
+    By doubling windows (a window of 7 is one of 4, one of 2 and one of 1): on a CPU a fifteenth of the time
     of pooling.
     """
     for dim in (-2, -1):
@@ -73,6 +81,25 @@ def inner_mean(x: Tensor, size: int) -> Tensor:
     return x * (1 / size**2)
 
 
-def box_mean(x: Tensor, size: int) -> Tensor:
-    """Mean of the size x size window around every pixel, the border repeated; size is odd."""
-    return inner_mean(F.pad(x, (size // 2,) * 4, mode="replicate"), size)
+def box_mean_cut(x: Tensor, size: int) -> Tensor:
+    """Mean of the part of the size x size window that lies inside the picture [N, C, H, W]; size is odd."""
+    return F.avg_pool2d(x, size, 1, size // 2, count_include_pad=False)
+
+
+def guided_smooth(rgb: Tensor, radius: int, edge: float) -> Tensor:
+    """Smooth inside shapes, sharp at their edges [N, C, h, w]: each channel's guided filter with itself.
+
+    He, Sun and Tang, "Guided Image Filtering", ECCV 2010. edge: variance in a window at which half of it is
+    kept.
+    """
+    size = 2 * radius + 1
+    mean, square = box_mean(rgb, size), box_mean(rgb * rgb, size)
+    variance = (square - mean * mean).clamp(min=0)
+    gain = variance / (variance + edge)
+    return torch.addcmul(box_mean(mean * (1 - gain), size), box_mean(gain, size), rgb)
+
+
+def _half_kernel(sigma: float, radius: int) -> list[float]:
+    side = [math.exp(-0.5 * (away / sigma) ** 2) for away in range(radius + 1)]
+    total = 2 * sum(side) - side[0]
+    return [weight / total for weight in side]

@@ -6,7 +6,6 @@ strips on a CPU, and leaves the picture alone, bit by bit, when it is set to not
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,8 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vidstyle.imaging.filters import convolve_inside, gaussian_weights
+from vidstyle.imaging.lab import fast_linear_to_srgb, fast_srgb_to_linear
 from vidstyle.imaging.resize import strips
-from vidstyle.imaging.yuv import luma_of
+from vidstyle.imaging.yuv import LUMA_BT709, luma_of
 from vidstyle.options import NEUTRAL, Tone
 
 # Radii as shares of the short side: pictures of every size are finished alike. At 720 0.8 and 1 pixel.
@@ -25,7 +26,6 @@ _DEBLUR_STEPS = 4
 # How far a finished brightness may leave the range of its surroundings: halos and ringing end here.
 OVERSHOOT = 0.03
 _MIDDLE_GRAY = 0.4613  # code value of 18 % of the light
-_LIGHT_LUMA = (0.2126, 0.7152, 0.0722)
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,10 @@ def sharpened(rgb: Tensor, amount: float) -> Tensor:
     G and B, so hues stay.
     """
     sigma = _sigma(rgb, _SHARPEN_SIGMA)
-    weights = _bell(sigma)
+    weights = gaussian_weights(sigma, reach=2.5)
 
     def change(luma: Tensor, reach: int) -> Tensor:
-        sharp = _inner(luma, reach) - _inner(_blurred(luma, weights), reach - len(weights) + 1)
+        sharp = _inner(luma, reach) - _inner(convolve_inside(luma, weights), reach - len(weights) + 1)
         return sharp.mul_(_SHARPEN_GAIN * amount)
 
     return _with_luma_changed(rgb, change, reach=len(weights) - 1, sigma=sigma, slack=OVERSHOOT * amount)
@@ -83,7 +83,7 @@ def deblurred(rgb: Tensor, amount: float) -> Tensor:
     of the neighbors. Noise is sharpened too.
     """
     sigma = _sigma(rgb, _DEBLUR_SIGMA)
-    weights = _bell(sigma)
+    weights = gaussian_weights(sigma, reach=2.5)
     radius = len(weights) - 1
 
     def change(luma: Tensor, reach: int) -> Tensor:
@@ -91,8 +91,8 @@ def deblurred(rgb: Tensor, amount: float) -> Tensor:
         guess, left = seen, reach
         for _ in range(_DEBLUR_STEPS):
             left -= 2 * radius
-            ratio = _inner(seen, reach - left - radius) / _blurred(guess, weights)
-            guess = _inner(guess, 2 * radius) * _blurred(ratio, weights)
+            ratio = _inner(seen, reach - left - radius) / convolve_inside(guess, weights)
+            guess = _inner(guess, 2 * radius) * convolve_inside(ratio, weights)
         return (guess - _inner(seen, reach)).mul_(amount)
 
     reach = 2 * radius * _DEBLUR_STEPS
@@ -110,13 +110,13 @@ def toned(rgb: Tensor, tone: Tone) -> Tensor:
     for top, bottom in strips(rgb):
         strip = rgb[:, :, top:bottom]
         if linear:
-            light = _light(strip)
+            light = fast_srgb_to_linear(strip)
             for channel, gain in enumerate(gains):
                 light[:, channel].mul_(gain)
             if tone.saturation != 1:
-                red, green, blue = (light[:, c : c + 1] * _LIGHT_LUMA[c] for c in range(3))
+                red, green, blue = (light[:, c : c + 1] * LUMA_BT709[c] for c in range(3))
                 light = torch.lerp(red.add_(green).add_(blue), light, tone.saturation)
-            strip = _code_values(light.clamp_(0, 1))
+            strip = fast_linear_to_srgb(light.clamp_(0, 1))
         out[:, :, top:bottom] = _contrasted(strip, tone.contrast)
     return out.clamp_(0, 1)
 
@@ -124,19 +124,8 @@ def toned(rgb: Tensor, tone: Tone) -> Tensor:
 def _gains(tone: Tone) -> list[float]:
     """Of the light of R, G and B. Numbers and no tensor: that would be carried to a GPU with each batch."""
     gains = [2 ** (tone.warmth / 2), 1.0, 2 ** (-tone.warmth / 2)]
-    white = sum(gain * share for gain, share in zip(gains, _LIGHT_LUMA, strict=True)) if tone.warmth else 1
+    white = sum(gain * share for gain, share in zip(gains, LUMA_BT709, strict=True)) if tone.warmth else 1
     return [gain / white * 2**tone.exposure for gain in gains]
-
-
-def _light(codes: Tensor) -> Tensor:
-    """Linear light from sRGB code values (IEC 61966-2-1). By logarithms: a third of the time of pow."""
-    high = codes.add(0.055).mul_(1 / 1.055).log2_().mul_(2.4).exp2_()
-    return torch.where(codes > 0.04045, high, codes * (1 / 12.92))
-
-
-def _code_values(light: Tensor) -> Tensor:
-    high = light.clamp(min=1e-4).log2_().mul_(1 / 2.4).exp2_().mul_(1.055).sub_(0.055)
-    return torch.where(light > 0.0031308, high, light * 12.92)
 
 
 def _contrasted(codes: Tensor, contrast: float) -> Tensor:
@@ -179,28 +168,6 @@ def _with_luma_changed(
 def _sigma(rgb: Tensor, share: float) -> float:
     """In pixels; below half a pixel a Gaussian is none."""
     return max(0.5, share * min(rgb.shape[-2:]))
-
-
-def _bell(sigma: float) -> list[float]:
-    """The middle and one side of a Gaussian that sums to 1."""
-    side = [math.exp(-0.5 * (x / sigma) ** 2) for x in range(math.ceil(2.5 * sigma) + 1)]
-    total = 2 * sum(side) - side[0]
-    return [weight / total for weight in side]
-
-
-def _blurred(x: Tensor, weights: list[float]) -> Tensor:
-    """Both ways, without what the kernel would need beyond the border: smaller by its radius on each side.
-
-    By shifted sums, which stay in the cache and take a fraction of a convolution's time on a CPU.
-    """
-    for dim in (-1, -2):
-        radius, size = len(weights) - 1, x.shape[dim] - 2 * (len(weights) - 1)
-        total = x.narrow(dim, radius, size) * weights[0]
-        for away, weight in enumerate(weights[1:], 1):
-            total.add_(x.narrow(dim, radius - away, size), alpha=weight)
-            total.add_(x.narrow(dim, radius + away, size), alpha=weight)
-        x = total
-    return x
 
 
 def _extreme(x: Tensor, radius: int, pick: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

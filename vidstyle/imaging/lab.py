@@ -23,7 +23,7 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
     """
     matrix = rgb.new_tensor(_TO_XYZ)
     matrix = matrix / matrix.sum(dim=1, keepdim=True)  # white becomes (1, 1, 1)
-    xyz = torch.einsum("ij,njhw->nihw", matrix, _decoded(rgb))
+    xyz = torch.einsum("ij,njhw->nihw", matrix, srgb_to_linear(rgb))
     f = torch.where(
         xyz > _DELTA**3,
         xyz.clamp(min=_DELTA**3).pow(
@@ -43,16 +43,28 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
     xyz = torch.where(f > _DELTA, f.pow(3), 3 * _DELTA**2 * (f - 4 / 29))
     matrix = lab.new_tensor(_TO_XYZ, dtype=torch.float64)
     inverse = torch.linalg.inv(matrix / matrix.sum(dim=1, keepdim=True)).to(lab.dtype)
-    return _encoded(torch.einsum("ij,njhw->nihw", inverse, xyz))
+    return linear_to_srgb(torch.einsum("ij,njhw->nihw", inverse, xyz))
 
 
-def _decoded(rgb: Tensor) -> Tensor:
-    """Light from code values."""
+def srgb_to_linear(rgb: Tensor) -> Tensor:
+    """Linear light from sRGB code values (IEC 61966-2-1), any shape; differentiable everywhere."""
     low = rgb / 12.92
     return torch.where(rgb > 0.04045, ((rgb.clamp(min=0.04045) + 0.055) / 1.055).pow(2.4), low)
 
 
-def _encoded(light: Tensor) -> Tensor:
-    """Code values from light."""
+def linear_to_srgb(light: Tensor) -> Tensor:
+    """The inverse of `srgb_to_linear`."""
     low = light * 12.92
     return torch.where(light > 0.0031308, 1.055 * light.clamp(min=0.0031308).pow(1 / 2.4) - 0.055, low)
+
+
+def fast_srgb_to_linear(rgb: Tensor) -> Tensor:
+    """`srgb_to_linear` for video, without gradients: powers by logarithms take a third of the time."""
+    high = rgb.add(0.055).mul_(1 / 1.055).log2_().mul_(2.4).exp2_()
+    return torch.where(rgb > 0.04045, high, rgb * (1 / 12.92))
+
+
+def fast_linear_to_srgb(light: Tensor) -> Tensor:
+    """`linear_to_srgb` in the same way."""
+    high = light.clamp(min=1e-4).log2_().mul_(1 / 2.4).exp2_().mul_(1.055).sub_(0.055)
+    return torch.where(light > 0.0031308, high, light * 12.92)

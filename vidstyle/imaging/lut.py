@@ -21,7 +21,7 @@ from torch import Tensor
 from vidstyle.imaging.resize import strips
 
 LUT_SIZE = 33
-# RGB [N, 3, H, W] -> graded RGB: a grade with its code, as `baked` or `table.Table` make it.
+# RGB [N, 3, H, W] -> graded RGB: a grade with its code, as `baked` or `Lut3D` make it.
 Grading = Callable[[Tensor], Tensor]
 
 
@@ -58,16 +58,16 @@ def baked(lut: Tensor) -> Grading:
     return partial(apply_atlas, atlas=lut_atlas(lut))
 
 
-# Nodes a side: `haldclut` takes squares of whole numbers only.
-SIZE = 36
+# Nodes a side of a table for `haldclut`, which takes squares of whole numbers only.
+HALD_SIZE = 36
 # Pixels are looked up so many at a time, whatever the frame's shape: 720p, 1080p and 2160p are multiples.
 _WIDTH, _HEIGHT = 1024, 75
 _GBR = (1, 2, 0)  # channels in the order of the planes
 # Asked once, so that one process never looks up in two ways.
-_IS_THERE = "haldclut" in av.filter.filters_available
+_HAS_HALDCLUT = "haldclut" in av.filter.filters_available
 
 
-class Table:
+class Lut3D:
     """The colors of a grade: RGB [N, 3, H, W], float32 on a CPU -> the same, of any size, without gradients.
 
     Tetrahedral interpolation; outside [0, 1] the edge holds. Any number of threads may call it at once, each
@@ -76,12 +76,12 @@ class Table:
     """
 
     def __init__(self, lut: Tensor) -> None:
-        """lut: [3, B, G, R] of SIZE^3 colors, or of another square; see `Generator.lut`."""
+        """lut: [3, B, G, R] of HALD_SIZE^3 colors, or of another square; see `Generator.lut`."""
         if math.isqrt(lut.shape[-1]) ** 2 != lut.shape[-1]:
             raise ValueError(f"a table has a square number of nodes a side, not {lut.shape[-1]}")
         self._lut = lut.detach().to("cpu", torch.float32).contiguous()
         self._idle: deque[_Filter] = deque()
-        self._plain: Grading | None = None if _IS_THERE else baked(self._lut)
+        self._plain: Grading | None = None if _HAS_HALDCLUT else baked(self._lut)
 
     @torch.no_grad()
     def __call__(self, rgb: Tensor) -> Tensor:
@@ -101,7 +101,7 @@ class Table:
         return self._lut
 
     def __setstate__(self, lut: Tensor) -> None:
-        Table.__init__(self, lut)
+        Lut3D.__init__(self, lut)
 
 
 class _Filter:

@@ -14,14 +14,12 @@ from torch import Tensor
 
 from vidstyle.frames import PlaneFormat
 
-# Weights of red and blue in luma: ITU-R BT.601-7, BT.709-6, BT.2020-2 (non-constant luminance). A gray plane
-# has no matrix of its own; BT.709 weights are what a viewer of a modern screen would call its brightness.
-_RED_BLUE = {
-    "bt601": (0.299, 0.114),
-    "bt709": (0.2126, 0.0722),
-    "bt2020": (0.2627, 0.0593),
-    "gray": (0.2126, 0.0722),
-}
+# Weights of R, G and B in luma: ITU-R BT.601-7, BT.709-6, BT.2020-2 (non-constant luminance). The only copy.
+LUMA_BT601 = (0.299, 0.587, 0.114)
+LUMA_BT709 = (0.2126, 0.7152, 0.0722)
+LUMA_BT2020 = (0.2627, 0.6780, 0.0593)
+# A gray plane has no matrix of its own: BT.709 weights are the brightness that a modern screen shows.
+LUMA_OF_MATRIX = {"bt601": LUMA_BT601, "bt709": LUMA_BT709, "bt2020": LUMA_BT2020, "gray": LUMA_BT709}
 _GBR = (1, 2, 0)  # planes of an RGB video stand in this order
 
 
@@ -35,7 +33,7 @@ def to_rgb(
     The color keeps the primaries and the transfer curve that it came with; only the matrix is undone.
     """
     luma = planes[0]
-    offset, luma_span, chroma_zero, chroma_span = _levels(fmt)
+    offset, luma_span, chroma_zero, chroma_span = code_levels(fmt)
     if fmt.matrix == "rgb":
         count, height, width = luma.shape
         rgb = torch.empty((count, 3, height, width), dtype=torch.float32, device=luma.device)
@@ -62,10 +60,10 @@ def from_rgb(rgb: torch.Tensor, fmt: PlaneFormat) -> tuple[torch.Tensor, ...]:
     reaches from 1 to 254 (at 8 bits), full range is cut off at its ends.
     """
     rgb = rgb.to(torch.float32)
-    offset, luma_span, chroma_zero, chroma_span = _levels(fmt)
+    offset, luma_span, chroma_zero, chroma_span = code_levels(fmt)
     if fmt.matrix == "rgb":
         return tuple(_quantize(rgb[:, channel] * luma_span, offset, fmt) for channel in _GBR)
-    red, blue = _RED_BLUE[fmt.matrix]
+    red, _, blue = LUMA_OF_MATRIX[fmt.matrix]
     luma = torch.mul(rgb[:, 0], red).add_(rgb[:, 1], alpha=1 - red - blue).add_(rgb[:, 2], alpha=blue)
     if fmt.matrix == "gray":
         return (_quantize(luma.mul_(luma_span), offset, fmt),)
@@ -79,7 +77,7 @@ def from_rgb(rgb: torch.Tensor, fmt: PlaneFormat) -> tuple[torch.Tensor, ...]:
     )
 
 
-def _levels(fmt: PlaneFormat) -> tuple[float, float, float, float]:
+def code_levels(fmt: PlaneFormat) -> tuple[float, float, float, float]:
     """(black, white - black, neutral chroma, chroma span) in code values."""
     step = 1 << (fmt.bit_depth - 8)
     top = (1 << fmt.bit_depth) - 1
@@ -96,7 +94,7 @@ def _quantize(levels: torch.Tensor, offset: float, fmt: PlaneFormat) -> torch.Te
 
 def _chroma_as_rgb(cb: torch.Tensor, cr: torch.Tensor, matrix: str, gain: float, bias: float) -> torch.Tensor:
     """What the two chroma planes (zero at gray) add to each of R, G and B: [N, 3, Hc, Wc], plus `bias`."""
-    red, blue = _RED_BLUE[matrix]
+    red, _, blue = LUMA_OF_MATRIX[matrix]
     green = 1 - red - blue
     out = torch.full((cb.shape[0], 3, *cb.shape[1:]), bias, dtype=torch.float32, device=cb.device)
     out[:, 0].add_(cr, alpha=gain * 2 * (1 - red))
@@ -109,7 +107,7 @@ def _chroma_as_rgb(cb: torch.Tensor, cr: torch.Tensor, matrix: str, gain: float,
 def _upsample(chroma: torch.Tensor, size: Sequence[int], fmt: PlaneFormat) -> torch.Tensor:
     """[..., Hc, Wc] to [..., H, W]. Rows last: there the full-size writes are contiguous."""
     for dim in (-1, -2):
-        shift, cosited = _siting(fmt, dim)
+        shift, cosited = chroma_siting(fmt, dim)
         for level in reversed(range(shift)):
             chroma = _double(chroma, dim, -(-size[dim] >> level), cosited)
     return chroma
@@ -118,13 +116,13 @@ def _upsample(chroma: torch.Tensor, size: Sequence[int], fmt: PlaneFormat) -> to
 def _downsample(chroma: torch.Tensor, fmt: PlaneFormat) -> torch.Tensor:
     """[..., H, W] to [..., Hc, Wc], the inverse of `_upsample`."""
     for dim in (-2, -1):
-        shift, cosited = _siting(fmt, dim)
+        shift, cosited = chroma_siting(fmt, dim)
         for _ in range(shift):
             chroma = _halve(chroma, dim, cosited)
     return chroma
 
 
-def _siting(fmt: PlaneFormat, dim: int) -> tuple[int, bool]:
+def chroma_siting(fmt: PlaneFormat, dim: int) -> tuple[int, bool]:
     """(log2 of the subsampling, whether samples sit on luma samples) along the width (-1) or height (-2)."""
     if dim == -1:
         return fmt.chroma_shift[0], fmt.chroma_location in ("left", "topleft")
@@ -155,7 +153,7 @@ def _halve(x: torch.Tensor, dim: int, cosited: bool) -> torch.Tensor:
     """Half as many samples along `dim` (an odd one keeps its own): the exact inverse of `_double`.
 
     The taps are (-1, 2, 6, 2, -1) / 8 where samples are cosited and (-1, 3, 3, -1) / 4 where they are
-    centerd, the duals of linear interpolation (Le Gall and Tabatabai, ICASSP 1988; Cohen, Daubechies and
+    centered, the duals of linear interpolation (Le Gall and Tabatabai, ICASSP 1988; Cohen, Daubechies and
     Feauveau, Comm. Pure Appl. Math. 1992).
     """
     x = x.movedim(dim, 0)
@@ -182,9 +180,14 @@ def _halve(x: torch.Tensor, dim: int, cosited: bool) -> torch.Tensor:
     return out.movedim(0, dim)
 
 
-LUMA = (0.299, 0.587, 0.114)
-
-
 def luma_of(rgb: Tensor) -> Tensor:
-    """[N, 3, H, W] -> [N, 1, H, W]."""
-    return (rgb[:, 0:1] * LUMA[0]).add_(rgb[:, 1:2], alpha=LUMA[1]).add_(rgb[:, 2:3], alpha=LUMA[2])
+    """Luma by BT.601, which the networks were trained with: [N, 3, H, W] -> [N, 1, H, W]."""
+    red, green, blue = LUMA_BT601
+    return (rgb[:, 0:1] * red).add_(rgb[:, 1:2], alpha=green).add_(rgb[:, 2:3], alpha=blue)
+
+
+def luminance_of(rgb: Tensor) -> Tensor:
+    """Brightness by BT.709, for measuring: [N, 3, H, W] -> [N, 1, H, W]; one channel is returned as it is."""
+    if rgb.shape[1] == 1:
+        return rgb
+    return torch.einsum("nchw,c->nhw", rgb, rgb.new_tensor(LUMA_BT709))[:, None]

@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vidstyle.imaging.filters import box_mean_cut
 from vidstyle.imaging.lut import Grading
 from vidstyle.imaging.resize import Enlarged, expand, shrink, strips
-from vidstyle.imaging.yuv import LUMA, luma_of
+from vidstyle.imaging.yuv import LUMA_BT601, luma_of
 from vidstyle.models.generator import Controls, Dials, Generator, GeneratorConfig, Mapping
 from vidstyle.models.layers import Modulated, place
 
@@ -123,7 +124,7 @@ class Gray(nn.Module):
     """In the place of a grade: colors [P, 3] to their luma; the code says nothing here."""
 
     def forward(self, colors: Tensor, code: Tensor) -> Tensor:
-        return (colors @ colors.new_tensor(LUMA))[:, None].expand(-1, 3)
+        return (colors @ colors.new_tensor(LUMA_BT601))[:, None].expand(-1, 3)
 
 
 class Colorist(Generator):
@@ -214,10 +215,11 @@ def chosen(logits: Tensor, temperature: float) -> Tensor:
 
 def guided(chroma: Tensor, guide: Tensor) -> Tensor:
     """Chroma [N, 2, h, w] as lines over luma [N, 1, h, w] around each cell: gains, offsets [N, 4, h, w]."""
-    mean, level = _around(chroma), _around(guide)
-    together = _around(chroma * guide) - mean * level
-    gain = together / (_around(guide.square()) - level.square() + GUIDE_EPSILON)
-    return _around(torch.cat((gain, mean - gain * level), dim=1))
+    size = 2 * GUIDE_RADIUS + 1
+    mean, level = box_mean_cut(chroma, size), box_mean_cut(guide, size)
+    together = box_mean_cut(chroma * guide, size) - mean * level
+    gain = together / (box_mean_cut(guide.square(), size) - level.square() + GUIDE_EPSILON)
+    return box_mean_cut(torch.cat((gain, mean - gain * level), dim=1), size)
 
 
 def tinted(base: Tensor, luma: Tensor, maps: Tensor, amount: float) -> Tensor:
@@ -233,13 +235,8 @@ def tinted(base: Tensor, luma: Tensor, maps: Tensor, amount: float) -> Tensor:
 
 
 def _three(red: Tensor, blue: Tensor) -> Tensor:
-    green = (red * LUMA[0] + blue * LUMA[2]) / -LUMA[1]
+    green = (red * LUMA_BT601[0] + blue * LUMA_BT601[2]) / -LUMA_BT601[1]
     return torch.cat((red, green, blue), dim=1)
-
-
-def _around(x: Tensor) -> Tensor:
-    size = 2 * GUIDE_RADIUS + 1
-    return F.avg_pool2d(x, size, 1, GUIDE_RADIUS, count_include_pad=False)
 
 
 def _padded(x: Tensor, conv: nn.Conv2d) -> Tensor:

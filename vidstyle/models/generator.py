@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidstyle.imaging.filters import washed
+from vidstyle.imaging.filters import guided_smooth
 from vidstyle.imaging.lut import LUT_SIZE, Grading
 from vidstyle.imaging.resize import Enlarged, expand, shrink, strips
 from vidstyle.imaging.yuv import luma_of
@@ -31,7 +31,7 @@ class GeneratorConfig:
     working_size: short side in pixels at which the trunk looks at a frame; its cost depends on nothing else.
     light_scale: cells of the light maps per trunk cell and side; a trunk cell is 4 working pixels. 0: none.
     texture_width: channels of the texture head of drawn looks, 0: none; texture_blocks: its residual blocks.
-    washes: how many simplified pictures it sees, for painted looks, see `drawing.washed`.
+    washes: how many simplified pictures it sees, for painted looks, see `imaging.filters.guided_smooth`.
     drawing_size: short side in pixels at which it draws. sheet_waves: how many waves of the paper it may
     hatch along, see `drawing.sheet`.
     backbone: blocks of the trunk that colors black-and-white, see `colourist`; 0 for every other look.
@@ -237,8 +237,8 @@ class Generator(nn.Module):
         if not self.config.washes:
             return self.texture(rgb, waves, code)
         grade = grade or partial(self.graded, code=code)
-        washes = [washed(rgb, *wash) for wash in WASHES[: self.config.washes]]
-        wash = grade(washed(washes[0], *WASHES[0]))
+        washes = [guided_smooth(rgb, *wash) for wash in WASHES[: self.config.washes]]
+        wash = grade(guided_smooth(washes[0], *WASHES[0]))
         ink = self.texture(rgb, waves, code, washes, steps(wash, self.steps).detach())
         return ink + stepped(stepped(wash, self.steps), self.steps) - grade(rgb)
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidstyle.imaging.filters import box_mean, soften
+from vidstyle.imaging.filters import box_mean, gaussian_conv
 from vidstyle.imaging.resize import Enlarged, strips
 from vidstyle.imaging.yuv import luma_of
 from vidstyle.models.layers import Block, Modulated, close
@@ -29,8 +29,8 @@ class Texture(nn.Module):
     Works on cells of 2 x 2 pixels. Beside the colors it sees how bright each pixel is for its surroundings,
     which is where a pencil draws a line, and the waves of the sheet (see `sheet`), which is how it hatches.
     It sees some twenty pixels around each; nothing far away can make a line flicker. For painted looks it
-    also sees the picture as a brush would simplify it (see `washed`), and how far each color is from the
-    few that the paintbox has (see `steps`).
+    also sees the picture as a brush would simplify it (see `guided_smooth`), and how far each color is from
+    the few that the paintbox has (see `steps`).
     """
 
     def __init__(self, width: int, blocks: int, waves: int, washes: int, code_size: int) -> None:
@@ -52,7 +52,7 @@ class Texture(nn.Module):
     ) -> Tensor:
         """rgb [N, 3, h, w] in [0, 1] with even h and w, waves [N or 1, 2 K, h, w] as `sheet` gives them.
 
-        Of painted looks: washes of rgb as `washed` gives them, levels [N, 6, h, w] as `steps` does.
+        Of painted looks: washes of rgb as `guided_smooth` gives them, levels [N, 6, h, w] as `steps` does.
         """
         simple = [(wash - rgb) * 4 for wash in washes]
         seen = [rgb * 2 - 1, contrast(luma_of(rgb)), waves.expand(len(rgb), -1, -1, -1), *simple]
@@ -69,7 +69,7 @@ def contrast(luma: Tensor) -> Tensor:
 
     Quotients, as in the "colour dodge" of layer blending: a shadow's edge counts as much as a highlight's.
     """
-    parts = [(luma / (soften(luma, sigma) + 0.03)).clamp(0, 2) - 1 for sigma in SURROUNDINGS]
+    parts = [(luma / (gaussian_conv(luma, sigma) + 0.03)).clamp(0, 2) - 1 for sigma in SURROUNDINGS]
     return torch.cat(parts, dim=1)
 
 

@@ -13,7 +13,7 @@ from vidstyle.errors import DeviceError
 from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.imaging.correction import Before
 from vidstyle.imaging.finishing import Finish, finished
-from vidstyle.imaging.lut import LUT_SIZE, SIZE, Grading, Table, baked
+from vidstyle.imaging.lut import HALD_SIZE, LUT_SIZE, Grading, Lut3D, baked
 from vidstyle.imaging.yuv import from_rgb, to_rgb
 from vidstyle.models.colorizer import generator_for
 from vidstyle.models.cuda.fused import FusedPaint, reason_not, trouble
@@ -72,9 +72,9 @@ class Style:
         with torch.inference_mode():
             on_cpu = self.device.type == "cpu"
             if lut is None:
-                lut = self._generator.lut(self._code, SIZE if on_cpu else LUT_SIZE)
+                lut = self._generator.lut(self._code, HALD_SIZE if on_cpu else LUT_SIZE)
         self._lut = lut
-        self._grade: Grading = Table(lut) if on_cpu else baked(lut)
+        self._grade: Grading = Lut3D(lut) if on_cpu else baked(lut)
         if self.device.type == "cuda" and type(self._generator) is Generator:
             self.slow = trouble(self.device)
             if self.slow is None and not self.dials.is_identity:

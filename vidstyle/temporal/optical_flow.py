@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vidstyle.errors import InputError
+from vidstyle.imaging.yuv import luminance_of
 
 # first, second [N, C, H, W] in [0, 1], C 1 or 3 -> flow [N, 2, H, W] from each first to its second frame
 Flow = Callable[[Tensor, Tensor], Tensor]
@@ -25,7 +26,6 @@ _PRESETS = {
     "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
     "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
 }
-_LUMA = (0.2126, 0.7152, 0.0722)
 _SMALLEST = 24  # pixels: below this DIS has no pyramid to search
 
 
@@ -151,15 +151,9 @@ def warping_error(result: Tensor, later_result: Tensor, flow: Tensor, hidden: Te
     return squares / torch.where(count > 0, count, float(result[0].numel()))
 
 
-def luma_plane(rgb: Tensor) -> Tensor:
-    if rgb.shape[1] == 1:
-        return rgb
-    return torch.einsum("nchw,c->nhw", rgb, rgb.new_tensor(_LUMA))[:, None]
-
-
 def _codes(frames: Tensor) -> np.ndarray:
     """uint8 luminance [N, H, W]."""
-    return (luma_plane(frames.float()) * 255).add_(0.5).clamp_(0, 255)[:, 0].to("cpu", torch.uint8).numpy()
+    return (luminance_of(frames.float()) * 255).add_(0.5).clamp_(0, 255)[:, 0].to("cpu", torch.uint8).numpy()
 
 
 def _one(search: cv2.DISOpticalFlow, first: np.ndarray, second: np.ndarray) -> Tensor:

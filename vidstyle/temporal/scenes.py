@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vidstyle.frames import FrameBatch
-from vidstyle.temporal.optical_flow import luma_plane, occlusion_mask, warp
+from vidstyle.imaging.yuv import luminance_of
+from vidstyle.temporal.optical_flow import occlusion_mask, warp
 
 # Share hidden plus mismatch. On real clips at most 0.4 from frame to frame, 1.0 skipping 8 frames, and at
 # least 1.4 from scene to scene.
@@ -34,7 +35,7 @@ def scene_change(
 
 def mismatch(first: Tensor, second: Tensor, flow: Tensor, back: Tensor) -> Tensor:
     """What warping leaves of the difference of two frames, over their contrast: [N], 0 to 1 and more."""
-    a, b = luma_plane(first), luma_plane(second)
+    a, b = luminance_of(first), luminance_of(second)
     left = torch.minimum((warp(b, flow) - a).abs().mean((1, 2, 3)), (warp(a, back) - b).abs().mean((1, 2, 3)))
     contrast = torch.maximum(a.std((1, 2, 3)), b.std((1, 2, 3))).clamp(min=0.02)
     return left / contrast

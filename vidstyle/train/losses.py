@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidstyle.imaging.filters import box_mean, inner_mean
+from vidstyle.imaging.filters import box_mean, box_mean_inside
 from vidstyle.imaging.resize import expand, shrink
-from vidstyle.imaging.yuv import LUMA, luma_of
+from vidstyle.imaging.yuv import LUMA_BT601, luma_of
 from vidstyle.models.layers import place
 
 MARKS = 9  # features of a pixel of a drawing, before its patch
@@ -57,7 +57,7 @@ def mark_features(rgb: Tensor) -> Tensor:
     patches = F.unfold(luma[:, :, 2:-2, 2:-2], PATCH)
     patches = (patches - patches.mean(dim=1, keepdim=True)).transpose(1, 2).reshape(-1, PATCH**2)
     both = torch.cat((rgb, luma * luma), dim=1)
-    wide, near = inner_mean(both, 11), inner_mean(both, 5)[:, :, 3:-3, 3:-3]
+    wide, near = box_mean_inside(both, 11), box_mean_inside(both, 5)[:, :, 3:-3, 3:-3]
     rgb, luma = rgb[:, :, 5:-5, 5:-5], luma[:, :, 5:-5, 5:-5]
     parts = [_opponent(rgb), _opponent(wide[:, :3])]
     for mean, gain in ((wide, 2), (near, 2)):
@@ -84,7 +84,7 @@ def color_range(rgb: Tensor) -> Tensor:
 
     Of red and blue, less luma. Levels with few pixels take those of all.
     """
-    luma = rgb @ rgb.new_tensor(LUMA)
+    luma = rgb @ rgb.new_tensor(LUMA_BT601)
     chroma = rgb[:, ::2] - luma[:, None]
     level = (luma * LEVELS).long().clamp(0, LEVELS - 1)
     rows = []

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from vidstyle.frames import PlaneFormat
 from vidstyle.imaging.resize import shrink
-from vidstyle.imaging.yuv import _RED_BLUE, _levels, _siting
+from vidstyle.imaging.yuv import LUMA_OF_MATRIX, chroma_siting, code_levels
 from vidstyle.models.generator import DETAIL_SIZE, Controls, Dials
 from vidstyle.models.texture import inked
 
@@ -64,8 +64,8 @@ class FusedPaint:
         if any(tuple(plane.shape) != (count, *fmt.chroma_size(height, width)) for plane in (cb, cr)):
             raise ValueError(f"chroma {tuple(cb.shape)} does not fit luma {tuple(luma.shape)}")
         rgb = torch.empty((count, 3, height, width), dtype=torch.float32, device=luma.device)
-        black, luma_span, neutral, chroma_span = _levels(fmt)
-        red, blue = _RED_BLUE[fmt.matrix]
+        black, luma_span, neutral, chroma_span = code_levels(fmt)
+        red, _, blue = LUMA_OF_MATRIX[fmt.matrix]
         green = 1 - red - blue
         matrix = (
             1 / luma_span,
@@ -94,8 +94,8 @@ class FusedPaint:
             torch.empty((count, *fmt.chroma_size(height, width)), dtype=fmt.dtype, device=device)
             for _ in range(2)
         )
-        black, luma_span, neutral, chroma_span = _levels(fmt)
-        red, blue = _RED_BLUE[fmt.matrix]
+        black, luma_span, neutral, chroma_span = code_levels(fmt)
+        red, _, blue = LUMA_OF_MATRIX[fmt.matrix]
         chroma = (
             chroma_span / (2 * (1 - blue)),
             chroma_span / (2 * (1 - red)),
@@ -232,7 +232,7 @@ def _sitings(fmt: PlaneFormat | None) -> dict[str, Any]:
     """How chroma lies, as the kernels want to know it; None for where there is none."""
     (shift_x, cosited_x), (shift_y, cosited_y) = ((0, False),) * 2
     if fmt is not None:
-        (shift_x, cosited_x), (shift_y, cosited_y) = _siting(fmt, -1), _siting(fmt, -2)
+        (shift_x, cosited_x), (shift_y, cosited_y) = chroma_siting(fmt, -1), chroma_siting(fmt, -2)
     return {"shift_x": shift_x, "shift_y": shift_y, "cosited_x": cosited_x, "cosited_y": cosited_y}
 
 

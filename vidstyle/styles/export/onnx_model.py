@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vidstyle.imaging.lut import lut_atlas
-from vidstyle.imaging.yuv import LUMA
+from vidstyle.imaging.yuv import LUMA_BT601
 from vidstyle.models.colorizer import GUIDE_EPSILON, GUIDE_RADIUS, NODES, TEMPERATURE, Colorist, Inverted
 from vidstyle.models.generator import DETAIL_SIZE, Dials, Generator, Grade
 from vidstyle.models.layers import Block, Modulated
@@ -25,7 +25,7 @@ from vidstyle.styles.style import MOVING_PAPER, Style
 from vidstyle.version import __version__
 
 Weights = tuple[NDArray[Any], NDArray[Any]]
-_LUMA = np.array(LUMA, np.float32).reshape(1, 3, 1, 1)
+_LUMA = np.array(LUMA_BT601, np.float32).reshape(1, 3, 1, 1)
 
 
 def onnx_model(style: Style) -> bytes:
@@ -401,7 +401,7 @@ class _Look:
         graph = self.graph
         chroma = (maps.channels(2, 4) + maps.channels(0, 2) * luma) * amount
         red, blue = chroma.channels(0, 1), chroma.channels(1, 2)
-        green = (red * LUMA[0] + blue * LUMA[2]) / -LUMA[1]
+        green = (red * LUMA_BT601[0] + blue * LUMA_BT601[2]) / -LUMA_BT601[1]
         change = graph.join(red, green, blue)
         room = graph.choose(change.above(0.0), 1.0 - base, base * -1.0)
         kept = room.of("Sign") * room.of("Abs").most(1e-4)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidstyle.imaging.filters import soften
+from vidstyle.imaging.filters import gaussian_conv
 from vidstyle.imaging.yuv import luma_of
 from vidstyle.models.discriminators import MarkDiscriminator
 from vidstyle.models.texture import sheet
@@ -120,7 +120,7 @@ class DrawnRun(Run):
         if self.step < self.warmup_steps + HEAD_START:
             return figures
         # What is finer than the strokes is theirs; what they show is the picture's.
-        terms["structure"] = losses.structure(soften(fake, 1.5), soften(x, 1.5))
+        terms["structure"] = losses.structure(gaussian_conv(fake, 1.5), gaussian_conv(x, 1.5))
         terms["foreign"] = losses.foreign_colors(fake, self.ranges[look])
         if self.step % 4 == 0:
             terms["temporal"] = self._moved_along(x, under, fake, code)

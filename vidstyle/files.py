@@ -6,10 +6,14 @@ import errno
 import hashlib
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
 from vidstyle.errors import OutputError
+
+SAMPLE_BYTES = 1 << 20  # read at a time
 
 
 def map_write_error(path: Path, error: BaseException) -> NoReturn:
@@ -23,10 +27,8 @@ def map_write_error(path: Path, error: BaseException) -> NoReturn:
     raise OutputError(f"{path}: cannot be written ({reason}). Check the folder and the options.") from error
 
 
-SAMPLE_BYTES = 1 << 20
-
-
 def file_digest(path: Path) -> str:
+    """BLAKE2b of a file, 20 bytes as hexadecimal text."""
     with path.open("rb") as file:
         digest = hashlib.blake2b(digest_size=20)
         while block := file.read(SAMPLE_BYTES):
@@ -34,17 +36,40 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def write_durably(path: Path, text: str) -> None:
-    """Whole or not at all, also when the power fails."""
-    temporary = path.with_suffix(f".{uuid.uuid4().hex}.part")
+def check_free(path: Path, overwrite: bool) -> None:
+    """Raise OutputError when a file stands at `path` and may not be replaced."""
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path}: already exists. Choose another name, or add --overwrite to replace it.")
+
+
+@contextmanager
+def written_whole(path: Path, part: Path | None = None) -> Iterator[Path]:
+    """Write a file whole or not at all: `with written_whole(target) as part: part.write_bytes(data)`.
+
+    Yields a temporary path in the same folder, which is created if need be. When the block ends, what was
+    written there is flushed to the disk and takes the name `path`; when it raises, `path` is as it was.
+    part: the temporary path, where others must be able to recognize it.
+    Raises OutputError for errors of the operating system.
+    """
+    # A short name of its own: that of the target may be as long as the file system allows.
+    part = part or path.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        with temporary.open("w") as file:
-            file.write(text)
-            file.flush()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        with part.open("rb+") as file:
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.replace(part, path)
+    except OSError as error:
+        map_write_error(path, error)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Write text whole or not at all, also when the power fails: the folder is flushed too."""
+    with written_whole(path, part=path.with_suffix(f".{uuid.uuid4().hex}.part")) as part:
+        part.write_text(text)
     if os.name == "posix":
         folder = os.open(path.parent, os.O_RDONLY)
         try:

@@ -6,7 +6,6 @@ Besides `flow` this is the only door of cv2, which reads and writes the pictures
 from __future__ import annotations
 
 import contextlib
-import os
 import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from vidstyle.errors import InputError, OutputError
+from vidstyle.files import written_whole
 from vidstyle.media.inputs import STILL_SUFFIXES
 from vidstyle.media.tiff import TIFF_COMPRESSION_LZW, checked_tiff, tiff_directory, with_tiff_tags
 
@@ -165,20 +165,9 @@ def encode_picture(target: Path, picture: _Picture) -> bytes:
 
 
 def write_picture(target: Path, data: bytes) -> None:
-    """Atomically: under a name of this process's own first, then moved into place."""
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        try:
-            with part.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        problem = f"{target}: cannot be written ({error.strerror})"
-        raise OutputError(f"{problem}. Check the folder, its permissions and its free space.") from error
+    """Write the bytes of a picture file, whole or not at all."""
+    with written_whole(target) as part:
+        part.write_bytes(data)
 
 
 def _without_thumbnail(exif: NDArray[np.uint8]) -> NDArray[np.uint8]:

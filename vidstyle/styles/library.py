@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidstyle.errors import OutputError, StyleError
+from vidstyle.files import check_free, map_write_error, written_whole
 
 if TYPE_CHECKING:
     from vidstyle.styles.style_file import StyleFacts
@@ -95,7 +96,7 @@ def add_style(file: Path, name: str | None = None, overwrite: bool = False) -> P
     facts = read_facts(file)
     chosen = name or next((n for n in (file.stem, facts.name) if NAME.fullmatch(n)), file.stem)
     target = own_path(chosen)
-    _check_free(target, overwrite)
+    check_free(target, overwrite)
     read_network(file)
     attached = attached_to(file)
     # The style comes last: what is named is whole.
@@ -127,29 +128,20 @@ def export_style(name: str, target: Path, overwrite: bool = False) -> Path:
     source = style_path(name)
     if target.suffix != SUFFIX:
         raise OutputError(f"{target}: a style file ends in {SUFFIX}. Name it so.")
-    _check_free(target, overwrite)
+    check_free(target, overwrite)
     return copy_style(source, target, read_facts(source).name, attached_to(source))
-
-
-def _check_free(target: Path, overwrite: bool) -> None:
-    if target.exists() and not overwrite:
-        raise OutputError(f"{target}: it exists already. Use --overwrite to replace it.")
 
 
 def _replace(path: Path, content: bytes) -> None:
     """Write a file whole, or remove it where there is nothing to write. OutputError."""
-    temporary = path.with_name(f".{path.name}.part")
+    if content:
+        with written_whole(path) as part:
+            part.write_bytes(content)
+        return
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not content:
-            path.unlink(missing_ok=True)
-            return
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
+        path.unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}). Check the folder.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        map_write_error(path, error)
 
 
 def _unknown(name: str) -> str:

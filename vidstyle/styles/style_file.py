@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from collections.abc import Mapping as MappingType
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -17,7 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from vidstyle.errors import OutputError, StyleError
+from vidstyle.errors import StyleError
+from vidstyle.files import written_whole
 from vidstyle.models.colorizer import generator_for
 from vidstyle.models.generator import Generator, config_from
 
@@ -37,20 +36,8 @@ def write_document(path: Path, tensors: dict[str, Tensor], document: dict[str, A
     """Write a style file (atomically). OutputError."""
     # One entry only: safetensors writes several in no particular order, and equal styles are equal files.
     metadata = {"vidstyle": json.dumps(document, sort_keys=True)}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        os.close(handle)
-        try:
-            save_file(tensors, temporary, metadata=metadata)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot write the style: {error.strerror}. Choose another place."
-        ) from error
+    with written_whole(path) as part:
+        save_file(tensors, part, metadata=metadata)
     return path
 
 

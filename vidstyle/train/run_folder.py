@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from vidstyle.errors import OutputError, TrainingError
+from vidstyle.files import written_whole
 
 
 class RunFolder:
@@ -54,17 +54,13 @@ class RunFolder:
 
     def save(self, state: dict[str, Any]) -> None:
         """Replace the checkpoint: a kill or a power cut leaves the old or the new one, whole."""
-        temporary = self.path / "checkpoint.part"
-        try:
-            with temporary.open("wb") as file:
-                torch.save(state, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.checkpoint)
-        except (OSError, RuntimeError) as error:
-            raise OutputError(
-                f"{temporary}: the checkpoint cannot be written ({error}). Check the free space."
-            ) from error
+        with written_whole(self.checkpoint) as part:
+            try:
+                torch.save(state, part)
+            except RuntimeError as error:  # how torch reports a full disk
+                raise OutputError(
+                    f"{self.checkpoint}: cannot be written ({error}). Check the free space."
+                ) from error
 
     def load(self) -> dict[str, Any]:
         """The checkpoint. What the killed run told of steps after it is forgotten: they are taken again."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from vidstyle.errors import OutputError, StyleError
+from vidstyle.files import check_free, written_whole
 from vidstyle.styles.export.cube import cube_text, is_color_alone, left_out
 from vidstyle.styles.style import Style
 
@@ -69,22 +68,11 @@ def _check(target: Path, suffix: str, overwrite: bool) -> None:
     """Find out by the name, before any work, whether a file may be written."""
     if target.suffix.lower() != suffix:
         raise OutputError(f"{target}: programs know this file by its ending. Name it {target.stem}{suffix}.")
-    if target.exists() and not overwrite:
-        raise OutputError(f"{target}: it exists already. Choose another name or use --overwrite.")
+    check_free(target, overwrite)
 
 
 def _write(target: Path, data: bytes) -> int:
     """All of it or nothing; its size in bytes."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, target)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"{target}: cannot be written ({error.strerror}). Choose another place.") from error
+    with written_whole(target) as part:
+        part.write_bytes(data)
     return len(data)

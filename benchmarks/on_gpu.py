@@ -31,7 +31,7 @@ from vidstyle.imaging.yuv import to_rgb
 from vidstyle.media.decode import Decoder
 from vidstyle.media.synthetic_clip import make_clip
 from vidstyle.options import BenchOptions
-from vidstyle.pipeline.plan import auto_batch_size
+from vidstyle.pipeline.devices import auto_batch_size
 from vidstyle.styles.executor import OnGpu
 from vidstyle.styles.load import load_style
 from vidstyle.styles.style import Style

@@ -17,7 +17,6 @@ from vidstyle.errors import DeviceError, OutputError
 from vidstyle.frames import FrameBatch
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline import apply as apply_module
-from vidstyle.pipeline import plan as plan_module
 from vidstyle.pipeline import render
 from vidstyle.pipeline.apply import Progress, apply
 from vidstyle.pipeline.plan import plan
@@ -92,21 +91,6 @@ def test_not_one_frame_in_memory_is_a_device_error(tmp_path: Path, clip: Callabl
     with pytest.raises(DeviceError, match="a single frame does not fit"):
         apply(clip("plain.mp4"), Cramped(0), tmp_path / "out.mp4", QUICK)
     assert left_over(tmp_path) == []
-
-
-def test_batches_are_smaller_on_a_cpu(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(plan_module, "cpu_workers", lambda: 3)
-    from vidstyle.frames import PlaneFormat, VideoInfo
-
-    def info(width: int, height: int) -> VideoInfo:
-        from fractions import Fraction
-
-        return VideoInfo(width, height, Fraction(25), Fraction(1, 25), 1.0, "yuv420p", PlaneFormat())
-
-    sizes = [plan_module.auto_batch_size(info(*s), "cpu") for s in ((320, 180), (1280, 720), (3840, 2160))]
-    assert sizes == [3, 3, 1]
-    sizes = [plan_module.auto_batch_size(info(*s), "cuda:0") for s in ((320, 180), (1280, 720), (3840, 2160))]
-    assert sizes == [16, 16, 3]
 
 
 def refused(source: Path, target: Path, words: str, options: ApplyOptions = QUICK) -> None:

@@ -34,7 +34,8 @@ from vidstyle.media.decode import Decoder
 from vidstyle.media.image_file import read_picture
 from vidstyle.media.inputs import is_still
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline.plan import device_of, look
+from vidstyle.pipeline.devices import device_of
+from vidstyle.pipeline.plan import plan_segments
 from vidstyle.styles.load import load_style
 from vidstyle.styles.style import Style
 
@@ -154,7 +155,7 @@ def frames_of(source: Path, style: Style, options: ApplyOptions, on_seen: OnSeen
         picture = read_picture(source)[None].float() / 255
         return [_levels(shrink(picture, min(_SEEN_SIDE, *picture.shape[-2:])))]
     # What apply is going to refuse must not count either.
-    plan = look(source, style.content_hash, device_of(style), source, options)
+    plan = plan_segments(source, style.content_hash, device_of(style), source, options)
     kept: list[Tensor] = []
     blank: list[Tensor] = []
     step = max(1, plan.frames_announced // (2 * _FRAMES))

@@ -36,7 +36,8 @@ from vidstyle.styles.spec import parse_style, style_name
 
 if TYPE_CHECKING:
     from vidstyle.analysis.match_clips import Matched
-    from vidstyle.pipeline.apply import Engine, Progress
+    from vidstyle.pipeline.apply import Progress
+    from vidstyle.pipeline.engine import Engine
     from vidstyle.styles.style import Style
 
 
@@ -259,10 +260,14 @@ def _engine(
         from vidstyle.pipeline.farm.ray_cluster import Cluster
 
         return replace(options, device="cpu"), Cluster(cluster, options.device)
-    from vidstyle.pipeline.farm.pool import Pool, choose_devices
+    from vidstyle.pipeline.devices import choose_devices
 
     names = choose_devices(devices or options.device, workers)
-    return replace(options, device=names[0]), Pool(names) if len(names) > 1 else None
+    if len(names) == 1:
+        return replace(options, device=names[0]), None
+    from vidstyle.pipeline.farm.pool import Pool
+
+    return replace(options, device=names[0]), Pool(names)
 
 
 def apply_options(batch_size: str, values: dict[str, Any]) -> ApplyOptions:

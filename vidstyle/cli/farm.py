@@ -153,12 +153,13 @@ def render(
 
     def work_on() -> dict[str, Any]:
         from vidstyle.pipeline.farm.plan_file import read_plan
-        from vidstyle.pipeline.farm.tasks import Renderer, style_for
+        from vidstyle.pipeline.farm.tasks import FarmRenderer, style_for
 
         made = read_plan(work)
         options = made.options(device=device or made.device)
         style = style_for(made, style_name, options)
-        report = Renderer(work, made, style, options, source).render(numbers, _show(screen))
+        renderer = FarmRenderer(work, made, style, options, source)
+        report = renderer.render_segments(numbers, _show(screen))
         return report.to_dict()
 
     numbers = _numbers(text)
@@ -175,10 +176,10 @@ def render(
 @json_option()
 def status(work: Path, verify: bool, as_json: bool) -> None:
     """Say which segments are finished, missing or damaged."""
-    from vidstyle.pipeline.farm.plan_file import look_at, read_plan
+    from vidstyle.pipeline.farm.plan_file import read_plan, read_status
     from vidstyle.pipeline.farm.ranges import name_segments
 
-    found, _ = look_at(work, read_plan(work), verify)
+    found, _ = read_status(work, read_plan(work), verify)
     line = f"{work}: {len(found.done)} of {found.segments} segments finished"
     for numbers, word in ((found.missing, "missing"), (found.damaged, "damaged")):
         line += f", {word}: {name_segments(numbers)}" if numbers else ""

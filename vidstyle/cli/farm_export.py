@@ -74,13 +74,13 @@ def export(
     Nothing is submitted; the command that does it is printed. The options of the look are those of apply.
     """
     from vidstyle.media.segment_index import most_frames
-    from vidstyle.pipeline.farm.export import Job
+    from vidstyle.pipeline.farm.export import SchedulerJob
     from vidstyle.pipeline.farm.tasks import whole_style_name
     from vidstyle.styles.style import choose_device
 
     kind = "cuda" if device.startswith("cuda") else choose_device(device).type
     frames = most_frames(source)
-    job = Job(
+    job = SchedulerJob(
         name=f"vidstyle {source.name}",
         command=command,
         source=source,

@@ -21,7 +21,7 @@ _ANCHOR_FRAMES = 8
 
 
 @dataclass(frozen=True)
-class Task:
+class SegmentTask:
     """A segment that can be made by itself, and what must come out.
 
     last: the clip ends here. times: hash of its timestamps. border: digest of the source's frame before stop.
@@ -50,7 +50,7 @@ class Task:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, facts: dict[str, Any]) -> Task:
+    def from_dict(cls, facts: dict[str, Any]) -> SegmentTask:
         anchor = facts["anchor"]
         if anchor is not None:
             anchor = Anchor(anchor["first"], tuple(anchor["pts"]), anchor["digest"])
@@ -77,7 +77,7 @@ def most_frames(source: Path) -> int:
 
 def scan(
     source: Path, segment_frames: int, margin: int, deinterlace: bool, fps: Fraction | None = None
-) -> Generator[Task, None, None]:
+) -> Generator[SegmentTask, None, None]:
     """Decode the clip once, quickly, and yield each segment as soon as its frames have been seen.
 
     margin: frames that a worker needs before the first of a segment. Raises InputError like any decoding.
@@ -88,9 +88,9 @@ def scan(
         anchors: dict[int, Anchor] = {}
         number, border, index = 0, "", -1
 
-        def task(last: bool) -> Task:
+        def task(last: bool) -> SegmentTask:
             # Deinterlaced frames look different from those of this pass, so only their times are compared.
-            return Task(
+            return SegmentTask(
                 number=number,
                 start=number * segment_frames,
                 stop=index + 1,

@@ -1,14 +1,18 @@
-"""apply(): restyles a whole clip. Plans, renders the segments, joins them and reports."""
+"""apply(): restyles a whole clip.
+
+A clip is planned, its segments are rendered and committed one by one, and the finished segments are joined
+with the sound, subtitles, chapters and attachments of the source.
+"""
 
 from __future__ import annotations
 
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from vidstyle.errors import OutputError
 from vidstyle.files import map_write_error
@@ -17,13 +21,19 @@ from vidstyle.media.segments import Committed, WorkFolder, check_complete
 from vidstyle.media.sequence_writer import write_sequence
 from vidstyle.media.streams import Extras
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline.plan import Plan, Restyler, device_of, plain, plan_with, settled
-from vidstyle.pipeline.render import render_here
+from vidstyle.pipeline.devices import device_of
+from vidstyle.pipeline.engine import Engine, RenderRequest
+from vidstyle.pipeline.plan import Plan, Restyler, plain, plan_run, resolve
+from vidstyle.pipeline.render import LocalEngine
 
 
 @dataclass(frozen=True)
 class Progress:
-    """frames done of about total (containers only claim one); resumed of them came from an earlier run."""
+    """How far a run is.
+
+    frames: finished, of about `total` (a container only claims a number). resumed: finished by an earlier
+    run. stage: "plan", "render" or "join".
+    """
 
     frames: int
     total: int
@@ -31,27 +41,9 @@ class Progress:
     stage: str
 
 
-class Engine(Protocol):
-    """Makes segments somewhere, in any order. device: of which kind it is there, such as cuda."""
-
-    @property
-    def device(self) -> str: ...
-
-    def render(
-        self,
-        job: Plan,
-        style: Restyler,
-        options: ApplyOptions,
-        work: WorkFolder,
-        finished: dict[int, Committed],
-        on_frames: Callable[[int], None],
-    ) -> list[str]:
-        """Make and commit what is missing in `finished`, add it there, tell frames; return warnings."""
-
-
 @dataclass(frozen=True)
 class Report:
-    """What apply has done. fps counts the frames made in this run."""
+    """What apply has done. fps counts the frames that this run rendered, over its whole time."""
 
     source: Path
     target: Path
@@ -64,6 +56,7 @@ class Report:
     warnings: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
+        """The report as JSON values."""
         return plain(asdict(self))
 
 
@@ -75,97 +68,105 @@ def apply(
     on_progress: Callable[[Progress], None] | None = None,
     engine: Engine | None = None,
 ) -> Report:
-    """Restyle the whole clip `source` into `target`; everything but the look stays as it was.
+    """Restyle the whole clip `source` into `target`; sound, times and everything else stay as they were.
 
-    The dials and the device of a Style are those of the options, whatever was set on it before.
-    engine: who makes the segments; None is this process. The result is the same.
-    A run that was stopped goes on where it left off when it is started again, and gives the same bytes.
-    Raises InputError, DeviceError or OutputError; then there is no target, or still the one there was.
+    The dials and the device of a Style are taken from the options, whatever was set on it before. engine: who
+    renders the segments, by default this process; the result is the same. A run that was stopped continues
+    where it left off when it is started again, and gives the same bytes.
+
+    Raises InputError, StyleError, DeviceError or OutputError. Then there is no target, or still the old one.
     """
-    style, options = settled(style, options or ApplyOptions())
-    began = time.perf_counter()
-    device = device_of(style) if engine is None else engine.device
-    job = plan_with(Path(source), style.content_hash, device, Path(target), options)
-    with WorkFolder(job.target, job.key, options).claimed() as work:
-        finished = work.finished()
-        resumed = len(finished)
-        ticker = _Ticker(job, finished, options, on_progress)
-        warnings = list(job.warnings)
+    style, options = resolve(style, options or ApplyOptions())
+    started = time.perf_counter()
+    engine = engine or LocalEngine(device_of(style))
+    plan = plan_run(Path(source), style.content_hash, engine.device, Path(target), options)
+
+    with WorkFolder(plan.target, plan.key, options).claimed() as work:
+        finished = work.finished()  # by an earlier run that was stopped
+        segments_resumed = len(finished)
+        progress = _ProgressCounter(plan, finished, on_progress)
+        warnings = list(plan.warnings)
         if not _is_complete(finished):
-            make = render_here if engine is None else engine.render
-            warnings += make(job, style, options, work, finished, ticker.add)
+            request = RenderRequest(plan, style, options, work)
+            warnings += engine.render(request, finished, progress.add)
         segments = [finished[number] for number in sorted(finished)]
-        check_complete(segments, job.target)
-        ticker.stage("join")
-        extras = join_segments(job, segments, work, options)
+        check_complete(segments, plan.target)
+        progress.report("join")
+        extras = join_segments(plan, segments, work, options)
         work.remove()
-    seconds = time.perf_counter() - began
+
+    seconds = time.perf_counter() - started
     frames = segments[-1].stop
-    made = sum(s.stop - s.start for s in segments) - ticker.resumed
     return Report(
-        source=job.source,
-        target=job.target,
+        source=plan.source,
+        target=plan.target,
         frames=frames,
         seconds=seconds,
-        fps=made / seconds,
+        fps=(frames - progress.resumed) / seconds,
         segments_total=len(segments),
-        segments_resumed=resumed,
+        segments_resumed=segments_resumed,
         streams_copied=extras.counts,
         warnings=tuple(dict.fromkeys([*warnings, *segments[-1].warnings, *extras.warnings])),
     )
 
 
-def join_segments(job: Plan, segments: list[Committed], work: WorkFolder, options: ApplyOptions) -> Extras:
-    """Join whole segments, and what else the source has, into the target of the job."""
+def join_segments(plan: Plan, segments: list[Committed], work: WorkFolder, options: ApplyOptions) -> Extras:
+    """Join finished segments, and the other streams of the source, into the target of the plan.
+
+    The target appears whole or not at all. Raises OutputError.
+    """
     if options.preset.pictures:
         return write_sequence(
-            job.source, job.target, segments, work.path, job.info, options.start_number, options.overwrite
+            plan.source, plan.target, segments, work.path, plan.info, options.start_number, options.overwrite
         )
-    part = job.target.with_name(f".{job.target.name}.{uuid.uuid4().hex}.part")
+    part = plan.target.with_name(f".{plan.target.name}.{uuid.uuid4().hex}.part")
     try:
         extras = join(
-            job.source, job.target, part, segments, work.path, job.info, options.preset, options.codec
+            plan.source, plan.target, part, segments, work.path, plan.info, options.preset, options.codec
         )
-        try:
-            with part.open("rb+") as file:
-                os.fsync(file.fileno())
-            if job.target.exists() and not options.overwrite:
-                raise OutputError(
-                    f"{job.target}: it exists by now. Choose another target or use --overwrite."
-                )
-            os.replace(part, job.target)
-        except OSError as error:
-            map_write_error(job.target, error)
+        _move_to_target(part, plan.target, options.overwrite)
     finally:
         part.unlink(missing_ok=True)
     return extras
 
 
-class _Ticker:
-    """Counts frames for whoever watches."""
+def _move_to_target(part: Path, target: Path, overwrite: bool) -> None:
+    """Give a finished file its final name once its bytes are on the disk."""
+    try:
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        if target.exists() and not overwrite:  # somebody else wrote it while this run was at work
+            raise OutputError(f"{target}: it exists by now. Choose another target or use --overwrite.")
+        os.replace(part, target)
+    except OSError as error:
+        map_write_error(target, error)
+
+
+class _ProgressCounter:
+    """Counts frames and reports them to the caller's callback."""
 
     def __init__(
         self,
-        job: Plan,
-        finished: dict[int, Committed],
-        options: ApplyOptions,
+        plan: Plan,
+        finished: Mapping[int, Committed],
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
-        self._watch = on_progress
-        self._total = job.frames_announced
-        self.resumed = self._frames = sum(s.stop - s.start for s in finished.values())
-        self.stage("render")
+        self._on_progress = on_progress
+        self._total = plan.frames_announced
+        self.resumed = self._frames = sum(segment.stop - segment.start for segment in finished.values())
+        self.report("render")
 
     def add(self, frames: int) -> None:
         self._frames += frames
-        self.stage("render")
+        self.report("render")
 
-    def stage(self, name: str) -> None:
-        if self._watch is not None:
-            self._watch(Progress(self._frames, max(self._total, self._frames), self.resumed, name))
+    def report(self, stage: str) -> None:
+        if self._on_progress is not None:
+            total = max(self._total, self._frames)
+            self._on_progress(Progress(self._frames, total, self.resumed, stage))
 
 
-def _is_complete(finished: dict[int, Committed]) -> bool:
-    """Every segment from the first to the one marked as the clip's last is there."""
+def _is_complete(finished: Mapping[int, Committed]) -> bool:
+    """Whether every segment is there, from the first to the one that is marked as the clip's last."""
     ends = [number for number, segment in finished.items() if segment.last]
     return bool(ends) and all(number in finished for number in range(ends[0] + 1))

@@ -1,4 +1,4 @@
-"""plan(): what a run would do, and everything that can be refused before it starts."""
+"""plan(): what a run will do. Everything that can be refused is refused here, before any work."""
 
 from __future__ import annotations
 
@@ -20,44 +20,30 @@ from vidstyle.media.mux import check_target
 from vidstyle.media.pixel_formats import choose_pixel_format
 from vidstyle.media.segments import hash_facts, key_facts
 from vidstyle.options import ApplyOptions
+from vidstyle.pipeline.devices import auto_batch_size, device_of
 from vidstyle.styles.style import Style
-from vidstyle.threads import cpu_workers
-
-
-def about_hdr(source: Path, info: VideoInfo, options: ApplyOptions) -> list[str]:
-    """What must be said of an HDR source and these options. InputError where they say to refuse it."""
-    kind = "PQ" if info.transfer == PQ else "HLG"
-    if options.hdr == "refuse":
-        raise InputError(
-            f"{source}: it is HDR ({kind}) and styles are made for SDR. Use --hdr tonemap to make it SDR, "
-            "or --hdr keep to keep it HDR with half of the look."
-        )
-    if options.hdr == "keep":
-        words = [f"it stays HDR ({kind}): half of the look is put on it"]
-        if info.dynamic_light:
-            words.append("its HDR10+ or Dolby Vision data speak of other pictures and are left out")
-        return words
-    words = [f"tone mapped from {kind} to SDR in BT.709"]
-    if info.format.bit_depth > options.preset.deepest:
-        words.append(f"SDR in {options.codec} has {options.preset.deepest} bit, hevc or av1 would keep more")
-    return words
 
 
 class Restyler(Protocol):
-    """What apply needs of a Style."""
+    """What apply needs of a style: Style and Blend have it, and so can classes of your own.
+
+    `content_hash` names the style's content: the same hash promises the same frames.
+    """
 
     @property
     def content_hash(self) -> str: ...
 
-    def restyle(self, batch: FrameBatch) -> FrameBatch: ...
+    def restyle(self, batch: FrameBatch) -> FrameBatch:
+        """The same frames restyled: planes of the same format, in CPU memory."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What apply would do.
+    """What a run will do: how many segments it renders, into which format, and under which key.
 
-    info: of the pictures to be written. hdr: the light of a source in HDR. facts: all that makes the bytes of
-    the segments, hashed to key.
+    info: facts of the frames that will be written. hdr: the light of an HDR source, None for SDR. facts:
+    everything that changes a byte of the segments, as JSON values; `key` is its hash and names the work
+    folder. frames_announced, segments_announced: as the container claims, for progress only.
     """
 
     source: Path
@@ -73,19 +59,23 @@ class Plan:
     hdr: HdrLight | None = None
 
     def to_dict(self) -> dict[str, Any]:
+        """The plan as JSON values."""
         return plain(asdict(self))
 
 
 def plan(source: Path | str, style: Restyler, target: Path | str, options: ApplyOptions) -> Plan:
-    """Look at all that can be refused before any work and raise what apply would raise. Writes nothing."""
-    style, options = settled(style, options)
-    return plan_with(Path(source), style.content_hash, device_of(style), Path(target), options)
+    """What apply would do with the same arguments. Writes nothing.
+
+    Raises what apply would raise before its work: InputError, StyleError, DeviceError or OutputError.
+    """
+    style, options = resolve(style, options)
+    return plan_run(Path(source), style.content_hash, device_of(style), Path(target), options)
 
 
-def settled(style: Restyler, options: ApplyOptions) -> tuple[Restyler, ApplyOptions]:
+def resolve(style: Restyler, options: ApplyOptions) -> tuple[Restyler, ApplyOptions]:
     """The style with the dials of the options, and the options with `smooth` as a number.
 
-    "auto" is what the style's card recommends, less with less of the look; nothing where there is no card.
+    `smooth="auto"` is what the style's card recommends, in proportion to the strength; 0 without a card.
     """
     smooth = 0.0 if isinstance(options.smooth, str) else options.smooth
     if isinstance(style, Style):
@@ -95,16 +85,20 @@ def settled(style: Restyler, options: ApplyOptions) -> tuple[Restyler, ApplyOpti
     return style, replace(options, smooth=smooth)
 
 
-def plan_with(source: Path, style_hash: str, device: str, target: Path, options: ApplyOptions) -> Plan:
-    """plan, for a style of which only the hash and the device are known."""
+def plan_run(source: Path, style_hash: str, device: str, target: Path, options: ApplyOptions) -> Plan:
+    """`plan` for a style of which only the content hash and the device are known. options: resolved."""
     _check_paths(source, target, options)
-    made = look(source, style_hash, device, target, options)
-    said = check_target(source, target, options.preset, options.codec)
-    return replace(made, warnings=(*made.warnings, *said))
+    planned = plan_segments(source, style_hash, device, target, options)
+    lost = check_target(source, target, options.preset, options.codec)
+    return replace(planned, warnings=(*planned.warnings, *lost))
 
 
-def look(source: Path, style_hash: str, device: str, target: Path, options: ApplyOptions) -> Plan:
-    """A plan as far as the pictures go; of the target only the name counts, for messages."""
+def plan_segments(source: Path, style_hash: str, device: str, target: Path, options: ApplyOptions) -> Plan:
+    """The plan of the segments only: the target is not checked, its name is used in messages.
+
+    options: resolved. Raises InputError for a source that cannot be restyled, and OutputError where the
+    encoder cannot be opened.
+    """
     with Decoder(source, fps=options.fps) as decoder:
         info = decoder.info
     warnings = _check_source(source, info, options)
@@ -134,20 +128,9 @@ def look(source: Path, style_hash: str, device: str, target: Path, options: Appl
     )
 
 
-def device_of(style: Restyler) -> str:
-    return str(getattr(style, "device", "cpu"))
-
-
-def auto_batch_size(info: VideoInfo, device: str) -> int:
-    """Frames per batch: enough to keep a GPU busy; on a CPU one for each core that works on them."""
-    gpu = device.startswith("cuda")
-    most, pixels = (16, 32_000_000) if gpu else (cpu_workers(), 16_000_000)
-    return max(1, min(most, pixels // (info.width * info.height)))
-
-
 def _check_paths(source: Path, target: Path, options: ApplyOptions) -> None:
     if options.preset.pictures:
-        return _check_pictures(source, target, options)
+        return _check_sequence_target(source, target, options)
     if target.exists() and source.exists() and os.path.samefile(source, target):
         raise OutputError(f"{target}: source and target are the same file. Choose another target.")
     if target.is_dir():
@@ -158,22 +141,24 @@ def _check_paths(source: Path, target: Path, options: ApplyOptions) -> None:
         raise OutputError(f"{target}: there is no folder {target.parent}. Create it first.")
 
 
-def _check_pictures(source: Path, target: Path, options: ApplyOptions) -> None:
+def _check_sequence_target(source: Path, target: Path, options: ApplyOptions) -> None:
     if os.path.abspath(source) == os.path.abspath(target):
         raise OutputError(f"{target}: source and target are the same files. Choose another folder.")
     if not options.overwrite and is_sequence(target) and numbers_there(target):
         raise OutputError(f"{target}: such files exist already. Choose another folder or use --overwrite.")
-    if not target.parent.is_dir() and not target.parent.parent.is_dir():  # the last one is made on the way
+    # The folder of the pictures itself is created by the run.
+    if not target.parent.is_dir() and not target.parent.parent.is_dir():
         raise OutputError(f"{target}: there is no folder {target.parent.parent}. Create it first.")
 
 
 def _check_source(source: Path, info: VideoInfo, options: ApplyOptions) -> list[str]:
+    """Warnings about the source. Raises InputError where it cannot be restyled with these options."""
     if info.interlaced and not options.deinterlace:
         raise InputError(
-            f"{source}: it is interlaced, and a style would smear its fields. Add --deinterlace."
+            f"{source}: it is interlaced, and a style would mix its two fields. Add --deinterlace."
         )
     if info.is_hdr:
-        return about_hdr(source, info, options)
+        return _check_hdr(source, info, options)
     if info.matrix_was_guessed:
         return [
             f"the source names no color matrix: taken as {info.format.matrix} for its {info.height} lines"
@@ -181,8 +166,30 @@ def _check_source(source: Path, info: VideoInfo, options: ApplyOptions) -> list[
     return []
 
 
+def _check_hdr(source: Path, info: VideoInfo, options: ApplyOptions) -> list[str]:
+    kind = "PQ" if info.transfer == PQ else "HLG"
+    if options.hdr == "refuse":
+        raise InputError(
+            f"{source}: it is HDR ({kind}) and styles are made for SDR. Use --hdr tonemap to make it SDR, "
+            "or --hdr keep to keep it HDR with half of the look."
+        )
+    if options.hdr == "keep":
+        warnings = [f"it stays HDR ({kind}): half of the look is put on it"]
+        if info.dynamic_light:
+            warnings.append(
+                "its HDR10+ or Dolby Vision data describe the frames of the source and are left out"
+            )
+        return warnings
+    warnings = [f"tone mapped from {kind} to SDR in BT.709"]
+    if info.format.bit_depth > options.preset.deepest:
+        warnings.append(
+            f"SDR in {options.codec} has {options.preset.deepest} bit, hevc or av1 would keep more"
+        )
+    return warnings
+
+
 def plain(value: Any) -> Any:
-    """Only what JSON knows."""
+    """The value with only what JSON can hold: dictionaries, lists, numbers, texts; others become text."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

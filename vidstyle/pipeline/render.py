@@ -1,4 +1,4 @@
-"""One pass over a source: decodes, restyles, smooths and encodes segments."""
+"""Renders segments: one pass over the source that decodes, restyles, smooths and encodes."""
 
 from __future__ import annotations
 
@@ -6,40 +6,40 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 
-import torch
-
 from vidstyle.errors import OutputError
 from vidstyle.frames import FrameBatch
 from vidstyle.media.decode import Anchor, Decoder
 from vidstyle.media.encode import Encoder
-from vidstyle.media.segment_index import Task
-from vidstyle.media.segments import Committed, Segment, WorkFolder
+from vidstyle.media.segment_index import SegmentTask
+from vidstyle.media.segments import Committed, Segment
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.batching import Batches, for_light
+from vidstyle.pipeline.devices import device_of, hardware_name
+from vidstyle.pipeline.engine import OnFrames, RenderRequest
 from vidstyle.pipeline.malloc import keep_freed_memory
-from vidstyle.pipeline.plan import Plan, Restyler, device_of
 from vidstyle.pipeline.prefetch import prefetch
-from vidstyle.pipeline.segment_lanes import Lanes, lanes_for
+from vidstyle.pipeline.segment_encoders import SegmentEncoders, parallel_encoders
 from vidstyle.styles.style import Style
 from vidstyle.temporal.smoother import Smoother, SmoothOptions
 
 
 @dataclass(frozen=True)
-class Passage:
-    """What one pass over the source makes: the segments that are not in skip, up to the frame stop.
+class RenderPass:
+    """One linear pass over the source, and the segments that it renders.
 
-    stop: None is the end of the clip. anchor: where decoding may begin. tasks: what the segments must be, if
-    an earlier pass has found out.
+    skip: numbers of segments that are not rendered. stop: the first frame after the pass; None is the end of
+    the clip. anchor: where decoding may start instead of at the first frame. tasks: what the segments must
+    contain, if an earlier scan of the source has found that out; they are checked against it.
     """
 
     skip: frozenset[int]
     stop: int | None = None
     anchor: Anchor | None = None
-    tasks: Mapping[int, Task] = field(default_factory=dict)
+    tasks: Mapping[int, SegmentTask] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, tasks: Sequence[Task], options: ApplyOptions) -> Passage:
-        """A pass that makes tasks that follow each other, and no more."""
+    def of_tasks(cls, tasks: Sequence[SegmentTask], options: ApplyOptions) -> RenderPass:
+        """The pass that renders consecutive tasks, and nothing else."""
         first, last = tasks[0], tasks[-1]
         beyond = last.number + 2 + 2 * smooth_margin(options) // options.segment_frames
         return cls(
@@ -49,97 +49,100 @@ class Passage:
             tasks={task.number: task for task in tasks},
         )
 
-
-def render_here(
-    job: Plan,
-    style: Restyler,
-    options: ApplyOptions,
-    work: WorkFolder,
-    finished: dict[int, Committed],
-    on_frames: Callable[[int], None],
-) -> list[str]:
-    """What an Engine does, in this process: all that is missing in one pass, as far as possible."""
-    size = options.segment_frames
-    passage = Passage(
-        frozenset(finished),
-        stop=_needed_until(finished, size),
-        anchor=_anchor(finished, smooth_margin(options), size),
-    )
-
-    def on_commit(segment: Committed) -> None:
-        finished[segment.number] = segment
-
-    return render(job, style, options, work, passage, on_commit, on_frames)
+    @classmethod
+    def of_missing(cls, finished: Mapping[int, Committed], options: ApplyOptions) -> RenderPass:
+        """The pass that renders every segment of the clip that is not finished."""
+        return cls(
+            skip=frozenset(finished),
+            stop=_end_of_missing(finished, options.segment_frames),
+            anchor=_anchor_before_missing(finished, smooth_margin(options), options.segment_frames),
+        )
 
 
-def render(
-    job: Plan,
-    style: Restyler,
-    options: ApplyOptions,
-    work: WorkFolder,
-    passage: Passage,
+class LocalEngine:
+    """The engine of this process: renders everything that is missing in one pass."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = device
+
+    def render(
+        self, request: RenderRequest, finished: dict[int, Committed], on_frames: OnFrames
+    ) -> list[str]:
+        """See Engine."""
+
+        def on_commit(segment: Committed) -> None:
+            finished[segment.number] = segment
+
+        missing = RenderPass.of_missing(finished, request.options)
+        return run_pass(request, missing, on_commit, on_frames)
+
+
+def run_pass(
+    request: RenderRequest,
+    render_pass: RenderPass,
     on_commit: Callable[[Committed], None],
-    on_frames: Callable[[int], None],
+    on_frames: OnFrames,
 ) -> list[str]:
-    """Make segments: the source is decoded once, in order, on one thread, restyled on another."""
+    """Render the segments of one pass and return warnings.
+
+    Decoding, restyling, smoothing and each encoder run on threads of their own. The callbacks are called on
+    the thread of the caller.
+    """
     keep_freed_memory()
+    plan, style, options = request.plan, request.style, request.options
     smoother = Smoother(_smooth_options(options, getattr(style, "family", "")))
     margin = smooth_margin(options)
 
-    def wanted(index: int) -> bool:
-        return index // options.segment_frames not in passage.skip
+    def is_rendered(index: int) -> bool:
+        return index // options.segment_frames not in render_pass.skip
 
-    device = device_of(style)
     with (
         style.at_work() if isinstance(style, Style) else nullcontext() as running,
         Decoder(
-            job.source,
-            stop=None if passage.stop is None else passage.stop + margin,
+            plan.source,
+            stop=None if render_pass.stop is None else render_pass.stop + margin,
             deinterlace=options.deinterlace,
             fps=options.fps,
-            anchor=passage.anchor,
-            pinned=device.startswith("cuda"),
+            anchor=render_pass.anchor,
+            pinned=device_of(style).startswith("cuda"),
             hwaccel=options.hwaccel,
         ) as decoder,
-        closing(decoder.batches(job.batch_size, options.segment_frames, passage.skip, margin)) as frames,
+        closing(decoder.batches(plan.batch_size, options.segment_frames, render_pass.skip, margin)) as frames,
         closing(prefetch(frames, depth=2, name="decode")) as batches,
     ):
         depth = running.depth if running is not None else 1
-        restyler = Batches(*for_light(style, job.hdr, options), job.batch_size, depth)
+        restyler = Batches(*for_light(style, plan.hdr, options), plan.batch_size, depth)
 
         def open_segment(number: int) -> _SegmentWriter:
-            return _SegmentWriter(number, job, options, work, decoder, passage, hardware(style))
+            return _SegmentWriter(number, request, decoder, render_pass)
 
         with (
             closing(prefetch(restyler.restyle(batches), depth=1, name="restyle")) as pairs,
-            closing(prefetch(smoother.smooth(pairs, wanted), 1, "smooth", restyler.close)) as restyled,
-            Lanes(open_segment, options.segment_frames, lanes_for(options), on_commit, on_frames) as lanes,
+            closing(prefetch(smoother.smooth(pairs, is_rendered), 1, "smooth", restyler.close)) as smoothed,
+            SegmentEncoders(
+                open_segment, options.segment_frames, parallel_encoders(options), on_commit, on_frames
+            ) as encoders,
         ):
-            for batch in restyled:
-                lanes.write(batch)
-            lanes.finish(last=passage.stop is None)
-        said = running.warnings if running is not None else []
-        return [*restyler.warnings, *said, *decoder.warnings]
+            for batch in smoothed:
+                encoders.write(batch)
+            encoders.finish(last=render_pass.stop is None)
+        device_warnings = running.warnings if running is not None else []
+        return [*restyler.warnings, *device_warnings, *decoder.warnings]
 
 
 class _SegmentWriter:
-    """One segment on its way: its encoder, and the commit."""
+    """Encodes one segment to a temporary file and commits it to the work folder."""
 
     def __init__(
-        self,
-        number: int,
-        job: Plan,
-        options: ApplyOptions,
-        work: WorkFolder,
-        decoder: Decoder,
-        passage: Passage,
-        made_on: str,
+        self, number: int, request: RenderRequest, decoder: Decoder, render_pass: RenderPass
     ) -> None:
+        options, work = request.options, request.work
         self._number = number
-        self._source, self._work, self._decoder, self._passage = job.source, work, decoder, passage
-        self._made_on = made_on
+        self._source, self._work = request.plan.source, work
+        self._decoder, self._render_pass = decoder, render_pass
+        self._made_on = hardware_name(request.style)
         self._start = number * options.segment_frames
-        self._encoder = Encoder(work.part(number), job.info, options, target=work.target)
+        self._encoder = Encoder(work.part(number), request.plan.info, options, target=work.target)
 
     def write(self, batch: FrameBatch) -> None:
         if batch.index != self._start + self._encoder.frames:
@@ -147,12 +150,13 @@ class _SegmentWriter:
         self._encoder.write(batch)
 
     def commit(self, last: bool) -> Committed:
+        """Close the file and commit it. last: the clip ends with this segment."""
         self._encoder.close()
         segment = Segment(self._number, self._start, self._start + self._encoder.frames)
         decoder = self._decoder
         border = decoder.border_digests.pop(segment.stop, "")
         warnings = tuple(decoder.warnings) if last else ()
-        task = self._passage.tasks.get(self._number)
+        task = self._render_pass.tasks.get(self._number)
         if task is not None:
             task.check(self._source, segment, self._encoder.packet_pts, border)
             last, warnings = task.last, task.warnings
@@ -171,36 +175,29 @@ class _SegmentWriter:
         self._encoder.abort()
 
 
-def hardware(style: Restyler) -> str:
-    """In words; equal hardware gives equal frames."""
-    device = device_of(style)
-    if device.startswith("cuda"):
-        plain = getattr(style, "slow", None) is not None
-        return torch.cuda.get_device_name(device) + ", plain torch" * plain
-    return f"CPU with {torch.backends.cpu.get_cpu_capability()}"
-
-
 def smooth_margin(options: ApplyOptions) -> int:
-    """Frames that a segment needs on each side of it."""
+    """Frames on each side of a segment that the smoother needs besides the segment itself."""
     smooth = _smooth_options(options)
     return 0 if smooth.is_off else smooth.radius
 
 
-def _needed_until(finished: dict[int, Committed], segment_frames: int) -> int | None:
-    """The frame after the last one that is still to be made; None is the end of the clip."""
+def _smooth_options(options: ApplyOptions, family: str = "") -> SmoothOptions:
+    """options: resolved, that is with `smooth` as a number, see plan.resolve."""
+    return SmoothOptions.of_family(family, 0.0 if isinstance(options.smooth, str) else options.smooth)
+
+
+def _end_of_missing(finished: Mapping[int, Committed], segment_frames: int) -> int | None:
+    """The first frame after the last missing segment; None is the end of the clip, or not known yet."""
     ends = [number for number, segment in finished.items() if segment.last]
     if not ends:
         return None
     return (max(number for number in range(ends[0]) if number not in finished) + 1) * segment_frames
 
 
-def _smooth_options(options: ApplyOptions, family: str = "") -> SmoothOptions:
-    """Of settled options, see `planning.settled`."""
-    return SmoothOptions.of_family(family, 0.0 if isinstance(options.smooth, str) else options.smooth)
-
-
-def _anchor(finished: dict[int, Committed], margin: int, segment_frames: int) -> Anchor | None:
-    """The finished segment that ends where decoding has to start: margin before the first missing one."""
+def _anchor_before_missing(
+    finished: Mapping[int, Committed], margin: int, segment_frames: int
+) -> Anchor | None:
+    """The finished segment after which decoding can start: it ends `margin` frames before the first gap."""
     missing = next(number for number in range(len(finished) + 1) if number not in finished)
     number = missing - 1 - -(-margin // segment_frames)
     if number < 0:

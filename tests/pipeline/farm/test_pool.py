@@ -12,15 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.helpers.clips import Clip, left_over
 from tests.helpers.styles import Brighter, DiesOnce, Identity, tiny_style
-from vidstyle.errors import DeviceError, InputError, OutOfMemoryError
+from vidstyle.errors import InputError, OutOfMemoryError
 from vidstyle.frames import FrameBatch
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.apply import Progress, apply
-from vidstyle.pipeline.farm.pool import Pool, choose_devices
+from vidstyle.pipeline.farm.pool import Pool
 from vidstyle.styles.load import load_style
 
 QUICK = ApplyOptions(segment_frames=12, device="cpu")
@@ -155,25 +154,3 @@ def _alive(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All GPUs when there are several and nothing is said; workers share them in turn; kinds do not mix."""
-    assert choose_devices("cpu", None) == ("cpu",)
-    assert choose_devices("cpu", 3) == ("cpu", "cpu", "cpu")
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert choose_devices("auto", None) == ("cuda:0", "cuda:1")
-    assert choose_devices("cuda:1", None) == ("cuda:1",)
-    assert choose_devices("all", 3) == ("cuda:0", "cuda:1", "cuda:0")
-    assert choose_devices("cuda:1, cuda:0", None) == ("cuda:1", "cuda:0")
-    for wrong, words in (
-        ("cuda:0,cpu", "one kind"),
-        ("cuda:2", "this machine has 2"),
-        ("abacus", "no device"),
-    ):
-        with pytest.raises(DeviceError, match=words):
-            choose_devices(wrong, None)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    with pytest.raises(DeviceError, match="no usable NVIDIA GPU"):
-        choose_devices("all", None)

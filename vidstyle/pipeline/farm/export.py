@@ -1,4 +1,4 @@
-"""Job files for a farm's own scheduler, around the verbs of `vidstyle farm`."""
+"""Job files for a farm's own scheduler: they call `vidstyle farm plan`, `render` and `join`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from vidstyle.errors import OutputError
 
 
 @dataclass(frozen=True)
-class Job:
-    """What is handed to an engine. Paths are absolute.
+class SchedulerJob:
+    """One clip as a job of a scheduler: plan, then render tasks in parallel, then join.
 
-    command: the program on the workers. segments: how many; chunk: of them in a task. settings: arguments of
-    `farm plan` beside source, style and folder. device: cpu or cuda.
+    command: the program on the workers. style: name or path. work: the folder that all workers share. All
+    paths are absolute. segments: how many the clip has. chunk: segments in one task. device: "cpu" or "cuda".
+    settings: more arguments of `farm plan`.
     """
 
     name: str
@@ -29,30 +30,37 @@ class Job:
     settings: tuple[str, ...]
 
     def plan(self) -> list[str]:
+        """The command line of the first step."""
         arguments = ["farm", "plan", str(self.source), "--style", self.style, "--work", str(self.work)]
         return [self.command, *arguments, *self.settings]
 
     def render(self, segments: str) -> list[str]:
+        """The command line of one task. segments: a range such as "0-11", or the scheduler's variable."""
         return [self.command, "farm", "render", "--work", str(self.work), "--segments", segments]
 
     def join(self) -> list[str]:
+        """The command line of the last step."""
         return [self.command, "farm", "join", "--work", str(self.work), "--output", str(self.output)]
 
 
 @dataclass(frozen=True)
-class Export:
-    """files: name -> text. submit: the command that hands them in. ran: whether it was run by the authors."""
+class JobFiles:
+    """Files for a scheduler.
+
+    files: name -> text. submit: the command that submits them. ran: on what the authors have run them.
+    """
 
     files: dict[str, str]
     submit: str
     ran: str
 
 
-Writer = Callable[[Job, Path], Export]
+# Makes the files of one scheduler for a job; the folder is where they will lie.
+JobWriter = Callable[[SchedulerJob, Path], JobFiles]
 
 
-def write(job: Job, writer: Writer, folder: Path) -> Export:
-    """Write the files into folder, which is made. OutputError when that cannot be."""
+def write(job: SchedulerJob, writer: JobWriter, folder: Path) -> JobFiles:
+    """Write the files of a job into `folder`, which is created. Raises OutputError when that fails."""
     made = writer(job, folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from vidstyle.pipeline.farm.export import Export, Job
+from vidstyle.pipeline.farm.export import JobFiles, SchedulerJob
 
 # Time for a task to end by itself: it stops within two batches.
 _NOTICE_SECONDS = 60
@@ -15,7 +15,7 @@ _GPU_MEMORY_MIB = 4096
 _MEMORY_MIB = 4096
 
 
-def bundle(job: Job, folder: Path) -> Export:
+def bundle(job: SchedulerJob, folder: Path) -> JobFiles:
     """template.json, parameter_values.json and asset_references.json."""
     style = Path(job.style)
     assets = [str(job.source), *([str(style)] if style.is_absolute() else [])]
@@ -42,7 +42,7 @@ def bundle(job: Job, folder: Path) -> Export:
         "asset_references.json": {"assetReferences": references},
     }
     parameters = " ".join(f"-p {shlex.quote(f'{name}={value}')}" for name, value in values.items())
-    return Export(
+    return JobFiles(
         files={name: json.dumps(content, indent=2) + "\n" for name, content in files.items()},
         submit=f"deadline bundle submit {shlex.quote(str(folder))} --yes\n"
         f"openjd run {shlex.quote(str(folder / 'template.json'))} {parameters}",
@@ -50,7 +50,7 @@ def bundle(job: Job, folder: Path) -> Export:
     )
 
 
-def _template(job: Job) -> dict[str, Any]:
+def _template(job: SchedulerJob) -> dict[str, Any]:
     render = ["farm", "render", "--work", "{{Param.Work}}", "--segments", "{{Task.Param.Segment}}"]
     render += ["--source", "{{Param.Source}}", "--style", "{{Param.Style}}"]
     plan = ["farm", "plan", "{{Param.Source}}", "--style", "{{Param.Style}}", "--work", "{{Param.Work}}"]
@@ -69,7 +69,7 @@ def _template(job: Job) -> dict[str, Any]:
     }
 
 
-def _parameters(job: Job) -> list[dict[str, Any]]:
+def _parameters(job: SchedulerJob) -> list[dict[str, Any]]:
     style: dict[str, Any] = {"name": "Style", "type": "STRING", "description": "A style or a blend of them."}
     if Path(job.style).is_absolute():
         style = _path("Style", "FILE", "IN", "The style's file.")
@@ -136,7 +136,7 @@ def _chunks() -> dict[str, Any]:
     return {"parameterSpace": {"taskParameterDefinitions": [segment]}}
 
 
-def _host(job: Job) -> dict[str, Any]:
+def _host(job: SchedulerJob) -> dict[str, Any]:
     amounts = [{"name": "amount.worker.memory", "min": _MEMORY_MIB}]
     if job.device == "cuda":
         amounts += [

@@ -17,7 +17,7 @@ from typing import Any
 
 from vidstyle.errors import InputError, OutputError
 from vidstyle.files import map_write_error, write_durably
-from vidstyle.media.segment_index import Task
+from vidstyle.media.segment_index import SegmentTask
 from vidstyle.media.segments import Committed, WorkFolder
 from vidstyle.options import ApplyOptions, Tone
 from vidstyle.pipeline.farm.ranges import name_range, name_segments, runs
@@ -27,9 +27,12 @@ PLAN = "plan.json"
 
 
 @dataclass(frozen=True)
-class FarmPlan:
-    """A clip as tasks. facts: all that makes its bytes (segments.key_facts), hashed to key. source, style: as
-    the planning machine names them; absolute where they are paths."""
+class PlanFile:
+    """The plan of a clip as it stands in plan.json: its settings and the tasks of all segments.
+
+    facts: everything that changes a byte of the segments, hashed to `key`. source, style: as the planning
+    machine names them; absolute where they are paths. frames: how many the clip has.
+    """
 
     key: str
     facts: dict[str, Any]
@@ -39,15 +42,15 @@ class FarmPlan:
     start_number: int | None
     frames: int
     warnings: tuple[str, ...]
-    tasks: tuple[Task, ...]
+    tasks: tuple[SegmentTask, ...]
 
     @property
     def device(self) -> str:
-        """The kind of device that is to make the frames: cpu or cuda."""
+        """The kind of device that renders the frames: "cpu" or "cuda"."""
         return str(self.facts["made_with"]["device"])
 
     def options(self, **changes: Any) -> ApplyOptions:
-        """The options of the plan; changes are of those that change no byte."""
+        """The options of the plan. changes: options that change no byte, such as `device` and `overwrite`."""
         stored = self.facts["options"]
         fps = None if stored["fps"] is None else Fraction(stored["fps"])
         values = {**stored, "tone": Tone(**stored["tone"]), "fps": fps}
@@ -55,14 +58,16 @@ class FarmPlan:
         return ApplyOptions(**values)
 
     def work(self, folder: Path) -> WorkFolder:
+        """The folder of the finished segments, which many machines may write to at once."""
         return WorkFolder(folder, self.key, self.options(), root=folder)
 
 
 @dataclass(frozen=True)
 class Status:
-    """Which segments are finished, missing, or damaged (finished once, but the data are not whole).
+    """How far the segments of a plan are.
 
-    temporary: files that some worker is writing, or left behind when it was killed.
+    done, missing, damaged: numbers of segments; a damaged one was finished, but its data are not whole.
+    temporary: files that a worker is writing, or left behind when it was killed.
     """
 
     segments: int
@@ -78,11 +83,12 @@ class Status:
 
     @property
     def wanted(self) -> tuple[int, ...]:
+        """Numbers of the segments that must be rendered (again)."""
         return tuple(sorted((*self.missing, *self.damaged)))
 
 
 def has_plan(folder: Path, key: str) -> bool:
-    """Whether the folder holds this very plan. OutputError when it holds another."""
+    """Whether the folder holds the plan with this key. Raises OutputError when it holds another plan."""
     if not (folder / PLAN).exists():
         return False
     if read_plan(folder).key != key:
@@ -93,8 +99,8 @@ def has_plan(folder: Path, key: str) -> bool:
     return True
 
 
-def write_plan(folder: Path, plan: FarmPlan) -> None:
-    """OutputError when the folder cannot be written."""
+def write_plan(folder: Path, plan: PlanFile) -> None:
+    """Write plan.json and create the folder. Raises OutputError."""
     facts = {"format": FORMAT, **asdict(plan), "source": str(plan.source)}
     try:
         plan.work(folder).path.mkdir(parents=True, exist_ok=True)
@@ -103,8 +109,8 @@ def write_plan(folder: Path, plan: FarmPlan) -> None:
         map_write_error(folder, error)
 
 
-def read_plan(folder: Path) -> FarmPlan:
-    """InputError when there is none, or one that is damaged or of another version."""
+def read_plan(folder: Path) -> PlanFile:
+    """The plan in the folder. Raises InputError when it is missing, damaged or of another version."""
     path = folder / PLAN
     try:
         facts = json.loads(path.read_text())
@@ -112,10 +118,10 @@ def read_plan(folder: Path) -> FarmPlan:
             raise InputError(
                 f"{path}: it was written by another version of vidstyle. Use that version, or plan again."
             )
-        tasks = tuple(Task.from_dict(task) for task in facts.pop("tasks"))
+        tasks = tuple(SegmentTask.from_dict(task) for task in facts.pop("tasks"))
         facts["source"] = Path(facts["source"])
         facts["warnings"] = tuple(facts["warnings"])
-        return FarmPlan(**facts, tasks=tasks)
+        return PlanFile(**facts, tasks=tasks)
     except OSError as error:
         raise InputError(
             f"{folder}: there is no plan here ({error.strerror}). Run vidstyle farm plan first."
@@ -124,8 +130,11 @@ def read_plan(folder: Path) -> FarmPlan:
         raise InputError(f"{path}: the plan is damaged. Run vidstyle farm plan again.") from error
 
 
-def look_at(folder: Path, plan: FarmPlan, verify: bool) -> tuple[Status, list[Committed]]:
-    """Status, and the segments that are finished. verify reads all their data, else sizes are compared."""
+def read_status(folder: Path, plan: PlanFile, verify: bool) -> tuple[Status, list[Committed]]:
+    """The status of a plan and its finished segments, in order.
+
+    verify: read and hash all data; otherwise only their sizes are compared.
+    """
     work = plan.work(folder)
     finished: list[Committed] = []
     missing: list[int] = []
@@ -153,24 +162,27 @@ def look_at(folder: Path, plan: FarmPlan, verify: bool) -> tuple[Status, list[Co
     return status, finished
 
 
-def complete(folder: Path, plan: FarmPlan) -> list[Committed]:
-    """All segments, read and found whole. OutputError names those that are missing or damaged."""
-    status, finished = look_at(folder, plan, verify=True)
-    words = [
+def read_finished(folder: Path, plan: PlanFile) -> list[Committed]:
+    """All segments of the plan, verified. Raises OutputError, which names those missing or damaged."""
+    status, finished = read_status(folder, plan, verify=True)
+    problems = [
         f"{name_segments(numbers)} of {status.segments} ({_name_frames(plan, numbers)}) {what}"
         for numbers, what in ((status.missing, "missing"), (status.damaged, "damaged"))
         if numbers
     ]
-    if words:
+    if problems:
         raise OutputError(
-            f"{folder}: segments {' and '.join(words)}, so there is no result. "
+            f"{folder}: segments {' and '.join(problems)}, so there is no result. "
             f"Run vidstyle farm render --work {folder} --segments {name_segments(status.wanted)}."
         )
     return finished
 
 
 def clean(folder: Path) -> None:
-    """Remove the plan and all segments, also those of other plans; what is not vidstyle's stays."""
+    """Remove the plan and all segments, also those of older plans. Other files in the folder stay.
+
+    Raises OutputError.
+    """
     try:
         if not (folder / PLAN).exists():
             raise OutputError(f"{folder}: there is no plan here, so nothing is removed. Check the path.")
@@ -186,9 +198,9 @@ def clean(folder: Path) -> None:
         raise OutputError(f"{folder}: cannot be removed ({error.strerror}). Remove it by hand.") from error
 
 
-def _name_frames(plan: FarmPlan, numbers: Iterable[int]) -> str:
-    stretches = [(plan.tasks[start].start, plan.tasks[stop - 1].stop) for start, stop in runs(numbers)]
-    return "frames " + ", ".join(name_range(start, stop) for start, stop in stretches)
+def _name_frames(plan: PlanFile, numbers: Iterable[int]) -> str:
+    ranges = [(plan.tasks[start].start, plan.tasks[stop - 1].stop) for start, stop in runs(numbers)]
+    return "frames " + ", ".join(name_range(start, stop) for start, stop in ranges)
 
 
 def _is_key(name: str) -> bool:

@@ -7,42 +7,42 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 from collections import deque
-from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from vidstyle.errors import DeviceError, OutputError
-from vidstyle.media.segment_index import Task, scan
-from vidstyle.media.segments import Committed, WorkFolder
-from vidstyle.options import ApplyOptions
-from vidstyle.pipeline.farm.worker import Done, Failed, Maker, Order
-from vidstyle.pipeline.plan import Plan, Restyler
-from vidstyle.pipeline.render import smooth_margin
-from vidstyle.styles.style import Style
+import torch
 
-# Segments that an actor has before it: one that it makes and one that waits.
-_IN_FLIGHT = 2
+from vidstyle.errors import DeviceError, OutputError
+from vidstyle.media.segment_index import SegmentTask, scan
+from vidstyle.media.segments import Committed, WorkFolder
+from vidstyle.pipeline.engine import OnFrames, RenderRequest
+from vidstyle.pipeline.farm.worker import SegmentDone, TaskRenderer, WorkerFailed, for_worker
+from vidstyle.pipeline.render import smooth_margin
+
+# Segments that an actor holds: one that it renders and one that waits.
+_TASKS_PER_ACTOR = 2
 # How often Ray starts a dead actor again, and gives it the segment that it died over.
 _RETRIES = 3
 _SECONDS_TO_START = 180.0
 
 
 class _Actor:
-    """Lives on a node of the cluster with the style loaded."""
+    """A Ray actor: lives on a node of the cluster and keeps the style loaded."""
 
-    def __init__(self, order: bytes) -> None:
-        self._order: Order = pickle.loads(order)
-        self._maker: Maker | None = None
+    def __init__(self, pickled: bytes, paths: tuple[str, ...]) -> None:
+        """pickled: a request from `for_worker`. paths: what this node must see."""
+        torch.set_num_threads(1)  # Ray gives an actor one core
+        self._pickled, self._paths = pickled, paths
+        self._renderer: TaskRenderer | None = None
 
-    def ready(self) -> Failed | None:
-        """Whether this node has what it needs: the source and the folder of the segments."""
-        for path in (self._order.job.source, self._order.work.path):
+    def check(self) -> WorkerFailed | None:
+        """The error of a node that does not see the source or the folder of the segments."""
+        for path in self._paths:
             if not Path(path).exists():
-                return Failed(
+                return WorkerFailed(
                     OutputError(
                         f"{path}: node {os.uname().nodename} of the cluster does not see it. "
                         "Use storage that all nodes share."
@@ -50,20 +50,20 @@ class _Actor:
                 )
         return None
 
-    def make(self, task: Task) -> Done | Failed:
+    def render(self, task: SegmentTask) -> SegmentDone | WorkerFailed:
         try:
-            self._maker = self._maker or Maker(self._order)
-            return self._maker.make(task, lambda frames: None)
+            self._renderer = self._renderer or TaskRenderer(self._pickled)
+            return self._renderer.render(task, lambda frames: None)
         except Exception as error:
-            return Failed.of(error)
+            return WorkerFailed.of(error)
 
 
 class Cluster:
-    """Segments as tasks of Ray actors; what dies is started again and its segment made again.
+    """The engine of a Ray cluster: actors render segments; one that dies is started again.
 
-    address: `auto` for the cluster that this machine belongs to, or one like `10.0.0.1:6379`.
-    device: auto (GPUs if the cluster has any), cpu or cuda. Raises DeviceError when there is no cluster, or
-    not what is asked for: nothing waits for ever.
+    address: `auto` for the cluster that this machine belongs to, or one like `10.0.0.1:6379`. device: auto
+    (GPUs if the cluster has any), cpu or cuda. Raises DeviceError when there is no cluster, or when it lacks
+    what is asked for: nothing waits for ever.
     """
 
     def __init__(self, address: str, device: str = "auto") -> None:
@@ -80,81 +80,81 @@ class Cluster:
             )
 
     def render(
-        self,
-        job: Plan,
-        style: Restyler,
-        options: ApplyOptions,
-        work: WorkFolder,
-        finished: dict[int, Committed],
-        on_frames: Callable[[int], None],
+        self, request: RenderRequest, finished: dict[int, Committed], on_frames: OnFrames
     ) -> list[str]:
-        """As Engine says; progress comes by whole segments."""
+        """See Engine. Frames are counted by whole segments."""
+        options, work = request.options, request.work
         margin = smooth_margin(options)
-        found = scan(job.source, options.segment_frames, margin, options.deinterlace, options.fps)
-        todo = deque(task for task in found if task.number not in finished)
-        payload = pickle.dumps(style.to("cpu") if isinstance(style, Style) else style)
-        job = replace(job, source=job.source.absolute())
+        found = scan(request.plan.source, options.segment_frames, margin, options.deinterlace, options.fps)
+        waiting = deque(task for task in found if task.number not in finished)
         shared = WorkFolder(work.target.absolute(), work.key, options, root=work.root.absolute())
-        order = pickle.dumps(Order(payload, job, replace(options, device=self.device), shared, threads=1))
-        actors = [self._actor(order) for _ in range(min(self.actors, len(todo)))]
+        source = request.plan.source.absolute()
+        request = replace(request, plan=replace(request.plan, source=source), work=shared)
+        pickled = for_worker(request, self.device)
+        paths = (str(source), str(shared.path))
+        actors = [self._actor(pickled, paths) for _ in range(min(self.actors, len(waiting)))]
         try:
-            return self._work(actors, todo, finished, on_frames)
+            return self._run(actors, waiting, finished, on_frames)
         finally:
             for actor in actors:
                 self._ray.kill(actor)
 
-    def _actor(self, order: bytes) -> Any:
+    def _actor(self, pickled: bytes, paths: tuple[str, ...]) -> Any:
         remote = self._ray.remote(
             num_cpus=1,
             num_gpus=1 if self.device == "cuda" else 0,
             max_restarts=_RETRIES,
             max_task_retries=_RETRIES,
         )(_Actor)
-        return remote.remote(order)
+        return remote.remote(pickled, paths)
 
-    def _work(
+    def _run(
         self,
         actors: list[Any],
-        todo: deque[Task],
+        waiting: deque[SegmentTask],
         finished: dict[int, Committed],
-        on_frames: Callable[[int], None],
+        on_frames: OnFrames,
     ) -> list[str]:
-        ray = self._ray
+        """Keep every actor supplied with tasks until all of them are done."""
         warnings: list[str] = []
-        owners = {actor.ready.remote(): actor for actor in actors}
-        first = True
+        owners = {actor.check.remote(): actor for actor in actors}
+        timeout: float | None = _SECONDS_TO_START
         while owners:
-            done, _ = ray.wait(list(owners), timeout=_SECONDS_TO_START if first else None)
+            done, _ = self._ray.wait(list(owners), timeout=timeout)
             if not done:
                 raise DeviceError(
                     f"the cluster gave no worker within {_SECONDS_TO_START:.0f} s. "
                     "Look at `ray status` for who holds its resources."
                 )
-            first = False
+            timeout = None
             for reference in done:
                 actor = owners.pop(reference)
-                try:
-                    result = ray.get(reference)
-                except ray.exceptions.RayError as error:
-                    raise DeviceError(
-                        f"a worker of the cluster died {_RETRIES + 1} times "
-                        f"({type(error).__name__}). Look at the logs of Ray on its node."
-                    ) from error
-                if isinstance(result, Failed):
+                result = self._result(reference)
+                if isinstance(result, WorkerFailed):
                     raise result.to_raise()
-                if isinstance(result, Done):
+                if isinstance(result, SegmentDone):
                     segment = result.segment
                     finished[segment.number] = segment
                     warnings += result.warnings
                     on_frames(segment.stop - segment.start)
-                busy = sum(owner is actor for owner in owners.values())
-                for _ in range(min(_IN_FLIGHT - busy, len(todo))):
-                    owners[actor.make.remote(todo.popleft())] = actor
+                held = sum(owner is actor for owner in owners.values())
+                for _ in range(min(_TASKS_PER_ACTOR - held, len(waiting))):
+                    owners[actor.render.remote(waiting.popleft())] = actor
         return list(dict.fromkeys(warnings))
+
+    def _result(self, reference: Any) -> SegmentDone | WorkerFailed | None:
+        try:
+            result: SegmentDone | WorkerFailed | None = self._ray.get(reference)
+        except self._ray.exceptions.RayError as error:
+            raise DeviceError(
+                f"a worker of the cluster died {_RETRIES + 1} times "
+                f"({type(error).__name__}). Look at the logs of Ray on its node."
+            ) from error
+        return result
 
 
 def _connected(address: str) -> Any:
-    """The module ray, connected. DeviceError when it is not installed or there is no cluster."""
+    """The module ray, connected to a cluster. DeviceError when it is not installed or there is no cluster."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         ray: Any = import_module("ray")

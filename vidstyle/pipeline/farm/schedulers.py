@@ -6,12 +6,12 @@ import json
 import shlex
 from pathlib import Path
 
-from vidstyle.pipeline.farm.export import Export, Job
+from vidstyle.pipeline.farm.export import JobFiles, SchedulerJob
 
 _WRITTEN = "Written from the engine's documentation; not run on such a farm."
 
 
-def slurm(job: Job, folder: Path) -> Export:
+def slurm(job: SchedulerJob, folder: Path) -> JobFiles:
     """Three jobs that depend on each other; the middle one an array with a task per chunk."""
     last = job.segments - 1
     gpu = "--gres=gpu:1 " if job.device == "cuda" else ""
@@ -28,10 +28,10 @@ END
 sbatch --parsable --job-name=join --dependency=afterok:"$render" --kill-on-invalid-dep=yes \\
   --wrap {shlex.quote("exec " + shlex.join(job.join()))}
 """
-    return Export({"submit.sh": script}, f"bash {shlex.quote(str(folder / 'submit.sh'))}", _WRITTEN)
+    return JobFiles({"submit.sh": script}, f"bash {shlex.quote(str(folder / 'submit.sh'))}", _WRITTEN)
 
 
-def _range(first: str, job: Job) -> str:
+def _range(first: str, job: SchedulerJob) -> str:
     """Shell lines that render the chunk that begins at `first`."""
     render = shlex.join(job.render("RANGE")).replace("RANGE", '"$first-$last"')
     last = job.segments - 1
@@ -43,7 +43,7 @@ def _range(first: str, job: Job) -> str:
     )
 
 
-def deadline10(job: Job, folder: Path) -> Export:
+def deadline10(job: SchedulerJob, folder: Path) -> JobFiles:
     """Job and plugin files of the CommandLine plugin. Deadline reads the `Progress: 42%` lines."""
     files = {}
     steps = {
@@ -70,10 +70,10 @@ plan=$(submit plan)
 render=$(submit render "$plan")
 submit join "$render"
 """
-    return Export(files, f"bash {shlex.quote(str(folder / 'submit.sh'))}", _WRITTEN)
+    return JobFiles(files, f"bash {shlex.quote(str(folder / 'submit.sh'))}", _WRITTEN)
 
 
-def opencue(job: Job, folder: Path) -> Export:
+def opencue(job: SchedulerJob, folder: Path) -> JobFiles:
     """An outline of three layers. Exit code 33 makes OpenCue give a task more memory."""
     gpu = ', gpus=1, gpu_memory="4g"' if job.device == "cuda" else ""
     name = "".join(letter if letter.isalnum() else "_" for letter in job.name)
@@ -100,10 +100,10 @@ for layer in (plan, render, join):
     job.add_layer(layer)
 outline.cuerun.launch(job, use_pycuerun=False)
 '''
-    return Export({"submit.py": script}, f"python {shlex.quote(str(folder / 'submit.py'))}", _WRITTEN)
+    return JobFiles({"submit.py": script}, f"python {shlex.quote(str(folder / 'submit.py'))}", _WRITTEN)
 
 
-def flamenco(job: Job, folder: Path) -> Export:
+def flamenco(job: SchedulerJob, folder: Path) -> JobFiles:
     """A job type for the manager's folder `scripts`; the job is then submitted as any other."""
     script = f"""// vidstyle on Flamenco 3: put this file into the manager's folder "scripts".
 const JOB_TYPE = {{
@@ -136,10 +136,10 @@ function task(name, words) {{
 }}
 """
     submit = f"cp {shlex.quote(str(folder / 'vidstyle.js'))} FLAMENCO_MANAGER/scripts/"
-    return Export({"vidstyle.js": script}, submit, _WRITTEN)
+    return JobFiles({"vidstyle.js": script}, submit, _WRITTEN)
 
 
-def kubernetes(job: Job, folder: Path) -> Export:
+def kubernetes(job: SchedulerJob, folder: Path) -> JobFiles:
     """Three Jobs, the middle one Indexed. Set the image and the volume that all pods share."""
     count = -(-job.segments // job.chunk)
     indexed = {
@@ -173,7 +173,7 @@ for step in plan render join; do
 done
 """,
     }
-    return Export(files, f"bash {shlex.quote(str(folder / 'submit.sh'))}", _WRITTEN)
+    return JobFiles(files, f"bash {shlex.quote(str(folder / 'submit.sh'))}", _WRITTEN)
 
 
 def _kubernetes(step: str, command: list[str], spec: dict[str, object], limits: dict[str, int]) -> str:

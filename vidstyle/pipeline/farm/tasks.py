@@ -1,4 +1,4 @@
-"""The farm's tasks: plan a clip, render any of its segments, join them."""
+"""The three steps of a farm: plan a clip, render any of its segments on any machine, join them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from vidstyle.errors import DeviceError, InputError, OutOfMemoryError, StyleError
-from vidstyle.media.segment_index import Task, scan
+from vidstyle.media.segment_index import SegmentTask, scan
 from vidstyle.media.segments import Committed, Segment
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.apply import Progress, Report, join_segments
 from vidstyle.pipeline.batching import is_out_of_memory
-from vidstyle.pipeline.farm.plan_file import FarmPlan, complete, has_plan, read_plan, write_plan
+from vidstyle.pipeline.devices import device_of
+from vidstyle.pipeline.engine import RenderRequest
+from vidstyle.pipeline.farm.plan_file import PlanFile, has_plan, read_finished, read_plan, write_plan
 from vidstyle.pipeline.farm.ranges import runs
-from vidstyle.pipeline.plan import Restyler, device_of, look, plain, plan_with, settled
-from vidstyle.pipeline.render import Passage, render, smooth_margin
+from vidstyle.pipeline.plan import Restyler, plain, plan_run, plan_segments, resolve
+from vidstyle.pipeline.render import RenderPass, run_pass, smooth_margin
 from vidstyle.styles.load import load_style
 from vidstyle.styles.spec import parse_style
 from vidstyle.styles.style import Style
@@ -28,8 +30,11 @@ OnProgress = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Rendered:
-    """What a call of render has done. found: segments that were finished before; beyond: numbers that the
-    clip does not have."""
+    """What one call of `FarmRenderer.render_segments` has done.
+
+    segments: numbers that were rendered. found: numbers that were finished before. beyond: numbers that the
+    clip does not have. frames: rendered by this call.
+    """
 
     segments: tuple[int, ...]
     found: tuple[int, ...]
@@ -52,52 +57,56 @@ def plan_work(
     *,
     device: str | None = None,
     overwrite: bool = False,
-) -> FarmPlan:
-    """Look at the whole clip once and write the plan of its segments into folder, which is made.
+) -> PlanFile:
+    """Scan the whole clip once and write the plan of its segments into `folder`, which is created.
 
-    device: the kind of device the segments are for, cpu or cuda, if not that of the style. A folder that
-    holds this very plan is left as it is. Raises what apply would raise before its work, and OutputError.
+    style_name: how other machines find the style, see `whole_style_name`. device: the kind of device that
+    will render, "cpu" or "cuda"; by default that of the style. A folder that holds this very plan is left as
+    it is. Raises what apply would raise before its work, and OutputError for a folder with another plan.
     """
     source, folder = source.resolve(), folder.resolve()
-    style, options = settled(style, options)
-    job = look(source, style.content_hash, device or device_of(style), folder, options)
-    if not overwrite and has_plan(folder, job.key):
+    style, options = resolve(style, options)
+    plan = plan_segments(source, style.content_hash, device or device_of(style), folder, options)
+    if not overwrite and has_plan(folder, plan.key):
         return read_plan(folder)
-    tasks: list[Task] = []
+    tasks: list[SegmentTask] = []
     for task in scan(
         source, options.segment_frames, smooth_margin(options), options.deinterlace, options.fps
     ):
         tasks.append(task)
         if on_progress is not None:
-            on_progress(Progress(task.stop, max(job.frames_announced, task.stop), 0, "plan"))
-    made = FarmPlan(
-        key=job.key,
-        facts=job.facts,
+            on_progress(Progress(task.stop, max(plan.frames_announced, task.stop), 0, "plan"))
+    written = PlanFile(
+        key=plan.key,
+        facts=plan.facts,
         source=source,
         style=style_name,
         batch_size=options.batch_size,
         start_number=options.start_number,
         frames=tasks[-1].stop,
-        warnings=tuple(dict.fromkeys((*job.warnings, *tasks[-1].warnings))),
+        warnings=tuple(dict.fromkeys((*plan.warnings, *tasks[-1].warnings))),
         tasks=tuple(tasks),
     )
-    write_plan(folder, made)
-    return made
+    write_plan(folder, written)
+    return written
 
 
 def whole_style_name(wanted: str) -> str:
-    """The same style or blend with absolute paths, for machines that start elsewhere."""
-    parts = [f"{_whole(p.style)}{'#' * bool(p.look)}{p.look}:{p.share!r}" for p in parse_style(wanted)]
-    return _whole(wanted) if len(parts) == 1 and "#" not in wanted else ",".join(parts)
+    """The same style or blend with absolute paths, for machines that start in another folder."""
+    parts = [f"{_absolute(p.style)}{'#' * bool(p.look)}{p.look}:{p.share!r}" for p in parse_style(wanted)]
+    return _absolute(wanted) if len(parts) == 1 and "#" not in wanted else ",".join(parts)
 
 
-def _whole(style: str) -> str:
+def _absolute(style: str) -> str:
     is_path = os.sep in style or style.endswith(".safetensors")
     return os.path.abspath(style) if is_path else style
 
 
-def style_for(plan: FarmPlan, name: str | None, options: ApplyOptions) -> Style:
-    """The style of the plan on the device of the options; OutOfMemoryError when it does not fit there."""
+def style_for(plan: PlanFile, name: str | None, options: ApplyOptions) -> Style:
+    """The style of the plan on the device of the options. name: the style where it lies elsewhere here.
+
+    Raises StyleError, DeviceError, and OutOfMemoryError when the style does not fit on the device.
+    """
     try:
         return load_style(name or plan.style).with_options(options)
     except (MemoryError, RuntimeError) as error:
@@ -108,34 +117,35 @@ def style_for(plan: FarmPlan, name: str | None, options: ApplyOptions) -> Style:
         ) from error
 
 
-class Renderer:
-    """Makes segments of one plan; what is the same for all of them is done once."""
+class FarmRenderer:
+    """Renders segments of one plan on this machine; what all segments share is done once."""
 
     def __init__(
-        self, folder: Path, plan: FarmPlan, style: Restyler, options: ApplyOptions, source: Path | None = None
+        self, folder: Path, plan: PlanFile, style: Restyler, options: ApplyOptions, source: Path | None = None
     ) -> None:
         """options: those of the plan, with the device and batch size of this machine.
 
-        source: if it lies elsewhere here. Raises InputError, StyleError or DeviceError when something is not
-        what was planned.
+        source: the clip where it lies elsewhere here. Raises InputError, StyleError or DeviceError when the
+        clip, the style or the machine is not what was planned.
         """
-        self._plan = plan
-        self._style = style
-        self._options = options
-        self._work = plan.work(folder)
-        self._job = look(source or plan.source, style.content_hash, device_of(style), folder, options)
-        _check_same(plan.facts, self._job.facts, self._job.source)
+        self._plan_file = plan
+        here = plan_segments(source or plan.source, style.content_hash, device_of(style), folder, options)
+        _check_same(plan.facts, here.facts, here.source)
+        self._request = RenderRequest(here, style, options, plan.work(folder))
 
-    def render(self, numbers: Iterable[int], on_progress: OnProgress | None = None) -> Rendered:
-        """Make those of the segments that are not finished yet. Twice at the same time is harmless."""
-        began = time.perf_counter()
-        count = len(self._plan.tasks)
+    def render_segments(self, numbers: Iterable[int], on_progress: OnProgress | None = None) -> Rendered:
+        """Render those of the segments that are not finished yet.
+
+        It does no harm when two machines render the same segment at the same time.
+        """
+        started = time.perf_counter()
+        all_tasks, work = self._plan_file.tasks, self._request.work
         asked = sorted(set(numbers))
-        inside = [number for number in asked if number < count]
-        missing = [n for n in inside if self._work.read(self._work.sidecar(n)) is None]
+        inside = [number for number in asked if number < len(all_tasks)]
+        missing = [number for number in inside if work.read(work.sidecar(number)) is None]
         found = sorted(set(inside) - set(missing))
-        resumed = frames = sum(self._plan.tasks[n].stop - self._plan.tasks[n].start for n in found)
-        total = sum(self._plan.tasks[n].stop - self._plan.tasks[n].start for n in inside)
+        resumed = frames = sum(all_tasks[number].stop - all_tasks[number].start for number in found)
+        total = sum(all_tasks[number].stop - all_tasks[number].start for number in inside)
         warnings: list[str] = []
 
         def on_frames(more: int) -> None:
@@ -146,56 +156,58 @@ class Renderer:
 
         on_frames(0)
         for start, stop in runs(missing):
-            tasks = self._plan.tasks[start:stop]
-            passage = Passage.of(tasks, self._options)
-            warnings += render(
-                self._job, self._style, self._options, self._work, passage, _nothing, on_frames
-            )
+            consecutive = RenderPass.of_tasks(all_tasks[start:stop], self._request.options)
+            warnings += run_pass(self._request, consecutive, _ignore, on_frames)
         return Rendered(
             segments=tuple(missing),
             found=tuple(found),
             beyond=tuple(asked[len(inside) :]),
             frames=frames - resumed,
-            seconds=time.perf_counter() - began,
+            seconds=time.perf_counter() - started,
             warnings=tuple(dict.fromkeys(warnings)),
         )
 
 
 def join_work(folder: Path, target: Path, overwrite: bool = False, source: Path | None = None) -> Report:
-    """Verify every segment and join them into target. OutputError names what is missing or damaged."""
-    began = time.perf_counter()
-    plan = read_plan(folder)
-    options = plan.options(overwrite=overwrite)
-    job = plan_with(source or plan.source, plan.facts["style"], plan.device, target, options)
-    if job.facts["source"] != plan.facts["source"]:
-        raise _changed_source(job.source)
-    segments = complete(folder, plan)
-    for task, segment in zip(plan.tasks, segments, strict=True):
+    """Verify every segment and join them into `target`.
+
+    source: the clip where it lies elsewhere here. Raises OutputError, which names the segments that are
+    missing or damaged, and InputError for another clip.
+    """
+    started = time.perf_counter()
+    planned = read_plan(folder)
+    options = planned.options(overwrite=overwrite)
+    plan = plan_run(source or planned.source, planned.facts["style"], planned.device, target, options)
+    if plan.facts["source"] != planned.facts["source"]:
+        raise _other_clip_error(plan.source)
+    segments = read_finished(folder, planned)
+    for task, segment in zip(planned.tasks, segments, strict=True):
         task.check(
-            job.source,
+            plan.source,
             Segment(segment.number, segment.start, segment.stop),
             segment.packet_pts,
             segment.source_digest,
         )
-    extras = join_segments(job, segments, plan.work(folder), options)
+    extras = join_segments(plan, segments, planned.work(folder), options)
+    warnings = (*planned.warnings, *plan.warnings, *extras.warnings, *_mixed_hardware(segments))
     return Report(
-        source=job.source,
+        source=plan.source,
         target=target,
-        frames=plan.frames,
-        seconds=time.perf_counter() - began,
+        frames=planned.frames,
+        seconds=time.perf_counter() - started,
         fps=0.0,
         segments_total=len(segments),
         segments_resumed=len(segments),
         streams_copied=extras.counts,
-        warnings=tuple(dict.fromkeys((*plan.warnings, *job.warnings, *extras.warnings, *_mixed(segments)))),
+        warnings=tuple(dict.fromkeys(warnings)),
     )
 
 
-def _nothing(segment: Committed) -> None:
-    """The commit on the disk is all that counts."""
+def _ignore(segment: Committed) -> None:
+    """For the farm a segment is finished when it is committed to the disk; nothing else is kept."""
 
 
-def _mixed(segments: list[Committed]) -> list[str]:
+def _mixed_hardware(segments: list[Committed]) -> list[str]:
     kinds = sorted({segment.made_on for segment in segments})
     if len(kinds) < 2:
         return []
@@ -203,35 +215,32 @@ def _mixed(segments: list[Committed]) -> list[str]:
 
 
 def _check_same(planned: dict[str, Any], here: dict[str, Any], source: Path) -> None:
-    """Raise the error that names what this machine has and the plan has not."""
+    """Raise the error that names the first fact in which this machine differs from the plan."""
     if here == planned:
         return
     if here["source"] != planned["source"]:
-        raise _changed_source(source)
+        raise _other_clip_error(source)
     if here["style"] != planned["style"]:
         raise StyleError(
             "style: it is not the one that was planned with. Name the same file with --style, or plan again."
         )
-    for name in ("made_with", "encoder", "pixel_path", "options"):
-        for key in _different(planned[name], here[name]):
-            was, now = (_part(facts[name], key) for facts in (planned, here))
+    for name in ("made_with", "encoder", "pixel_path", "hdr_path", "options"):  # the most telling ones first
+        for what, was, now in _differences(name, planned.get(name), here.get(name)):
             raise DeviceError(
-                f"{key or name}: the work was planned for {was}, here it is {now}. "
+                f"{what}: the work was planned for {was}, here it is {now}. "
                 "Run it on a machine like the one it was planned for, or plan again."
             )
 
 
-def _different(one: Any, other: Any) -> list[str]:
-    if not isinstance(one, dict) or not isinstance(other, dict):
-        return [""] if one != other else []
-    return sorted(key for key in {*one, *other} if one.get(key) != other.get(key))
+def _differences(name: str, planned: Any, here: Any) -> list[tuple[str, Any, Any]]:
+    """(name, planned, here) of what differs: the value itself, or the entries of two dictionaries."""
+    if not isinstance(planned, dict) or not isinstance(here, dict):
+        return [(name, planned, here)] if planned != here else []
+    keys = sorted({*planned, *here})
+    return [(key, planned.get(key), here.get(key)) for key in keys if planned.get(key) != here.get(key)]
 
 
-def _part(facts: Any, key: str) -> Any:
-    return facts.get(key) if key else facts
-
-
-def _changed_source(source: Path) -> InputError:
+def _other_clip_error(source: Path) -> InputError:
     return InputError(
         f"{source}: this is not the clip that was planned. Name it with --source, or plan again."
     )

@@ -1,6 +1,7 @@
-"""One worker process of the pool: renders segment after segment for its parent.
+"""One worker process of the pool: renders one segment after another for its parent.
 
-Both sides send pickles over the pipes: the parent an Order and then Tasks, this side the events below.
+Parent and worker send pickles over the worker's stdin and stdout. The parent sends a RenderRequest and then
+SegmentTasks; the worker answers with FramesRendered, SegmentDone and WorkerFailed.
 """
 
 from __future__ import annotations
@@ -15,49 +16,40 @@ from dataclasses import dataclass, replace
 from types import FrameType
 from typing import IO, Any
 
-import torch
-
 from vidstyle.errors import OutOfMemoryError, VidstyleError
-from vidstyle.media.segment_index import Task
-from vidstyle.media.segments import Committed, WorkFolder
-from vidstyle.options import ApplyOptions
+from vidstyle.media.segment_index import SegmentTask
+from vidstyle.media.segments import Committed
 from vidstyle.pipeline.batching import is_out_of_memory
-from vidstyle.pipeline.plan import Plan, Restyler, auto_batch_size
-from vidstyle.pipeline.render import Passage, render
+from vidstyle.pipeline.devices import auto_batch_size
+from vidstyle.pipeline.engine import OnFrames, RenderRequest
+from vidstyle.pipeline.render import RenderPass, run_pass
 from vidstyle.styles.style import Style
 
 
 @dataclass(frozen=True)
-class Order:
-    """What is the same for all tasks. style: pickled by itself; options name the device of this worker."""
+class FramesRendered:
+    """So many more frames of the current segment are done."""
 
-    style: bytes
-    job: Plan
-    options: ApplyOptions
-    work: WorkFolder
-    threads: int
-
-
-@dataclass(frozen=True)
-class Frames:
     count: int
 
 
 @dataclass(frozen=True)
-class Done:
+class SegmentDone:
+    """A segment has been committed to the work folder."""
+
     segment: Committed
     warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Failed:
-    """error is what the caller of apply is to see; text is the trace of what nobody foresaw."""
+class WorkerFailed:
+    """The worker cannot go on. error: for the user; None for a bug, whose traceback is `text`."""
 
     error: VidstyleError | None
     text: str = ""
 
     @classmethod
-    def of(cls, error: Exception) -> Failed:
+    def of(cls, error: Exception) -> WorkerFailed:
         if isinstance(error, VidstyleError):
             return cls(error)
         return cls(None, "".join(traceback.format_exception(error)))
@@ -66,70 +58,83 @@ class Failed:
         return self.error or RuntimeError(f"a worker failed:\n{self.text}")
 
 
-class _Stopped(KeyboardInterrupt):
-    """The parent has no more use for this worker."""
+def for_worker(request: RenderRequest, device: str) -> bytes:
+    """The request as a pickle for a worker on `device`; the style travels in CPU memory."""
+    style = request.style
+    return pickle.dumps(
+        replace(
+            request,
+            style=style.to("cpu") if isinstance(style, Style) else style,
+            options=replace(request.options, device=device),
+        )
+    )
 
 
-def _on_terminate(number: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise _Stopped
+class TaskRenderer:
+    """Renders single segments with a style that is loaded once."""
 
-
-class Maker:
-    """Makes segments with a style that is loaded once."""
-
-    def __init__(self, order: Order) -> None:
-        self._options = options = order.options
-        self._work = order.work
-        torch.set_num_threads(order.threads)
+    def __init__(self, pickled: bytes) -> None:
+        """pickled: a request from `for_worker`. OutOfMemoryError when the style does not fit there."""
+        device = "worker"
         try:
-            self._style: Restyler = pickle.loads(order.style)
-            if isinstance(self._style, Style):
-                self._style = self._style.with_options(options)
+            request: RenderRequest = pickle.loads(pickled)
+            device = request.options.device
+            if isinstance(request.style, Style):
+                request = replace(request, style=request.style.with_options(request.options))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             raise OutOfMemoryError(
-                f"{options.device}: the style does not fit into its memory. Use fewer --workers."
+                f"{device}: the style does not fit into its memory. Use fewer --workers."
             ) from error
-        batch_size = options.batch_size or auto_batch_size(order.job.info, options.device)
-        self._job = replace(order.job, batch_size=batch_size)
+        batch_size = request.options.batch_size or auto_batch_size(request.plan.info, device)
+        self._request = replace(request, plan=replace(request.plan, batch_size=batch_size))
 
-    def make(self, task: Task, on_frames: Callable[[int], None]) -> Done:
-        made: list[Committed] = []
-        passage = Passage.of([task], self._options)
-        warnings = render(self._job, self._style, self._options, self._work, passage, made.append, on_frames)
-        return Done(made[0], tuple(warnings))
+    def render(self, task: SegmentTask, on_frames: OnFrames) -> SegmentDone:
+        """Render and commit one segment. Raises like `run_pass`."""
+        committed: list[Committed] = []
+        one_segment = RenderPass.of_tasks([task], self._request.options)
+        warnings = run_pass(self._request, one_segment, committed.append, on_frames)
+        return SegmentDone(committed[0], tuple(warnings))
 
 
-def serve(orders: IO[bytes], tell: Callable[[Any], None]) -> None:
-    """Work until the parent closes its end."""
-    maker = Maker(pickle.load(orders))
+def serve(requests: IO[bytes], send: Callable[[Any], None]) -> None:
+    """Render task after task until the parent closes its end of the pipe."""
+    renderer = TaskRenderer(pickle.load(requests))
     while True:
         try:
-            task: Task = pickle.load(orders)
+            task: SegmentTask = pickle.load(requests)
         except EOFError:
             return
-        tell(maker.make(task, lambda frames: tell(Frames(frames))))
+        send(renderer.render(task, lambda frames: send(FramesRendered(frames))))
+
+
+class _Terminated(KeyboardInterrupt):
+    """The parent does not need this worker any more."""
+
+
+def _on_terminate(number: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise _Terminated
 
 
 def main() -> int:
-    """Exit code 0 when the parent is done with it; after a failure it is told and the code is 1."""
+    """Run the worker. Exit code 0 when the parent needs no more, 1 after a failure, of which it is told."""
     signal.signal(signal.SIGTERM, _on_terminate)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    orders, events = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    requests, events = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not get between the events
 
-    def tell(event: Any) -> None:
+    def send(event: Any) -> None:
         pickle.dump(event, events)
         events.flush()
 
     try:
-        serve(orders, tell)
-    except (_Stopped, BrokenPipeError):
+        serve(requests, send)
+    except (_Terminated, BrokenPipeError):
         return 1
     except Exception as error:
-        tell(Failed.of(error))
+        send(WorkerFailed.of(error))
         return 1
     return 0
 

@@ -17,9 +17,9 @@ from vidstyle.errors import OutputError
 from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.media.segments import Committed
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline import render, segment_lanes
+from vidstyle.pipeline import render, segment_encoders
 from vidstyle.pipeline.apply import apply
-from vidstyle.pipeline.segment_lanes import Lanes, lanes_for
+from vidstyle.pipeline.segment_encoders import SegmentEncoders, parallel_encoders
 
 SEGMENT = 4  # frames
 FRAME_BYTES = 16 * 16
@@ -58,7 +58,7 @@ class Book:
         self.committed: list[Committed] = []
         self.frames = 0
         self._each = each
-        self.lanes = Lanes(self._open, SEGMENT, count, self.committed.append, self._heard)
+        self.lanes = SegmentEncoders(self._open, SEGMENT, count, self.committed.append, self._heard)
 
     def _open(self, number: int) -> Page:
         self.pages.append(Page(number, self._each))
@@ -101,7 +101,7 @@ def test_one_lane_writes_one_segment_at_a_time() -> None:
 @pytest.mark.parametrize("count", [1, 3])
 def test_what_waits_is_bounded(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow encoders are: at most two frames wait, or as many bytes as lanes may keep."""
-    monkeypatch.setattr(segment_lanes, "_MOST_WAITING_BYTES", 3 * FRAME_BYTES)
+    monkeypatch.setattr(segment_encoders, "_MOST_WAITING_BYTES", 3 * FRAME_BYTES)
     written = 0
     ahead = []
 
@@ -146,7 +146,7 @@ def test_law_6_with_one_lane_or_four(
     """However many segments are written beside each other: the same bytes."""
     options = ApplyOptions(segment_frames=7, speed="ultrafast", batch_size=4)
     for count in (1, 4):
-        monkeypatch.setattr(render, "lanes_for", lambda options, count=count: count)
+        monkeypatch.setattr(render, "parallel_encoders", lambda options, count=count: count)
         apply(clip("sound.mp4"), Brighter(), tmp_path / f"{count}.mp4", options)
     assert (tmp_path / "1.mp4").read_bytes() == (tmp_path / "4.mp4").read_bytes()
     assert left_over(tmp_path) == ["1.mp4", "4.mp4"]
@@ -154,4 +154,4 @@ def test_law_6_with_one_lane_or_four(
 
 def test_lanes_by_cores() -> None:
     """One for every four cores, which is what an encoder uses; never none."""
-    assert [lanes_for(ApplyOptions(), cores) for cores in (1, 2, 4, 7, 16, 64)] == [1, 1, 1, 1, 4, 16]
+    assert [parallel_encoders(ApplyOptions(), cores) for cores in (1, 2, 4, 7, 16, 64)] == [1, 1, 1, 1, 4, 16]

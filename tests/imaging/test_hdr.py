@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,11 +14,13 @@ import pytest
 import torch
 
 from tests.helpers.clips import frame_times, luma, payloads
-from tests.helpers.styles import Identity
+from tests.helpers.styles import Identity, tiny_style
 from vidstyle.errors import InputError
 from vidstyle.frames import FrameBatch, Mastering, PlaneFormat
+from vidstyle.imaging import hdr
 from vidstyle.imaging.hdr import (
     WHITE_NITS,
+    HdrConversion,
     HdrLight,
     eetf,
     hlg_to_nits,
@@ -32,12 +35,14 @@ from vidstyle.media.decode import Decoder
 from vidstyle.media.encode import encoder_settings
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.apply import apply
-from vidstyle.pipeline.batching import KeptHdr
+from vidstyle.pipeline.batching import Batches, PlaneStyle
+from vidstyle.pipeline.plan import plan
+from vidstyle.styles.load import load_style
+from vidstyle.styles.style import Style
 
 QUICK = ApplyOptions(segment_frames=30, batch_size=4)
 KEEP = replace(QUICK, codec="hevc", hdr="keep", speed="ultrafast")
 TONEMAP = replace(QUICK, hdr="tonemap")
-CPU = torch.device("cpu")
 PQ = HdrLight(transfer=16, primaries=9, peak_nits=1000.0)
 HLG = HdrLight(transfer=18, primaries=9, peak_nits=1000.0)
 SCREEN = Mastering((0.708, 0.292), (0.17, 0.797), (0.131, 0.046), (0.3127, 0.329), 0.005, 1000.0)
@@ -92,24 +97,143 @@ def test_tone_mapping_keeps_gray_gray_and_every_color_in_range():
     assert float((white[0] - white[1]).abs().max()) < 0.01
 
 
-def batch_of(rgb: torch.Tensor) -> FrameBatch:
-    fmt = PlaneFormat(10, (1, 1), "bt2020", chroma_location="topleft")
+def batch_of(rgb: torch.Tensor, chroma_shift: tuple[int, int] = (1, 1)) -> FrameBatch:
+    fmt = PlaneFormat(10, chroma_shift, "bt2020", chroma_location="topleft")
     return FrameBatch(from_rgb(rgb, fmt), tuple(range(len(rgb))), Fraction(1, 25), fmt)
+
+
+def restyled(style: PlaneStyle, batch: FrameBatch, conversion: HdrConversion) -> FrameBatch:
+    """What the pipeline makes of one batch."""
+    at_work = style.at_work(conversion) if isinstance(style, Style) else nullcontext()
+    with at_work:
+        (pair,) = Batches(style, len(batch), hdr=conversion).restyle([batch])
+    return pair.styled
+
+
+def same_planes(first: FrameBatch, second: FrameBatch) -> bool:
+    return all(map(torch.equal, first.planes, second.planes))
+
+
+def exact_tone_map(signal: torch.Tensor, light: HdrLight) -> torch.Tensor:
+    """BT.2390's curve as it is written, in float64."""
+    signal = signal.double()
+    nits = pq_to_nits(signal) if light.transfer == 16 else hlg_to_nits(signal)
+    largest = nits.amax(1, keepdim=True)
+    bent = pq_to_nits(eetf(nits_to_pq(largest), light.peak_nits))
+    nits = nits * (bent / largest.clamp(min=1e-4)).clamp(max=1)
+    to_709 = torch.tensor(hdr._TO_709[light.primaries], dtype=torch.float64)
+    red, green, blue = torch.einsum("ij,njhw->nihw", to_709, nits / WHITE_NITS).unbind(1)
+    gray = (0.2126 * red + 0.7152 * green + 0.0722 * blue).clamp(0, 1)
+    share = torch.ones_like(gray)
+    for channel in (red, green, blue):
+        limit = torch.where(channel < 0, gray / (gray - channel), (1 - gray) / (channel - gray))
+        share = torch.where((channel < 0) | (channel > 1), torch.minimum(share, limit), share)
+    fitted = [(gray + (channel - gray) * share).clamp(0, 1) for channel in (red, green, blue)]
+    return torch.stack(fitted, 1).pow(1 / 2.4)
+
+
+@pytest.mark.parametrize(
+    "light",
+    [
+        PQ,
+        HLG,
+        HdrLight(16, 12, 600.0),
+        HdrLight(16, 9, 150.0),
+        HdrLight(16, 9, 10_000.0),
+        HdrLight(18, 12, 1000),
+    ],
+    ids=str,
+)
+def test_the_table_is_the_curve(light: HdrLight):
+    """Every color of a fine grid and of noise: planes of 8 bit within 1 level of those of the exact curve."""
+    axis = torch.linspace(0, 1, 49)
+    grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij")).view(1, 3, 49, -1)
+    noise = torch.rand(1, 3, 400, 400, generator=torch.Generator().manual_seed(5))
+    fmt = PlaneFormat(8, (0, 0), "bt709")
+    for signal in (grid, noise, noise * 0.2):
+        found, wanted = tone_map(signal, light), exact_tone_map(signal, light)
+        for plane, exact in zip(from_rgb(found, fmt), from_rgb(wanted, fmt), strict=True):
+            assert (plane.int() - exact.int()).abs().max() <= 1
+        assert (found - wanted).abs().mean() < 0.02 / 255
+
+
+@pytest.mark.parametrize("keep", [False, True], ids=["tonemap", "keep"])
+@pytest.mark.parametrize("light", [PQ, HLG], ids=["pq", "hlg"])
+def test_a_style_works_on_rgb_between_the_curves(light: HdrLight, keep: bool, tmp_path: Path):
+    """A Style and the same style that is given planes differ by the rounding of these planes and no more.
+
+    At strength 0 the result is the tone mapped source, or the very planes of HDR that is kept.
+    """
+    style = load_style(tiny_style(tmp_path))
+    rgb = torch.nn.functional.interpolate(
+        torch.rand(1, 3, 6, 8, generator=torch.Generator().manual_seed(3)), (48, 64), mode="bicubic"
+    )
+    batch = batch_of(rgb.clamp(0, 0.7), chroma_shift=(0, 0))
+    conversion = HdrConversion(light, keep)
+
+    class ByPlanes(Identity):
+        def restyle(self, batch: FrameBatch) -> FrameBatch:
+            return style.restyle(batch)
+
+    whole, by_planes = (restyled(s, batch, conversion) for s in (style, ByPlanes()))
+    assert whole.format == by_planes.format
+    assert whole.format.matrix == ("bt2020" if keep else "bt709")
+    gaps = [(a.int() - b.int()).abs().float() for a, b in zip(whole.planes, by_planes.planes, strict=True)]
+    assert max(float(gap.max()) for gap in gaps) <= 12 and max(float(gap.mean()) for gap in gaps) < 1
+    nothing = style.with_options(ApplyOptions(strength=0, device="cpu"))
+    unchanged = restyled(nothing, batch, conversion)
+    assert same_planes(unchanged, batch if keep else to_sdr(batch, light))
+
+
+def test_the_smoother_gets_the_tone_mapped_source(tmp_path: Path):
+    """Asked for it, a conversion gives the source in the format of the styled frames, from the same pass."""
+    batch = batch_of(patches((0.3,) * 3, (0.5,) * 3, (0.7,) * 3))
+    conversion = HdrConversion(PQ, deepest=8, with_source=True)
+    style = load_style(tiny_style(tmp_path))
+    with style.at_work(conversion):
+        (pair,) = Batches(style, 1, hdr=conversion).restyle([batch])
+    assert pair.source.format == pair.styled.format and pair.source.format.bit_depth == 8
+    assert same_planes(pair.source, to_sdr(batch, PQ, 8))
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("keep", [False, True], ids=["tonemap", "keep"])
+def test_hdr_stays_on_the_gpu(keep: bool, tmp_path: Path):
+    """Batch after batch, also from a CUDA graph, the frames are those of the CPU up to half precision."""
+    style = load_style(tiny_style(tmp_path))
+    batch = batch_of(torch.rand(2, 3, 48, 64, generator=torch.Generator().manual_seed(4)) * 0.7)
+    conversion = HdrConversion(PQ, keep, with_source=True)
+    wanted = restyled(style, batch, conversion)
+    there = style.to("cuda")
+    with there.at_work(conversion) as running:
+        pairs = list(Batches(there, 2, depth=3, hdr=conversion).restyle([batch] * 6))
+        assert running is not None and not running.warnings
+    for pair in pairs:
+        assert same_planes(pair.styled, pairs[0].styled)
+        for a, b in zip(pair.styled.planes, wanted.planes, strict=True):
+            assert (a.int() - b.int()).abs().float().mean() < 4
+
+
+def test_only_hdr_sources_have_a_new_key(tmp_path: Path, clip: Callable[..., Path]):
+    """The facts of an HDR plan name the version of the HDR path; those of an SDR plan are what they were."""
+    hdr_plan = plan(clip("hdr10.mp4"), Identity(), tmp_path / "out.mp4", TONEMAP)
+    sdr_plan = plan(clip("plain.mp4"), Identity(), tmp_path / "out.mp4", TONEMAP)
+    assert hdr_plan.facts["hdr_path"] == hdr.HDR_PATH_VERSION
+    assert set(sdr_plan.facts) == {"source", "style", "options", "encoder", "pixel_path", "made_with"}
 
 
 @pytest.mark.parametrize("light", [PQ, HLG], ids=["pq", "hlg"])
 def test_kept_hdr_takes_the_change_and_nothing_else(light: HdrLight):
     """No change gives the planes themselves; a darker look darkens, also the highlights, and tints none."""
     batch = batch_of(patches((0.3,) * 3, (0.5,) * 3, (0.7,) * 3))
-    same = KeptHdr(Identity(), light, CPU).restyle(batch)
-    assert all(torch.equal(a, b) for a, b in zip(same.planes, batch.planes, strict=True))
+    assert same_planes(restyled(Identity(), batch, HdrConversion(light, keep=True)), batch)
 
     class Darker(Identity):
         def restyle(self, batch: FrameBatch) -> FrameBatch:
             rgb = to_rgb(batch.planes, batch.format)
             return replace(batch, planes=from_rgb(rgb * 0.8, batch.format))
 
-    dark = KeptHdr(Darker(), light, CPU).restyle(batch)
+    dark = restyled(Darker(), batch, HdrConversion(light, keep=True))
     assert dark.format == batch.format and dark.pts == batch.pts
     before, after = (to_rgb(b.planes, b.format)[0] for b in (batch, dark))
     step = (after - before)[:, 4, [4, 12, 20]]
@@ -121,11 +245,11 @@ def test_deep_tone_mapping_is_exact_to_a_level():
     """Through planes of 10 bit the SDR picture is the tone mapped one, within rounding."""
     rgb = torch.rand(1, 3, 1, 1, generator=torch.Generator().manual_seed(2)).expand(1, 3, 8, 8) * 0.5
     batch = batch_of(rgb)
-    sdr = to_sdr(batch, PQ, CPU)
+    sdr = to_sdr(batch, PQ)
     assert (sdr.format.bit_depth, sdr.format.matrix, sdr.format.chroma_location) == (10, "bt709", "left")
     wanted = tone_map(to_rgb(batch.planes, batch.format), PQ)
     assert (to_rgb(sdr.planes, sdr.format) - wanted).abs().max() < 3 / 1023
-    assert to_sdr(batch, PQ, CPU, deepest=8).planes[0].dtype == torch.uint8
+    assert to_sdr(batch, PQ, deepest=8).planes[0].dtype == torch.uint8
 
 
 def facts(path: Path) -> tuple[str, tuple[int, ...], Mastering | None, tuple[int, int] | None]:
@@ -161,7 +285,7 @@ def test_tone_mapped(tmp_path: Path, clip: Callable[..., Path], name: str, codec
     assert frame_times(target) == frame_times(source)
     with Decoder(source) as decoder:
         batch = next(decoder.batches(1))
-        sdr = to_sdr(batch, HdrLight.of(decoder.info), CPU, 8 if codec == "h264" else 10)
+        sdr = to_sdr(batch, HdrLight.of(decoder.info), 8 if codec == "h264" else 10)
     assert np.abs(luma(target)[0].astype(int) - sdr.planes[0][0].numpy()).mean() < (
         1 if codec == "h264" else 4
     )

@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from vidstyle.errors import OutOfMemoryError
 from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.pipeline.batching import Batches
-from vidstyle.styles.executor import OnCores, OnGpu, Pending, Ready, running
+from vidstyle.styles.executor import OnCores, OnGpu, Pending, Ready, Restyled, running
 from vidstyle.threads import frame_threads
 
 CPU = torch.device("cpu")
@@ -36,8 +36,9 @@ def brighter(planes: Sequence[Tensor], fmt: PlaneFormat, turns: int) -> tuple[Te
     return planes[0] + 100, planes[1].clone(), planes[2].clone()
 
 
-def numbers(made: FrameBatch) -> list[int]:
-    return made.planes[0][:, 0, 0].tolist()
+def numbers(made: FrameBatch | tuple[Tensor, ...]) -> list[int]:
+    planes = made.planes if isinstance(made, FrameBatch) else made
+    return planes[0][:, 0, 0].tolist()
 
 
 def test_frames_of_the_next_batch_begin_before_a_batch_is_done() -> None:
@@ -91,13 +92,13 @@ class Style:
         self.sizes.append(len(batch))
         if len(batch) > self.room:
             return Ready(torch.OutOfMemoryError("CUDA out of memory"))
-        return Ready(batch)
+        return Ready(Restyled(batch, batch))
 
 
 def test_batches_begun_before_memory_ran_out_are_made_again() -> None:
     """Two batches fail, the size is halved once for both, and every frame comes once and in order."""
     style = Style(room=2)
-    batches = Batches(style, lambda batch: batch, 4, depth=2)
+    batches = Batches(style, 4, depth=2)
     pairs = list(batches.restyle(batch(first, 4) for first in (0, 4, 8)))
     assert [n for _, made in pairs for n in numbers(made)] == list(range(12))
     assert [source.index for source, _ in pairs] == [0, 2, 4, 6, 8, 10]
@@ -107,7 +108,7 @@ def test_batches_begun_before_memory_ran_out_are_made_again() -> None:
 
 def test_a_frame_that_does_not_fit_ends_the_run() -> None:
     with pytest.raises(OutOfMemoryError, match="a single frame does not fit"):
-        list(Batches(Style(room=0), lambda batch: batch, 4, depth=2).restyle([batch(0, 4)]))
+        list(Batches(Style(room=0), 4, depth=2).restyle([batch(0, 4)]))
 
 
 class Tape(TorchDispatchMode):

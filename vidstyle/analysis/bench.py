@@ -272,7 +272,7 @@ def _restyled(
 
 def _rolled(style: Style, batches: Sequence[FrameBatch], count: int, clock: _Clock) -> None:
     """Batches on the cores as apply has them, the next begun before the last is done."""
-    runner = Batches(style, lambda batch: batch, len(batches[0]), depth=OnCores.depth)
+    runner = Batches(style, len(batches[0]), depth=OnCores.depth)
     with style.at_work():
         began, cpu = time.perf_counter(), time.process_time()
         for made, _ in runner.restyle(_to_and_fro(batches, count)):

@@ -165,7 +165,7 @@ def frames_of(source: Path, style: Style, options: ApplyOptions, on_seen: OnSeen
                 on_seen(source, batch.index + 1, max(plan.frames_announced, batch.index + 1))
             if batch.index % step:
                 continue
-            frame = _upright(batch, plan.hdr, style.device)
+            frame = _upright(batch, plan.hdr)
             if float(frame.float().std(dim=(1, 2)).max()) < _BLANK:
                 blank = blank or [frame]
                 continue
@@ -187,10 +187,10 @@ def _sample(frame: Tensor, colors: Style | None) -> Tensor:
     return shrink(rgb, _SIDE)
 
 
-def _upright(batch: FrameBatch, light: HdrLight | None, device: torch.device) -> Tensor:
+def _upright(batch: FrameBatch, light: HdrLight | None) -> Tensor:
     """The only frame of a batch as the style will see it, but small and upright: [3, h, w] uint8."""
     if light is not None:
-        batch = to_sdr(batch, light, device)
+        batch = to_sdr(batch, light)
     height, width = batch.height, batch.width
     size = small_size(height, width, min(_SEEN_SIDE, height, width))
     # The planes are made small, not RGB: a third of the work.

@@ -1,27 +1,36 @@
-"""Batches of one constant size through a style, halved when memory runs out."""
+"""Runs a style over batches of one constant size, which is halved when memory runs out."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
 
 from vidstyle.errors import OutOfMemoryError, OutputError
 from vidstyle.frames import FrameBatch
-from vidstyle.imaging.hdr import HdrLight, to_sdr, with_change
-from vidstyle.options import ApplyOptions
-from vidstyle.styles.executor import Pending, Ready
+from vidstyle.imaging.hdr import HdrConversion, to_sdr, with_change
+from vidstyle.imaging.yuv import from_rgb, to_rgb
+from vidstyle.styles.executor import Pending, Ready, Restyled
+
+
+class PlaneStyle(Protocol):
+    """A style that knows planes only.
+
+    One that also has `submit`, as Style has, works on several batches at the same time.
+    """
+
+    def restyle(self, batch: FrameBatch) -> FrameBatch:
+        """The same frames restyled: planes of the same format, in CPU memory."""
 
 
 @dataclass
-class _Underway:
-    """part: as decoded. ready: the same, prepared and padded to `size` frames, as it was handed in."""
+class _Submitted:
+    """frames: as decoded, without padding. size: their number with it, which is what the style was given."""
 
-    part: FrameBatch
-    ready: FrameBatch
+    frames: FrameBatch
     size: int
     pending: Pending
 
@@ -29,76 +38,74 @@ class _Underway:
 class Batches:
     """Runs a style over batches of one constant size; halves it when the device's memory is too small.
 
-    prepare: what is done to frames before the style sees them. depth: how many batches are in work at once;
-    1 hands in the next when the last is done. A style without `submit` does its work when it is handed in.
+    depth: how many batches are in work at once; 1 submits the next one when the last is done. hdr: what is
+    done to HDR frames; a style with `submit` must have been told already (`Style.at_work`).
     """
 
     def __init__(
-        self, style: Changes, prepare: Callable[[FrameBatch], FrameBatch], batch_size: int, depth: int = 1
+        self, style: PlaneStyle, batch_size: int, depth: int = 1, hdr: HdrConversion | None = None
     ) -> None:
         self._submit: Callable[[FrameBatch], Pending] = getattr(
-            style, "submit", lambda batch: Ready(style.restyle(batch))
+            style, "submit", lambda batch: Ready(restyled_planes(style, batch, hdr))
         )
-        self._prepare = prepare
         self._size = batch_size
         self._depth = depth
         self._closed = False
         self.warnings: list[str] = []
 
     def close(self) -> None:
-        """Begin no more batches."""
+        """Submit no more batches."""
         self._closed = True
 
-    def restyle(self, batches: Iterable[FrameBatch]) -> Generator[tuple[FrameBatch, FrameBatch], None, None]:
-        """Yield (source, restyled) pairs of the same frames."""
-        underway: deque[_Underway] = deque()
+    def restyle(self, batches: Iterable[FrameBatch]) -> Generator[Restyled, None, None]:
+        """Yield the same frames before and after the style, in order."""
+        in_work: deque[_Submitted] = deque()
         for batch in batches:
             start = 0
             while start < len(batch):
                 if self._closed:
                     return
-                part = batch.part(start, min(start + self._size, len(batch)))
-                start += len(part)
-                underway.append(self._begun(part))
-                while len(underway) >= self._depth:
-                    yield from self._ended(underway.popleft())
-        while underway and not self._closed:
-            yield from self._ended(underway.popleft())
+                frames = batch.part(start, min(start + self._size, len(batch)))
+                start += len(frames)
+                in_work.append(self._submitted(frames))
+                while len(in_work) >= self._depth:
+                    yield from self._finished(in_work.popleft())
+        while in_work and not self._closed:
+            yield from self._finished(in_work.popleft())
 
-    def _begun(self, part: FrameBatch) -> _Underway:
+    def _submitted(self, frames: FrameBatch) -> _Submitted:
         size = self._size
         try:
-            ready = self._prepare(part.padded(size))
-            return _Underway(part, ready, size, self._submit(ready))
+            return _Submitted(frames, size, self._submit(frames.padded(size)))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-            return _Underway(part, part, size, Ready(error))
+            return _Submitted(frames, size, Ready(error))
 
-    def _ended(self, made: _Underway) -> Generator[tuple[FrameBatch, FrameBatch], None, None]:
-        """The pair; pairs of smaller parts, one after the other, where memory was too small for it."""
+    def _finished(self, submitted: _Submitted) -> Generator[Restyled, None, None]:
+        """The frames of a batch; in several smaller batches where memory was too small for it."""
+        frames = submitted.frames
         try:
-            restyled = made.pending.result()
+            source, styled = submitted.pending.result()
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-            self._halve(made.size, error)
+            self._halve(submitted.size, error)
             start = 0
-            while start < len(made.part) and not self._closed:
-                part = made.part.part(start, min(start + self._size, len(made.part)))
-                yield from self._ended(self._begun(part))
+            while start < len(frames) and not self._closed:
+                part = frames.part(start, min(start + self._size, len(frames)))
+                yield from self._finished(self._submitted(part))
                 start += len(part)
             return
-        if len(restyled) != len(made.ready):
+        if len(styled) != len(source):
             raise OutputError(
-                f"frame {made.part.index}: the style gave back {len(restyled)} frames of {len(made.ready)}. "
+                f"frame {frames.index}: the style gave back {len(styled)} frames of {len(source)}. "
                 "This is a bug, please report it."
             )
-        count = len(made.part)
-        yield made.ready.part(0, count), restyled.part(0, count)
+        yield Restyled(source.part(0, len(frames)), styled.part(0, len(frames)))
 
     def _halve(self, failed: int, error: BaseException) -> None:
-        """failed: how many frames there was no room for. Batches begun before may fail like this one."""
+        """failed: frames that did not fit. Batches that were submitted before may fail in the same way."""
         if failed == 1:
             raise OutOfMemoryError(
                 "device memory: a single frame does not fit. Close other programs, use --device cpu, "
@@ -111,38 +118,24 @@ class Batches:
             self.warnings.append(f"the device ran out of memory; the batch is down to {self._size} frames")
 
 
+def restyled_planes(style: PlaneStyle, batch: FrameBatch, hdr: HdrConversion | None) -> Restyled:
+    """A batch before and after a style that knows planes only; it is given SDR planes of an HDR batch."""
+    if hdr is None:
+        return Restyled(batch, style.restyle(batch))
+    sdr = to_sdr(batch, hdr.light, hdr.deepest)
+    styled = style.restyle(sdr)
+    if not hdr.keep:
+        return Restyled(sdr, styled)
+    if all(torch.equal(a, b) for a, b in zip(sdr.planes, styled.planes, strict=True)):
+        return Restyled(batch, batch)
+    before, after = to_rgb(sdr.planes, sdr.format), to_rgb(styled.planes, styled.format)
+    changed = with_change(to_rgb(batch.planes, batch.format), before, after, hdr.light)
+    return Restyled(batch, replace(batch, planes=from_rgb(changed, batch.format)))
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, of a GPU or of the machine; torch has more than one way to say so."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     words = ("out of memory", "can't allocate memory", "not enough memory")
     return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
-
-
-class Changes(Protocol):
-    """What changes SDR frames."""
-
-    def restyle(self, batch: FrameBatch) -> FrameBatch: ...
-
-
-class KeptHdr:
-    """A style for HDR frames: it sees them tone mapped, and its change is put on the HDR frames."""
-
-    def __init__(self, style: Changes, light: HdrLight, device: torch.device) -> None:
-        self._style, self._light, self._device = style, light, device
-
-    def restyle(self, batch: FrameBatch) -> FrameBatch:
-        before = to_sdr(batch, self._light, self._device)
-        return with_change(batch, before, self._style.restyle(before), self._light, self._device)
-
-
-def for_light(
-    style: Changes, light: HdrLight | None, options: ApplyOptions
-) -> tuple[Changes, Callable[[FrameBatch], FrameBatch]]:
-    """The style for frames of this light (None is SDR), and what is done to frames before it."""
-    if light is None:
-        return style, lambda batch: batch
-    device = torch.device(getattr(style, "device", "cpu"))
-    if options.hdr == "keep":
-        return KeptHdr(style, light, device), lambda batch: batch
-    return style, lambda batch: to_sdr(batch, light, device, options.preset.deepest)

@@ -12,7 +12,7 @@ import torch
 
 from vidstyle.errors import InputError, OutputError
 from vidstyle.frames import FrameBatch, VideoInfo
-from vidstyle.imaging.hdr import PQ, HdrLight, sdr_info
+from vidstyle.imaging.hdr import HDR_PATH_VERSION, PQ, HdrLight, sdr_info
 from vidstyle.media.decode import Decoder
 from vidstyle.media.encode import check_encoder
 from vidstyle.media.image_sequence import is_sequence, numbers_there
@@ -113,6 +113,8 @@ def plan_segments(source: Path, style_hash: str, device: str, target: Path, opti
         "device": device.partition(":")[0],
     }
     facts = key_facts(source, style_hash, options, made_with)
+    if light is not None:
+        facts["hdr_path"] = HDR_PATH_VERSION
     return Plan(
         source=source,
         target=target,

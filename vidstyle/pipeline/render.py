@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 from vidstyle.errors import OutputError
 from vidstyle.frames import FrameBatch
+from vidstyle.imaging.hdr import HdrConversion
 from vidstyle.media.decode import Anchor, Decoder
 from vidstyle.media.encode import Encoder
 from vidstyle.media.segment_index import SegmentTask
 from vidstyle.media.segments import Committed, Segment
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline.batching import Batches, for_light
+from vidstyle.pipeline.batching import Batches
 from vidstyle.pipeline.devices import device_of, hardware_name
 from vidstyle.pipeline.engine import OnFrames, RenderRequest
 from vidstyle.pipeline.malloc import keep_freed_memory
@@ -92,12 +93,13 @@ def run_pass(
     plan, style, options = request.plan, request.style, request.options
     smoother = Smoother(_smooth_options(options, getattr(style, "family", "")))
     margin = smooth_margin(options)
+    hdr = _hdr_conversion(request)
 
     def is_rendered(index: int) -> bool:
         return index // options.segment_frames not in render_pass.skip
 
     with (
-        style.at_work() if isinstance(style, Style) else nullcontext() as running,
+        style.at_work(hdr) if isinstance(style, Style) else nullcontext() as running,
         Decoder(
             plan.source,
             stop=None if render_pass.stop is None else render_pass.stop + margin,
@@ -111,7 +113,7 @@ def run_pass(
         closing(prefetch(frames, depth=2, name="decode")) as batches,
     ):
         depth = running.depth if running is not None else 1
-        restyler = Batches(*for_light(style, plan.hdr, options), plan.batch_size, depth)
+        restyler = Batches(style, plan.batch_size, depth, hdr)
 
         def open_segment(number: int) -> _SegmentWriter:
             return _SegmentWriter(number, request, decoder, render_pass)
@@ -173,6 +175,15 @@ class _SegmentWriter:
 
     def abort(self) -> None:
         self._encoder.abort()
+
+
+def _hdr_conversion(request: RenderRequest) -> HdrConversion | None:
+    """What is done to HDR frames; None for SDR."""
+    light, options = request.plan.hdr, request.options
+    if light is None:
+        return None
+    smoothed = not _smooth_options(options).is_off
+    return HdrConversion(light, options.hdr == "keep", options.preset.deepest, with_source=smoothed)
 
 
 def smooth_margin(options: ApplyOptions) -> int:

@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -23,11 +22,11 @@ _SEEN_BEFORE = 2
 _MOST_RECORDED = 2
 
 
-class Pending(Protocol):
-    """A batch in work."""
+class PendingPlanes(Protocol):
+    """Planes in work."""
 
-    def result(self) -> FrameBatch:
-        """The batch, on the host, as soon as it is done; raises what the work raised."""
+    def result(self) -> tuple[Tensor, ...]:
+        """Wait for the planes, in CPU memory. Raises what the work has raised."""
 
 
 class Running(Protocol):
@@ -36,19 +35,36 @@ class Running(Protocol):
     depth: int
     warnings: list[str]
 
-    def submit(self, batch: FrameBatch) -> Pending: ...
+    def submit(self, batch: FrameBatch) -> PendingPlanes: ...
+
+
+class Restyled(NamedTuple):
+    """The same frames before and after a style, as a smoother compares them: in the same format.
+
+    source is the batch itself, or its SDR copy where HDR frames were tone mapped.
+    """
+
+    source: FrameBatch
+    styled: FrameBatch
+
+
+class Pending(Protocol):
+    """A batch in work."""
+
+    def result(self) -> Restyled:
+        """Wait for the batch, in CPU memory. Raises what the work has raised."""
 
 
 class Ready:
-    """A batch that needs no work, or whose work was done at once; or the error that it ended with."""
+    """A batch that needs no waiting, or the error that its work has ended with."""
 
-    def __init__(self, batch: FrameBatch | BaseException) -> None:
-        self._batch = batch
+    def __init__(self, restyled: Restyled | BaseException) -> None:
+        self._restyled = restyled
 
-    def result(self) -> FrameBatch:
-        if isinstance(self._batch, BaseException):
-            raise self._batch
-        return self._batch
+    def result(self) -> Restyled:
+        if isinstance(self._restyled, BaseException):
+            raise self._restyled
+        return self._restyled
 
 
 @contextmanager
@@ -75,10 +91,10 @@ class OnCores:
         self._begun: list[Future[tuple[Tensor, ...]]] = []
         self.warnings: list[str] = []
 
-    def submit(self, batch: FrameBatch) -> Pending:
+    def submit(self, batch: FrameBatch) -> PendingPlanes:
         frames = [self._threads.submit(self._one, batch.part(n, n + 1)) for n in range(len(batch))]
         self._begun = [frame for frame in self._begun if not frame.done()] + frames
-        return _Gathered(batch, frames)
+        return _Gathered(frames)
 
     def drop(self) -> None:
         """Begin nothing more."""
@@ -91,12 +107,12 @@ class OnCores:
 
 
 class _Gathered:
-    def __init__(self, batch: FrameBatch, frames: list[Future[tuple[Tensor, ...]]]) -> None:
-        self._batch, self._frames = batch, frames
+    def __init__(self, frames: list[Future[tuple[Tensor, ...]]]) -> None:
+        self._frames = frames
 
-    def result(self) -> FrameBatch:
+    def result(self) -> tuple[Tensor, ...]:
         planes = zip(*(frame.result() for frame in self._frames), strict=True)
-        return replace(self._batch, planes=tuple(torch.cat(parts) for parts in planes))
+        return tuple(torch.cat(parts) for parts in planes)
 
 
 class OnGpu:
@@ -121,7 +137,7 @@ class OnGpu:
         self.warnings: list[str] = []
 
     @torch.inference_mode()
-    def submit(self, batch: FrameBatch) -> Pending:
+    def submit(self, batch: FrameBatch) -> PendingPlanes:
         """Raises torch.OutOfMemoryError when the device has no room for it."""
         try:
             return self._submitted(batch)
@@ -129,7 +145,7 @@ class OnGpu:
             self._recorded.clear()  # they hold memory that a smaller batch may need
             raise
 
-    def _submitted(self, batch: FrameBatch) -> Pending:
+    def _submitted(self, batch: FrameBatch) -> PendingPlanes:
         with torch.cuda.stream(self._up):
             planes = [_pinned(plane).to(self.device, non_blocking=True) for plane in batch.planes]
         self.stream.wait_stream(self._up)
@@ -145,7 +161,7 @@ class OnGpu:
                 room = torch.empty(plane.shape, dtype=plane.dtype, pin_memory=True)
                 host.append(room.copy_(plane, non_blocking=True))
             done = self._down.record_event()
-        return _Fetched(replace(batch, planes=tuple(host)), done)
+        return _Fetched(tuple(host), done)
 
     def made(self, planes: Sequence[Tensor], fmt: PlaneFormat, turns: int = 0) -> tuple[Tensor, ...]:
         """The work on planes that are there already; to be called in `stream`."""
@@ -194,12 +210,12 @@ class Recorded:
 
 
 class _Fetched:
-    def __init__(self, batch: FrameBatch, done: torch.cuda.Event) -> None:
-        self._batch, self._done = batch, done
+    def __init__(self, planes: tuple[Tensor, ...], done: torch.cuda.Event) -> None:
+        self._planes, self._done = planes, done
 
-    def result(self) -> FrameBatch:
+    def result(self) -> tuple[Tensor, ...]:
         self._done.synchronize()
-        return self._batch
+        return self._planes
 
 
 def _pinned(plane: Tensor) -> Tensor:

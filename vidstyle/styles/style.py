@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,13 +15,14 @@ from vidstyle.errors import DeviceError
 from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.imaging.correction import Before
 from vidstyle.imaging.finishing import Finish, finished
+from vidstyle.imaging.hdr import HdrConversion
 from vidstyle.imaging.lut import HALD_SIZE, LUT_SIZE, Grading, Lut3D, baked
 from vidstyle.imaging.yuv import from_rgb, to_rgb
 from vidstyle.models.colorizer import generator_for
 from vidstyle.models.cuda.fused import FusedPaint, reason_not, trouble
 from vidstyle.models.generator import Controls, Dials, Generator
 from vidstyle.options import ApplyOptions
-from vidstyle.styles.executor import Pending, Ready, Running, running
+from vidstyle.styles.executor import Pending, PendingPlanes, Ready, Restyled, Running, running
 from vidstyle.styles.style_file import StyleFacts, hash_text
 
 # Hatching lies still on the paper while a clip moves beneath it. On a still picture it is part of the look;
@@ -35,6 +38,7 @@ class Style:
     """
 
     _running: Running | None = None
+    _hdr: HdrConversion | None = None  # while at work
     _fused: FusedPaint | None = None
     slow: str | None = None  # why a GPU does not paint in the fast way, in words
 
@@ -151,36 +155,50 @@ class Style:
     def restyle(self, batch: FrameBatch) -> FrameBatch:
         """A batch of planes, restyled, back on the CPU. With nothing to do they are the source's own."""
         if self.changes_nothing or self._running is not None:
-            return self.submit(batch).result()
+            return self.submit(batch).result().styled
         with self.at_work():
-            return self.submit(batch).result()
+            return self.submit(batch).result().styled
 
     def submit(self, batch: FrameBatch) -> Pending:
         """`restyle` for several batches in work at once, in order; to be called within `at_work`."""
-        if self.changes_nothing:
-            return Ready(batch)
-        assert self._running is not None, "submit outside of at_work"
-        return self._running.submit(batch)
+        if self._running is None:
+            assert self.changes_nothing, "submit outside of at_work"
+            return Ready(Restyled(batch, batch))
+        return _StyledBatch(batch, self._running.submit(batch), self._hdr)
 
     @contextmanager
-    def at_work(self) -> Iterator[Running | None]:
-        """While the block runs, threads, streams and recorded work are kept from batch to batch."""
-        if self.changes_nothing:
+    def at_work(self, hdr: HdrConversion | None = None) -> Iterator[Running | None]:
+        """While the block runs, threads, streams and recorded work are kept from batch to batch.
+
+        hdr: what is done to the batches' HDR frames; None for SDR.
+        """
+        if self.changes_nothing and (hdr is None or hdr.keep):
             yield None
             return
-        with running(self.device, self.on_device) as self._running:
+        work = self.on_device if hdr is None else partial(self.on_device, hdr=hdr)
+        with running(self.device, work) as self._running:
+            self._hdr = hdr
             if self.slow is not None:
                 self._running.warnings.append(f"the GPU paints with plain torch, slower: {self.slow}")
             try:
                 yield self._running
             finally:
-                self._running = None
+                self._running = self._hdr = None
 
     @torch.inference_mode()
     def on_device(
-        self, planes: Sequence[Tensor], fmt: PlaneFormat, quarter_turns: int = 0
+        self,
+        planes: Sequence[Tensor],
+        fmt: PlaneFormat,
+        quarter_turns: int = 0,
+        hdr: HdrConversion | None = None,
     ) -> tuple[Tensor, ...]:
-        """Planes as `fmt` describes them, on the style's device, restyled and left there."""
+        """Planes as `fmt` describes them, on the style's device, restyled and left there.
+
+        hdr: what is done to HDR planes; the result is then as `HdrConversion.restyle` gives it.
+        """
+        if hdr is not None:
+            return hdr.restyle(planes, fmt, lambda rgb: self._painted(rgb, quarter_turns, MOVING_PAPER))
         alone = self.before.is_nothing and self.finish.is_nothing
         if self._fused is not None and alone and reason_not(fmt, *planes[0].shape[-2:]) is None:
             seen = self._fused.graded(planes, fmt)
@@ -229,6 +247,19 @@ class Style:
         )
         made.before = self.before.to(device)
         return made
+
+
+class _StyledBatch:
+    """A batch whose planes are in work."""
+
+    def __init__(self, batch: FrameBatch, planes: PendingPlanes, hdr: HdrConversion | None) -> None:
+        self._batch, self._planes, self._hdr = batch, planes, hdr
+
+    def result(self) -> Restyled:
+        planes = self._planes.result()
+        if self._hdr is not None:
+            return Restyled(*self._hdr.batches(self._batch, planes))
+        return Restyled(self._batch, replace(self._batch, planes=planes))
 
 
 @torch.inference_mode()

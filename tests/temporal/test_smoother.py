@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.temporal.optical_flow import dis_flow, occlusion_mask, warping_error
-from vidstyle.temporal.smoother import Smoother, SmoothOptions, with_energy_of
+from vidstyle.temporal.smoother import Smoother, SmoothOptions, match_local_energy
 
 FORMAT = PlaneFormat()
 
@@ -192,10 +192,10 @@ def test_energy_is_matched_and_not_reduced() -> None:
     """A thinned texture gets four fifths of its energy back; what has enough is left alone."""
     lines = (torch.arange(64) % 2).expand(48, 64)
     own, thinned = 40.0 + 20 * lines, 45.0 + 10 * lines
-    mended = with_energy_of(own, thinned, 4)
+    mended = match_local_energy(own, thinned, 4)
     steps = (mended[:, 1:] - mended[:, :-1])[8:-8, 8:-8].abs().mean()
     assert steps == pytest.approx(20 * 0.8**0.5, rel=0.1)
-    torch.testing.assert_close(with_energy_of(thinned, own, 4), own)
+    torch.testing.assert_close(match_local_energy(thinned, own, 4), own)
 
 
 def test_wrong_options_are_refused() -> None:

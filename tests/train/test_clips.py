@@ -8,7 +8,7 @@ import torch
 
 from tests.helpers.styles import clip_of, panned
 from vidstyle.imaging.letterbox import without_bars
-from vidstyle.temporal.scenes import alike, is_cut, thumbnail, tiny_planes
+from vidstyle.temporal.scenes import is_cut, is_duplicate, thumbnail, tiny_planes
 from vidstyle.train.data.clips import frames, sample_clip, spread
 
 
@@ -73,8 +73,8 @@ def test_a_shift_of_a_level_is_alike_and_another_picture_is_not() -> None:
     """In the dark as well: what counts is the difference against the contrast."""
     for seed in range(4):
         a, b = thumbnail(panned(seed, 1)[0]), thumbnail(panned(seed + 50, 1)[0])
-        assert bool(alike(a, a + 1)) and not bool(alike(a, b))
-        assert not bool(alike(a / 6, b / 6))
+        assert bool(is_duplicate(a, a + 1)) and not bool(is_duplicate(a, b))
+        assert not bool(is_duplicate(a / 6, b / 6))
 
 
 def test_spread_is_even() -> None:

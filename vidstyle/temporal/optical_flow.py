@@ -1,7 +1,7 @@
-"""Optical flow (DIS, RAFT), warping, occlusion and the warping error.
+"""Optical flow (DIS, RAFT), warping, occlusion masks and the warping error of two frames.
 
-A flow is [N, 2, H, W], (dx, dy) in pixels of its own size; warp(x, flow)(p) = x(p + flow(p)). It is estimated
-on the source, never on a styled frame.
+A flow is float [N, 2, H, W], (dx, dy) in pixels of its own size; warp(x, flow)(p) = x(p + flow(p)). Flow is
+estimated on the source, never on a styled frame.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 from vidstyle.errors import InputError
 from vidstyle.imaging.yuv import luminance_of
 
-# first, second [N, C, H, W] in [0, 1], C 1 or 3 -> flow [N, 2, H, W] from each first to its second frame
+# (first, second), both [N, C, H, W] in [0, 1] with C 1 or 3 -> flow [N, 2, H, W] from first to second
 Flow = Callable[[Tensor, Tensor], Tensor]
 
 _PRESETS = {
@@ -30,31 +30,34 @@ _SMALLEST = 24  # pixels: below this DIS has no pyramid to search
 
 
 def dis_flow(preset: str | None = None) -> Flow:
-    """Dense inverse search on luminance: no weights, milliseconds on a CPU.
+    """A function that estimates flow by dense inverse search on luminance: milliseconds on a CPU, no weights.
 
     preset: "ultrafast", "fast" or "medium"; None chooses by the short side, so that a frame costs about the
-    same at any size. After Kroeger, Timofte, Dai and Van Gool, ECCV 2016 (OpenCV's implementation).
+    same at any size. Several threads may call the function. After Kroeger, Timofte, Dai and Van Gool, ECCV
+    2016 (OpenCV's implementation).
     """
 
     def estimate(first: Tensor, second: Tensor) -> Tensor:
         name = preset or preset_for(min(first.shape[-2:]))
-        # A search of its own each time: the object keeps buffers, and one thread must not see another's.
+        # The object keeps buffers, so each call has one of its own: threads must not share it.
         search = cv2.DISOpticalFlow.create(_PRESETS[name])
-        flows = [_one(search, a, b) for a, b in zip(_codes(first), _codes(second), strict=True)]
+        pairs = zip(_luma_codes(first), _luma_codes(second), strict=True)
+        flows = [_search_flow(search, a, b) for a, b in pairs]
         return torch.stack(flows).to(first.device)
 
     return estimate
 
 
 def preset_for(short_side: int) -> str:
-    """The best preset that stays near 20 ms a frame on one CPU thread."""
+    """The best DIS preset that stays near 20 ms a frame on one CPU thread. short_side: pixels."""
     return "medium" if short_side <= 288 else "fast" if short_side <= 720 else "ultrafast"
 
 
 def raft_flow(weights: Path, device: str | torch.device = "cpu") -> Flow:
-    """RAFT (small) with weights from a local file as torchvision names them; more exact, far slower.
+    """A function that estimates flow with RAFT (small): more exact than DIS and far slower.
 
-    Nothing is downloaded. Raises InputError. After Teed and Deng, ECCV 2020.
+    weights: a local file as torchvision publishes it; nothing is downloaded. Raises InputError when it cannot
+    be used. After Teed and Deng, ECCV 2020.
     """
     try:
         from torchvision.models.optical_flow import raft_small  # optional: extra `train`
@@ -87,9 +90,10 @@ def raft_flow(weights: Path, device: str | torch.device = "cpu") -> Flow:
 
 
 def warp(x: Tensor, flow: Tensor) -> Tensor:
-    """x(p + flow(p)), bilinear, the border repeated beyond the frame; x [N, C, H, W], flow [N, 2, H, W].
+    """x sampled at p + flow(p), bilinear; beyond the frame the border is repeated.
 
-    Where nothing moves in a whole frame it comes back bit by bit.
+    x: float [N, C, H, W], flow: [N, 2, H, W] in pixels. A frame in which nothing moves is returned unchanged,
+    bit by bit.
     """
     moving = flow.flatten(1).any(dim=1)
     if not moving.any():
@@ -105,12 +109,12 @@ def warp(x: Tensor, flow: Tensor) -> Tensor:
 
 
 def chain(first: Tensor, second: Tensor) -> Tensor:
-    """The flow a -> c from a -> b and b -> c."""
+    """The flow a -> c from the flows a -> b and b -> c, all [N, 2, H, W]."""
     return first + warp(second, first)
 
 
 def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
-    """A flow for another frame size: its vectors grow with the frame."""
+    """A flow for another frame size (height, width): its vectors are scaled with the frame."""
     height, width = flow.shape[-2:]
     if (height, width) == tuple(size):
         return flow
@@ -119,31 +123,36 @@ def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def occlusion_mask(flow: Tensor, back: Tensor) -> Tensor:
-    """What of the first frame is not to be found in the second: bool [N, 1, H, W], True is hidden.
+    """Where the first frame cannot be seen in the second: bool [N, 1, H, W], True is hidden.
 
-    flow: first -> second, back: second -> first. True where the two do not cancel, or at a motion boundary.
+    flow: first -> second, back: second -> first, both [N, 2, H, W] in pixels. A pixel is hidden where the two
+    flows do not cancel, or at a motion boundary.
     Constants of Lai et al., "Learning Blind Video Temporal Consistency", ECCV 2018 (from Ruder et al., 2016).
     """
     returned = warp(back, flow)
-    mismatch = (flow + returned).square().sum(1, keepdim=True)
+    round_trip = (flow + returned).square().sum(1, keepdim=True)
     length, length_back = (v.square().sum(1, keepdim=True) for v in (flow, returned))
-    hidden = mismatch > 0.01 * (length + length_back) + 0.5
+    hidden = round_trip > 0.01 * (length + length_back) + 0.5
     across = F.pad(flow[..., :, 1:] - flow[..., :, :-1], (0, 1)).square().sum(1, keepdim=True)
     down = F.pad(flow[..., 1:, :] - flow[..., :-1, :], (0, 0, 0, 1)).square().sum(1, keepdim=True)
     return hidden | (across + down > 0.01 * length + 0.002)
 
 
 def photometric_confidence(first: Tensor, returned: Tensor, sharpness: float = 50.0) -> Tensor:
-    """How much a warped frame looks like the one it was warped to: [N, 1, H, W], 1 alike, 0 not at all."""
+    """How well a warped frame matches the frame it was warped to: [N, 1, H, W], 1 for equal, towards 0.
+
+    first, returned: [N, C, H, W] in [0, 1]. exp(-sharpness * mean squared difference over the channels).
+    """
     return torch.exp(-sharpness * (first - returned).square().mean(1, keepdim=True))
 
 
 def warping_error(result: Tensor, later_result: Tensor, flow: Tensor, hidden: Tensor) -> Tensor:
-    """E_warp of pairs of frames [N]: mean squared difference of warp(later) to first where it can be seen.
+    """E_warp of pairs of frames: [N], the mean squared difference of warp(later) to first where visible.
 
-    Frames [N, 3, H, W] in [0, 1]; flow (first -> later) and hidden (`occlusion_mask`) come from the *source*
-    clip. Over a clip the figure is the mean over its pairs. Exactly as evaluate_WarpError of Lai et al., ECCV
-    2018: where nothing is visible the error is 0.
+    result, later_result: [N, 3, H, W] in [0, 1]. flow (first -> later) and hidden (from `occlusion_mask`) are
+    those of the *source* clip. 0 where nothing is visible. The figure of a clip is the mean over its pairs,
+    see `warping.clip_warping_errors`. As evaluate_WarpError of Lai et al., "Learning Blind Video Temporal
+    Consistency", ECCV 2018.
     """
     seen = (~hidden).to(result.dtype).expand_as(result)
     squares = ((warp(later_result, flow) - result) * seen).square().sum((1, 2, 3))
@@ -151,12 +160,13 @@ def warping_error(result: Tensor, later_result: Tensor, flow: Tensor, hidden: Te
     return squares / torch.where(count > 0, count, float(result[0].numel()))
 
 
-def _codes(frames: Tensor) -> np.ndarray:
-    """uint8 luminance [N, H, W]."""
+def _luma_codes(frames: Tensor) -> np.ndarray:
+    """Luminance as uint8 [N, H, W], on the CPU."""
     return (luminance_of(frames.float()) * 255).add_(0.5).clamp_(0, 255)[:, 0].to("cpu", torch.uint8).numpy()
 
 
-def _one(search: cv2.DISOpticalFlow, first: np.ndarray, second: np.ndarray) -> Tensor:
+def _search_flow(search: cv2.DISOpticalFlow, first: np.ndarray, second: np.ndarray) -> Tensor:
+    """The flow [2, H, W] between two planes of uint8."""
     height, width = first.shape
     if np.array_equal(first, second):
         return torch.zeros(2, height, width)  # exactly still, which a search only nearly finds

@@ -1,4 +1,7 @@
-"""Fast remap, resize and add on single planes with OpenCV."""
+"""Remap, resize and add on single planes with OpenCV, which is several times faster on a CPU than torch.
+
+A plane is a tensor [H, W] in CPU memory.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +13,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Sampling positions, [H, W, 2] whole pixels and [H, W] their fractions, as cv2.convertMaps packs them.
-Places = tuple[np.ndarray, np.ndarray]
+# Where `remap` samples, as cv2.convertMaps packs it: whole pixels int16 [H, W, 2], fractions uint16 [H, W].
+SamplingMap = tuple[np.ndarray, np.ndarray]
 
 
-def places(flow: Tensor, size: tuple[int, int]) -> Places | None:
-    """Where a flow [1, 2, h, w] points to in planes of `size`, for `sample`; None if nothing moves."""
+def sampling_map(flow: Tensor, size: tuple[int, int]) -> SamplingMap | None:
+    """Where a flow [1, 2, h, w] points to in planes of `size` (height, width); None if nothing moves.
+
+    The flow is in pixels of its own size; it is resized and scaled to that of the planes.
+    """
     if not flow.numpy().any():
         return None
     height, width = size
-    across, down = (resized(part, size).numpy() for part in flow[0])
+    across, down = (resize_plane(part, size).numpy() for part in flow[0])
     across = across * np.float32(width / flow.shape[3]) + np.arange(width, dtype=np.float32)
     down = down * np.float32(height / flow.shape[2]) + np.arange(height, dtype=np.float32)[:, None]
     return cv2.convertMaps(across, down, cv2.CV_16SC2)
 
 
-def sample(plane: Tensor, where: Places | None, cubic: bool = False) -> Tensor:
-    """A plane [H, W], float32, at `places`, bilinearly or bicubically: to 1/32 of a pixel.
+def remap(plane: Tensor, where: SamplingMap | None, cubic: bool = False) -> Tensor:
+    """A float32 plane sampled at the places of a map: bilinear or bicubic, to 1/32 of a pixel.
 
-    Much faster on a CPU than `warp`; where nothing moves the plane comes back as it is.
+    Beyond the border the edge is repeated. Without a map (nothing moves) the plane itself is returned.
     """
     if where is None:
         return plane
@@ -36,25 +42,39 @@ def sample(plane: Tensor, where: Places | None, cubic: bool = False) -> Tensor:
     return torch.from_numpy(cv2.remap(plane.numpy(), *where, kind, borderMode=cv2.BORDER_REPLICATE))
 
 
-def local_mean(x: Tensor, radius: int) -> Tensor:
-    """Mean over a square of 2 * radius + 1 pixels around each, [H, W] float32, the border mirrored."""
-    return torch.from_numpy(cv2.blur(x.numpy(), (2 * radius + 1, 2 * radius + 1)))
+def box_mean(plane: Tensor, radius: int) -> Tensor:
+    """The mean over the square of 2 * radius + 1 pixels around each pixel; float32, the border mirrored."""
+    return torch.from_numpy(cv2.blur(plane.numpy(), (2 * radius + 1, 2 * radius + 1)))
 
 
-def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """A map [H, W], of float32, uint8 or uint16, at another size: averaged if smaller, else bilinear."""
-    if tuple(x.shape) == tuple(size):
-        return x
-    smaller = size[0] <= x.shape[0] and size[1] <= x.shape[1]
+def resize_plane(plane: Tensor, size: tuple[int, int]) -> Tensor:
+    """A plane (float32, uint8 or uint16) at another size (height, width).
+
+    Averaged over areas where it gets smaller, else bilinear. Of its own size it is returned as it is.
+    """
+    if tuple(plane.shape) == tuple(size):
+        return plane
+    smaller = size[0] <= plane.shape[0] and size[1] <= plane.shape[1]
     kind = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    return torch.from_numpy(cv2.resize(x.numpy(), (size[1], size[0]), interpolation=kind))
+    return torch.from_numpy(cv2.resize(plane.numpy(), (size[1], size[0]), interpolation=kind))
+
+
+def subtract_share(plane: Tensor, other: Tensor, share: float) -> Tensor:
+    """plane - share * other as float32, of two planes of uint8 or uint16."""
+    return torch.from_numpy(cv2.addWeighted(plane.numpy(), 1, other.numpy(), -share, 0, dtype=cv2.CV_32F))
+
+
+def add_change(plane: Tensor, change: Tensor, low: int, high: int) -> Tensor:
+    """plane (uint8 or uint16) + change (float32), rounded, clipped to [low, high], of the type of plane."""
+    depth = cv2.CV_8U if plane.dtype == torch.uint8 else cv2.CV_16U
+    return torch.from_numpy(cv2.add(plane.numpy(), change.numpy(), dtype=depth).clip(low, high))
 
 
 @contextmanager
 def on_one_core() -> Iterator[None]:
-    """While the block runs OpenCV works on one core: for those who share out whole frames over threads.
+    """While the block runs OpenCV uses one core: for callers that give each frame a thread of its own.
 
-    Its own threads wait actively for work, which costs a fifth of two cores while others need them.
+    OpenCV's own threads wait actively for work, which costs a fifth of two cores that frames need.
     """
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
@@ -62,14 +82,3 @@ def on_one_core() -> Iterator[None]:
         yield
     finally:
         cv2.setNumThreads(threads)
-
-
-def less(plane: Tensor, other: Tensor, share: float) -> Tensor:
-    """plane - share * other, [H, W] of uint8 or uint16: float32."""
-    return torch.from_numpy(cv2.addWeighted(plane.numpy(), 1, other.numpy(), -share, 0, dtype=cv2.CV_32F))
-
-
-def changed(plane: Tensor, change: Tensor, low: int, high: int) -> Tensor:
-    """plane + change, [H, W] of uint8 or uint16 and float32: rounded, from low to high, as the plane is."""
-    depth = cv2.CV_8U if plane.dtype == torch.uint8 else cv2.CV_16U
-    return torch.from_numpy(cv2.add(plane.numpy(), change.numpy(), dtype=depth).clip(low, high))

@@ -17,7 +17,7 @@ from vidstyle.imaging.letterbox import Bars
 from vidstyle.imaging.resize import small_size
 from vidstyle.imaging.yuv import to_rgb
 from vidstyle.media.decode import Decoder
-from vidstyle.temporal.scenes import alike, is_cut, tiny_planes
+from vidstyle.temporal.scenes import is_cut, is_duplicate, tiny_planes
 
 FRAMES_PER_CLIP = 60
 # Looked at for every frame that is taken, so that short scenes have a choice too.
@@ -85,7 +85,7 @@ def sample_scenes(
             if (batch.index % step and scenes[-1]) or float(tiny[0].std()) < _BLANK:
                 continue
             print_ = torch.stack(tiny)
-            if last is not None and bool(alike(last, print_)):
+            if last is not None and bool(is_duplicate(last, print_)):
                 repeated += 1
                 continue
             last = print_

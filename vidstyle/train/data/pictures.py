@@ -18,7 +18,7 @@ from vidstyle.errors import InputError, TrainingError
 from vidstyle.imaging.letterbox import without_bars
 from vidstyle.media.image_file import read_picture
 from vidstyle.media.inputs import STILL_SUFFIXES, VIDEO_SUFFIXES, is_still
-from vidstyle.temporal.scenes import alike, thumbnail
+from vidstyle.temporal.scenes import is_duplicate, thumbnail
 from vidstyle.train.data.clips import ClipSample, Fit, sample_clip, squared, squeezed
 
 FEWEST = 12
@@ -170,6 +170,6 @@ def distinct(pictures: list[Tensor]) -> list[Tensor]:
         before = torch.tensor(kept, dtype=torch.long)
         near = (coarse[before] - coarse[number]).abs().mean(1) < 8
         before = before[near & (upright[before] == upright[number])]
-        if not len(before) or not bool(alike(prints[before], prints[number]).any()):
+        if not len(before) or not bool(is_duplicate(prints[before], prints[number]).any()):
             kept.append(number)
     return [pictures[number] for number in kept]

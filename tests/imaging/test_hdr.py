@@ -35,8 +35,8 @@ from vidstyle.media.decode import Decoder
 from vidstyle.media.encode import encoder_settings
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.apply import apply
-from vidstyle.pipeline.batching import Batches, PlaneStyle
-from vidstyle.pipeline.plan import plan
+from vidstyle.pipeline.batching import Batches
+from vidstyle.pipeline.plan import Restyler, plan
 from vidstyle.styles.load import load_style
 from vidstyle.styles.style import Style
 
@@ -102,7 +102,7 @@ def batch_of(rgb: torch.Tensor, chroma_shift: tuple[int, int] = (1, 1)) -> Frame
     return FrameBatch(from_rgb(rgb, fmt), tuple(range(len(rgb))), Fraction(1, 25), fmt)
 
 
-def restyled(style: PlaneStyle, batch: FrameBatch, conversion: HdrConversion) -> FrameBatch:
+def restyled(style: Restyler, batch: FrameBatch, conversion: HdrConversion) -> FrameBatch:
     """What the pipeline makes of one batch."""
     at_work = style.at_work(conversion) if isinstance(style, Style) else nullcontext()
     with at_work:
@@ -260,11 +260,13 @@ def facts(path: Path) -> tuple[str, tuple[int, ...], Mastering | None, tuple[int
 
 
 def test_what_hdr_says_of_itself_is_read(clip: Callable[..., Path]):
+    """Tags, mastering screen and content light levels are read from the source."""
     assert facts(clip("hdr10.mp4")) == ("yuv420p10le", (9, 9, 16, 1), SCREEN, (900, 400))
 
 
 @pytest.mark.parametrize("name", ["hdr10.mp4", "hlg.mp4"])
 def test_refused_with_both_ways_out(tmp_path: Path, clip: Callable[..., Path], name: str):
+    """With `refuse` an HDR clip is an error that names both other ways, and nothing is written."""
     with pytest.raises(InputError, match=r"--hdr tonemap .* --hdr keep") as caught:
         apply(clip(name), Identity(), tmp_path / "out.mp4", QUICK)
     assert caught.value.exit_code == 3
@@ -335,6 +337,7 @@ def test_where_mastering_data_have_no_place_that_is_named(tmp_path: Path, clip: 
 
 
 def test_ten_bit_h264_is_there_when_asked_for(tmp_path: Path, clip: Callable[..., Path]):
+    """The codec h264-high10 keeps 10 bit."""
     apply(clip("ten_bit.mp4"), Identity(), tmp_path / "out.mp4", replace(QUICK, codec="h264-high10"))
     with av.open(str(tmp_path / "out.mp4")) as file:
         assert file.streams.video[0].codec_context.profile == "High 10"

@@ -16,7 +16,7 @@ from vidstyle.errors import InputError, OutputError
 from vidstyle.media.mux import _interleaved
 from vidstyle.media.segments import Committed, check_complete
 from vidstyle.media.timestamps import Clock
-from vidstyle.pipeline.farm.ranges import name_segments, parse_segments, runs
+from vidstyle.pipeline.farm.ranges import consecutive_ranges, name_segments, parse_segments
 
 quick = settings(max_examples=60, deadline=None)
 BASE = Fraction(1, 1000)
@@ -73,7 +73,7 @@ def test_avi_gives_the_kth_frame_the_kth_smallest_time(order: list[int], ahead: 
 @given(st.sets(st.integers(0, 5000), min_size=1))
 def test_segments_are_named_so_that_they_are_understood(numbers: set[int]) -> None:
     assert parse_segments(name_segments(numbers)) == sorted(numbers)
-    stretches = runs(numbers)
+    stretches = consecutive_ranges(numbers)
     assert sum(stop - start for start, stop in stretches) == len(numbers)
     assert all(a[1] < b[0] for a, b in pairwise(stretches)), "no two touch"
 

@@ -25,12 +25,14 @@ QUICK = ApplyOptions(segment_frames=12, speed="ultrafast", batch_size=4)
 
 
 def test_the_style_is_what_changes(tmp_path: Path, clip: Callable[..., Path]):
+    """What a style does to frames is what the result shows."""
     apply(clip("plain.mp4"), Brighter(), tmp_path / "out.mp4", replace(QUICK, crf=1))
     difference = luma(tmp_path / "out.mp4").astype(int) - luma(clip("plain.mp4"))
     assert abs(difference.mean() - 20) < 0.5
 
 
 def test_progress_ends_with_all_frames(tmp_path: Path, clip: Callable[..., Path]):
+    """Progress rises from 0 to all frames and ends with the join."""
     seen: list[Progress] = []
     apply(clip("plain.mp4"), Identity(), tmp_path / "out.mp4", QUICK, seen.append)
     assert [p.frames for p in seen] == sorted(p.frames for p in seen)
@@ -38,6 +40,7 @@ def test_progress_ends_with_all_frames(tmp_path: Path, clip: Callable[..., Path]
 
 
 def test_the_report_is_plain_json(tmp_path: Path, clip: Callable[..., Path]):
+    """A report turns into JSON without help and counts what was copied."""
     report = apply(clip("two_tracks.mp4"), Identity(), str(tmp_path / "out.mp4"), QUICK)
     facts = json.loads(json.dumps(report.to_dict()))
     assert (facts["frames"], facts["segments_total"], facts["segments_resumed"]) == (30, 3, 0)
@@ -46,6 +49,7 @@ def test_the_report_is_plain_json(tmp_path: Path, clip: Callable[..., Path]):
 
 
 def test_a_plan_writes_nothing(tmp_path: Path, clip: Callable[..., Path]):
+    """A plan knows segments and pixel format and leaves no file behind."""
     made = plan(clip("sound.mp4"), Identity(), tmp_path / "out.mp4", QUICK)
     assert (made.frames_announced, made.segments_announced, made.pixel_format) == (30, 3, "yuv420p")
     json.dumps(made.to_dict())
@@ -55,6 +59,7 @@ def test_a_plan_writes_nothing(tmp_path: Path, clip: Callable[..., Path]):
 def test_the_source_is_decoded_once(
     tmp_path: Path, clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ):
+    """A run decodes every frame of the source once."""
     count = 0
 
     class Counting(render.Decoder):
@@ -82,12 +87,14 @@ class Cramped(Identity):
 
 
 def test_out_of_memory_halves_the_batch_and_says_so(tmp_path: Path, clip: Callable[..., Path]):
+    """Where memory is too small for a batch it is halved, with a warning, and no frame is lost."""
     report = apply(clip("plain.mp4"), Cramped(2), tmp_path / "out.mp4", replace(QUICK, batch_size=8))
     assert "down to 2 frames" in " ".join(report.warnings)
     assert len(frame_times(tmp_path / "out.mp4")) == 30
 
 
 def test_not_one_frame_in_memory_is_a_device_error(tmp_path: Path, clip: Callable[..., Path]):
+    """Where not even one frame fits, the run ends in words and leaves nothing behind."""
     with pytest.raises(DeviceError, match="a single frame does not fit"):
         apply(clip("plain.mp4"), Cramped(0), tmp_path / "out.mp4", QUICK)
     assert left_over(tmp_path) == []
@@ -101,6 +108,7 @@ def refused(source: Path, target: Path, words: str, options: ApplyOptions = QUIC
 
 
 def test_the_source_itself_is_no_target(tmp_path: Path, clip: Callable[..., Path]):
+    """The source cannot be the target, under whatever name, and stays untouched."""
     source = tmp_path / "keep.mp4"
     source.write_bytes(clip("plain.mp4").read_bytes())
     link = tmp_path / "keep_link.mp4"
@@ -112,6 +120,7 @@ def test_the_source_itself_is_no_target(tmp_path: Path, clip: Callable[..., Path
 
 
 def test_targets_that_cannot_be(tmp_path: Path, clip: Callable[..., Path]):
+    """A folder, a missing folder, an unknown container or one that cannot hold the codec is refused."""
     source = clip("plain.mp4")
     (tmp_path / "keep_folder.mp4").mkdir()
     (tmp_path / "keep_file").touch()
@@ -126,6 +135,8 @@ def test_targets_that_cannot_be(tmp_path: Path, clip: Callable[..., Path]):
 def test_a_folder_without_permission(
     tmp_path: Path, clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ):
+    """A folder that may not be written is named in the error."""
+
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
@@ -162,6 +173,8 @@ def test_a_disk_that_fills_while_joining(
 
 
 def test_a_frame_lost_by_the_style_is_an_error(tmp_path: Path, clip: Callable[..., Path]):
+    """A style that gives back fewer frames ends the run; there is no shorter file."""
+
     class Loses(Identity):
         def restyle(self, batch: FrameBatch) -> FrameBatch:
             return batch.part(0, len(batch) - 1)

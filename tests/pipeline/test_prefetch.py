@@ -12,10 +12,12 @@ from vidstyle.pipeline.prefetch import prefetch
 
 
 def test_items_come_in_order():
+    """Every item comes once and in order."""
     assert list(prefetch(range(100), depth=3)) == list(range(100))
 
 
 def test_it_runs_ahead_by_no_more_than_depth():
+    """The thread prepares as many items as it was told, and then waits."""
     made = 0
 
     def source() -> Iterator[int]:
@@ -32,6 +34,8 @@ def test_it_runs_ahead_by_no_more_than_depth():
 
 
 def test_an_error_comes_at_its_place():
+    """Items before an error still come; then the error is raised."""
+
     def source() -> Iterator[int]:
         yield 1
         yield 2
@@ -44,6 +48,7 @@ def test_an_error_comes_at_its_place():
 
 
 def test_closing_stops_the_thread_and_closes_the_source_there():
+    """After `close` no thread is left, and the source was closed on its thread."""
     closed_on: list[str] = []
 
     def source() -> Iterator[int]:
@@ -61,6 +66,7 @@ def test_closing_stops_the_thread_and_closes_the_source_there():
 
 
 def test_a_depth_below_one_is_refused():
+    """A queue of no items would wait for ever."""
     with pytest.raises(ValueError, match="depth"):
         next(prefetch([1], depth=0))
 

@@ -1,4 +1,4 @@
-"""Segments written beside each other: in parallel, within bounds of memory, and with the same bytes."""
+"""Segments encoded in parallel: within bounds of memory, and with the same bytes."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def frame(number: int) -> FrameBatch:
     return FrameBatch((luma,), (number,), Fraction(1, 25), PlaneFormat(8, (0, 0), "gray"), index=number)
 
 
-class Page:
-    """Writes nowhere, and remembers. each: what is done at every frame."""
+class FakeWriter:
+    """Encodes nothing and remembers its frames. each: called with the index of every frame."""
 
     def __init__(self, number: int, each: Callable[[int], None] = lambda frame: None) -> None:
         self.number, self._each = number, each
@@ -50,25 +50,25 @@ class Page:
         self.aborted = True
 
 
-class Book:
-    """All pages of a run, and what was reported of them."""
+class Recorder:
+    """The writers of a run, and what was reported to its caller."""
 
     def __init__(self, count: int, each: Callable[[int], None] = lambda frame: None) -> None:
-        self.pages: list[Page] = []
+        self.writers: list[FakeWriter] = []
         self.committed: list[Committed] = []
         self.frames = 0
         self._each = each
-        self.lanes = SegmentEncoders(self._open, SEGMENT, count, self.committed.append, self._heard)
+        self.encoders = SegmentEncoders(self._open, SEGMENT, count, self.committed.append, self._heard)
 
-    def _open(self, number: int) -> Page:
-        self.pages.append(Page(number, self._each))
-        return self.pages[-1]
+    def _open(self, number: int) -> FakeWriter:
+        self.writers.append(FakeWriter(number, self._each))
+        return self.writers[-1]
 
     def _heard(self, frames: int) -> None:
         self.frames += frames
 
 
-def test_segments_are_written_beside_each_other() -> None:
+def test_segments_are_encoded_in_parallel() -> None:
     """Three at once: each waits at its first frame until all three have one."""
     together = threading.Barrier(3, timeout=20)
 
@@ -76,31 +76,31 @@ def test_segments_are_written_beside_each_other() -> None:
         if index % SEGMENT == 0:
             together.wait()
 
-    book = Book(3, wait)
-    with book.lanes as three:
+    recorder = Recorder(3, wait)
+    with recorder.encoders as three:
         for number in range(12):
             three.write(frame(number))
         three.finish(last=True)
-    assert sorted(s.number for s in book.committed) == [0, 1, 2]
-    assert [page.frames for page in book.pages] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
-    assert [s.last for s in sorted(book.committed, key=lambda s: s.number)] == [False, False, True]
-    assert book.frames == 12
+    assert sorted(s.number for s in recorder.committed) == [0, 1, 2]
+    assert [writer.frames for writer in recorder.writers] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+    assert [s.last for s in sorted(recorder.committed, key=lambda s: s.number)] == [False, False, True]
+    assert recorder.frames == 12
 
 
-def test_one_lane_writes_one_segment_at_a_time() -> None:
-    """With one lane a segment is committed before the next is opened."""
-    book = Book(1)
-    with book.lanes as one:
+def test_one_encoder_takes_one_segment_at_a_time() -> None:
+    """With one encoder a segment is committed before the next is opened."""
+    recorder = Recorder(1)
+    with recorder.encoders as one:
         for number in range(10):
             one.write(frame(number))
-            assert len(book.pages) - len(book.committed) == 1
+            assert len(recorder.writers) - len(recorder.committed) == 1
         one.finish(last=True)
-    assert [s.number for s in book.committed] == [0, 1, 2]
+    assert [s.number for s in recorder.committed] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_what_waits_is_bounded(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However slow encoders are: at most two frames wait, or as many bytes as lanes may keep."""
+    """However slow encoders are: at most two frames wait, or as many bytes as encoders may keep."""
     monkeypatch.setattr(segment_encoders, "_MOST_WAITING_BYTES", 3 * FRAME_BYTES)
     written = 0
     ahead = []
@@ -110,8 +110,8 @@ def test_what_waits_is_bounded(count: int, monkeypatch: pytest.MonkeyPatch) -> N
         time.sleep(0.002)
         written += 1
 
-    book = Book(count, slow)
-    with book.lanes as some:
+    recorder = Recorder(count, slow)
+    with recorder.encoders as some:
         for number in range(24):
             some.write(frame(number))
             ahead.append(number + 1 - written)
@@ -119,7 +119,7 @@ def test_what_waits_is_bounded(count: int, monkeypatch: pytest.MonkeyPatch) -> N
     assert written == 24 and max(ahead) <= (3 if count == 3 else 2)
 
 
-def test_what_a_lane_fails_of_ends_the_run() -> None:
+def test_the_error_of_an_encoder_ends_the_run() -> None:
     """The error is raised where the next batch is handed over, the other segments are dropped."""
 
     def fail(index: int) -> None:
@@ -127,23 +127,23 @@ def test_what_a_lane_fails_of_ends_the_run() -> None:
             raise OutputError("disk: full. Make room.")
         time.sleep(0.001)
 
-    book = Book(3, fail)
+    recorder = Recorder(3, fail)
 
     def run() -> None:
-        with book.lanes as three:
+        with recorder.encoders as three:
             for number in range(1000):
                 three.write(frame(number))
 
     with pytest.raises(OutputError, match="full"):
         run()
-    assert [page.aborted for page in book.pages if len(page.frames) < SEGMENT] != []
-    assert all(page.aborted for page in book.pages if page.number == 1)
+    assert [writer.aborted for writer in recorder.writers if len(writer.frames) < SEGMENT] != []
+    assert all(writer.aborted for writer in recorder.writers if writer.number == 1)
 
 
-def test_law_6_with_one_lane_or_four(
+def test_law_6_with_one_encoder_or_four(
     tmp_path: Path, clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many segments are written beside each other: the same bytes."""
+    """However many segments are encoded at the same time: the same bytes."""
     options = ApplyOptions(segment_frames=7, speed="ultrafast", batch_size=4)
     for count in (1, 4):
         monkeypatch.setattr(render, "parallel_encoders", lambda options, count=count: count)
@@ -152,6 +152,6 @@ def test_law_6_with_one_lane_or_four(
     assert left_over(tmp_path) == ["1.mp4", "4.mp4"]
 
 
-def test_lanes_by_cores() -> None:
+def test_encoders_by_cores() -> None:
     """One for every four cores, which is what an encoder uses; never none."""
     assert [parallel_encoders(ApplyOptions(), cores) for cores in (1, 2, 4, 7, 16, 64)] == [1, 1, 1, 1, 4, 16]

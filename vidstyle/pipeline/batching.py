@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import torch
 
@@ -13,17 +12,8 @@ from vidstyle.errors import OutOfMemoryError, OutputError
 from vidstyle.frames import FrameBatch
 from vidstyle.imaging.hdr import HdrConversion, to_sdr, with_change
 from vidstyle.imaging.yuv import from_rgb, to_rgb
+from vidstyle.pipeline.plan import Restyler
 from vidstyle.styles.executor import Pending, Ready, Restyled
-
-
-class PlaneStyle(Protocol):
-    """A style that knows planes only.
-
-    One that also has `submit`, as Style has, works on several batches at the same time.
-    """
-
-    def restyle(self, batch: FrameBatch) -> FrameBatch:
-        """The same frames restyled: planes of the same format, in CPU memory."""
 
 
 @dataclass
@@ -39,11 +29,12 @@ class Batches:
     """Runs a style over batches of one constant size; halves it when the device's memory is too small.
 
     depth: how many batches are in work at once; 1 submits the next one when the last is done. hdr: what is
-    done to HDR frames; a style with `submit` must have been told already (`Style.at_work`).
+    done to HDR frames. A style with `submit`, as Style has, works on several batches at the same time and
+    knows its `hdr` from `at_work`; of others only `restyle` is called.
     """
 
     def __init__(
-        self, style: PlaneStyle, batch_size: int, depth: int = 1, hdr: HdrConversion | None = None
+        self, style: Restyler, batch_size: int, depth: int = 1, hdr: HdrConversion | None = None
     ) -> None:
         self._submit: Callable[[FrameBatch], Pending] = getattr(
             style, "submit", lambda batch: Ready(restyled_planes(style, batch, hdr))
@@ -118,7 +109,7 @@ class Batches:
             self.warnings.append(f"the device ran out of memory; the batch is down to {self._size} frames")
 
 
-def restyled_planes(style: PlaneStyle, batch: FrameBatch, hdr: HdrConversion | None) -> Restyled:
+def restyled_planes(style: Restyler, batch: FrameBatch, hdr: HdrConversion | None) -> Restyled:
     """A batch before and after a style that knows planes only; it is given SDR planes of an HDR batch."""
     if hdr is None:
         return Restyled(batch, style.restyle(batch))

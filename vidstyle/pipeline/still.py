@@ -1,4 +1,4 @@
-"""restyle_still(): restyles one picture."""
+"""restyle_still(): restyles one still picture."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vidstyle.options import ApplyOptions
 
 @dataclass(frozen=True)
 class StillReport:
-    """What became of one picture."""
+    """What restyle_still has done. width, height: of the written picture, in pixels."""
 
     source: Path
     target: Path
@@ -38,10 +38,11 @@ def restyle_still(
     target: Path,
     options: ApplyOptions | None = None,
 ) -> StillReport:
-    """Write `source` in the style as `target` (kind by its suffix); nothing is written if anything fails.
+    """Restyle the picture `source` and write it as `target`; the suffix of the target chooses the format.
 
-    `style` takes and gives RGB [1, 3, H, W] in [0, 1]. Pixels are stored as they came, so that a camera's
-    orientation tag still turns them the right way. Raises InputError and OutputError.
+    style: RGB [1, 3, H, W] in [0, 1] -> the same; a Style is one. Pixels stay in the orientation in which
+    they are stored, so that a camera's orientation tag still turns them the right way. Raises InputError and
+    OutputError; then nothing is written.
     """
     started = time.perf_counter()
     options = options or ApplyOptions()
@@ -58,7 +59,10 @@ def restyle_still(
 
 
 def _restyled(pixels: NDArray[Any], style: Callable[[torch.Tensor], torch.Tensor]) -> NDArray[Any]:
-    """Color through the style, opacity untouched; gray stays one channel only if its result is gray."""
+    """Pixels [H, W] or [H, W, C] (BGR, then alpha) through a style, in their type.
+
+    Alpha is not changed. A picture with one channel keeps one only if its result is gray.
+    """
     white = float(np.iinfo(pixels.dtype).max)
     gray = pixels.ndim == 2
     bgr = np.repeat(pixels[..., None], 3, axis=2) if gray else pixels[..., :3]

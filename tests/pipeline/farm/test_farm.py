@@ -28,7 +28,7 @@ from vidstyle.pipeline import batching
 from vidstyle.pipeline.apply import apply
 from vidstyle.pipeline.farm.environment import take_gpus
 from vidstyle.pipeline.farm.plan_file import read_plan
-from vidstyle.pipeline.farm.ranges import name_segments, parse_segments, runs
+from vidstyle.pipeline.farm.ranges import consecutive_ranges, name_segments, parse_segments
 from vidstyle.styles.executor import Pending
 from vidstyle.styles.load import load_style
 from vidstyle.styles.style import Style
@@ -421,7 +421,7 @@ def test_numbers_of_segments(call: Call, tmp_path: Path) -> None:
     for text, numbers in (("4", [4]), ("0-3", [0, 1, 2, 3]), ("3,7-9", [3, 7, 8, 9]), ("2,2,1-3", [1, 2, 3])):
         assert parse_segments(text) == numbers
         assert parse_segments(name_segments(numbers)) == numbers
-    assert runs([5, 1, 2, 9, 3]) == [(1, 4), (5, 6), (9, 10)] and runs([]) == []
+    assert consecutive_ranges([5, 1, 2, 9, 3]) == [(1, 4), (5, 6), (9, 10)] and consecutive_ranges([]) == []
     for text in ("", "a", "3-1", "-1", "1-", "1--2", "0-99999999999"):
         code, _, err = call("render", "--work", tmp_path, "--segments", text)
         assert code == 2 and "segments" in err, text

@@ -1,4 +1,4 @@
-"""What a render farm says in environment variables, read before torch is loaded."""
+"""Environment variables of render farms, read before torch is loaded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from collections.abc import MutableMapping
 
 
 def take_gpus(environment: MutableMapping[str, str]) -> None:
-    """OpenCue names a task's GPUs in CUE_GPU_CORES; torch reads CUDA_VISIBLE_DEVICES, which comes first."""
+    """Make torch use the GPUs that OpenCue has given to the task.
+
+    OpenCue names them in CUE_GPU_CORES, torch reads CUDA_VISIBLE_DEVICES. A value that is there already
+    stays.
+    """
     gpus = environment.get("CUE_GPU_CORES", "").strip()
     if gpus:
         environment.setdefault("CUDA_VISIBLE_DEVICES", gpus)

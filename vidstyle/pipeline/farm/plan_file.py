@@ -20,7 +20,7 @@ from vidstyle.files import map_write_error, write_durably
 from vidstyle.media.segment_index import SegmentTask
 from vidstyle.media.segments import Committed, WorkFolder
 from vidstyle.options import ApplyOptions, Tone
-from vidstyle.pipeline.farm.ranges import name_range, name_segments, runs
+from vidstyle.pipeline.farm.ranges import name_range, name_segments, consecutive_ranges
 
 FORMAT = "vidstyle-farm-1"
 PLAN = "plan.json"
@@ -199,7 +199,9 @@ def clean(folder: Path) -> None:
 
 
 def _name_frames(plan: PlanFile, numbers: Iterable[int]) -> str:
-    ranges = [(plan.tasks[start].start, plan.tasks[stop - 1].stop) for start, stop in runs(numbers)]
+    ranges = [
+        (plan.tasks[start].start, plan.tasks[stop - 1].stop) for start, stop in consecutive_ranges(numbers)
+    ]
     return "frames " + ", ".join(name_range(start, stop) for start, stop in ranges)
 
 

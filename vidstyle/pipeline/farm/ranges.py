@@ -1,4 +1,4 @@
-"""Ranges of segment numbers as text, such as `0-11,14`."""
+"""Segment numbers as text, such as `0-11,14`: read and written."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import pairwise
 
 
 def parse_segments(text: str) -> list[int]:
-    """The numbers in "0-11", "7" or "3,7-9", both ends included. ValueError in words when it is none."""
+    """The numbers in "0-11", "7" or "3,7-9", both ends included. ValueError, for the user, if none."""
     numbers: set[int] = set()
     for piece in text.split(","):
         first, dash, last = piece.strip().partition("-")
@@ -20,16 +20,17 @@ def parse_segments(text: str) -> list[int]:
 
 
 def name_segments(numbers: Iterable[int]) -> str:
-    """The reverse of parse_segments: 3,7-9."""
-    return ",".join(name_range(start, stop) for start, stop in runs(numbers))
+    """The text of numbers, such as "3,7-9": the inverse of `parse_segments`."""
+    return ",".join(name_range(start, stop) for start, stop in consecutive_ranges(numbers))
 
 
 def name_range(start: int, stop: int) -> str:
+    """The text of the numbers [start, stop), both ends included in it."""
     return str(start) if stop == start + 1 else f"{start}-{stop - 1}"
 
 
-def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
-    """Half-open stretches of consecutive numbers."""
+def consecutive_ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Numbers as half-open ranges (start, stop) of consecutive numbers, in order."""
     ordered = sorted(numbers)
     starts = [i for i, (a, b) in enumerate(pairwise(ordered), 1) if b != a + 1]
     return [(ordered[a], ordered[b - 1] + 1) for a, b in pairwise([0, *starts, len(ordered)]) if b > a]

@@ -18,7 +18,7 @@ from vidstyle.pipeline.batching import is_out_of_memory
 from vidstyle.pipeline.devices import device_of
 from vidstyle.pipeline.engine import RenderRequest
 from vidstyle.pipeline.farm.plan_file import PlanFile, has_plan, read_finished, read_plan, write_plan
-from vidstyle.pipeline.farm.ranges import runs
+from vidstyle.pipeline.farm.ranges import consecutive_ranges
 from vidstyle.pipeline.plan import Restyler, plain, plan_run, plan_segments, resolve
 from vidstyle.pipeline.render import RenderPass, run_pass, smooth_margin
 from vidstyle.styles.load import load_style
@@ -155,7 +155,7 @@ class FarmRenderer:
                 on_progress(Progress(frames, total, resumed, "render"))
 
         on_frames(0)
-        for start, stop in runs(missing):
+        for start, stop in consecutive_ranges(missing):
             consecutive = RenderPass.of_tasks(all_tasks[start:stop], self._request.options)
             warnings += run_pass(self._request, consecutive, _ignore, on_frames)
         return Rendered(

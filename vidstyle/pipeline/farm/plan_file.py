@@ -20,7 +20,7 @@ from vidstyle.files import map_write_error, write_durably
 from vidstyle.media.segment_index import SegmentTask
 from vidstyle.media.segments import Committed, WorkFolder
 from vidstyle.options import ApplyOptions, Tone
-from vidstyle.pipeline.farm.ranges import name_range, name_segments, consecutive_ranges
+from vidstyle.pipeline.farm.ranges import consecutive_ranges, name_range, name_segments
 
 FORMAT = "vidstyle-farm-1"
 PLAN = "plan.json"

@@ -62,7 +62,7 @@ source, target, mark = sys.argv[1:]
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 import ray
 ray.init(num_cpus=2, num_gpus=0, include_dashboard=False, log_to_driver=False)
-from test_pool import DiesOnce
+from tests.helpers.styles import DiesOnce
 from vidstyle.pipeline.farm.ray_cluster import Cluster
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.apply import apply

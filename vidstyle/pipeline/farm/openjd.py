@@ -1,4 +1,4 @@
-"""A job bundle of Open Job Description (2023-09), for AWS Deadline Cloud and openjd-cli."""
+"""Writes a job bundle of Open Job Description (2023-09), for AWS Deadline Cloud and openjd-cli."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from typing import Any
 
 from vidstyle.pipeline.farm.export import JobFiles, SchedulerJob
 
-# Time for a task to end by itself: it stops within two batches.
+# Seconds that a cancelled task has to end by itself: it stops within two batches.
 _NOTICE_SECONDS = 60
 _GPU_MEMORY_MIB = 4096
 _MEMORY_MIB = 4096
 
 
 def bundle(job: SchedulerJob, folder: Path) -> JobFiles:
-    """template.json, parameter_values.json and asset_references.json."""
+    """The files template.json, parameter_values.json and asset_references.json.
+
+    Source: Open Job Description, 2023-09-Template-Schemas, with RFC 0001 (task chunking).
+    """
     style = Path(job.style)
     assets = [str(job.source), *([str(style)] if style.is_absolute() else [])]
     values = {
@@ -115,7 +118,7 @@ def _step(name: str, arguments: list[str], after: str | None = None) -> dict[str
     action = {
         "command": "{{Param.Vidstyle}}",
         "args": [*arguments, "--progress", "openjd"],
-        # Without this, a cancelled task would be killed at once.
+        # Without this a cancelled task is killed at once.
         "cancelation": {"mode": "NOTIFY_THEN_TERMINATE", "notifyPeriodInSeconds": _NOTICE_SECONDS},
     }
     step: dict[str, Any] = {"name": name, "script": {"actions": {"onRun": action}}}

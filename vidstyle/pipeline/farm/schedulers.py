@@ -1,4 +1,4 @@
-"""Job files for Slurm, Deadline 10, OpenCue, Flamenco and Kubernetes."""
+"""Writes job files for Slurm, Deadline 10, OpenCue, Flamenco and Kubernetes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WRITTEN = "Written from the engine's documentation; not run on such a farm."
 
 
 def slurm(job: SchedulerJob, folder: Path) -> JobFiles:
-    """Three jobs that depend on each other; the middle one an array with a task per chunk."""
+    """A script that submits three jobs in a chain; the middle one is an array with a task for each chunk."""
     last = job.segments - 1
     gpu = "--gres=gpu:1 " if job.device == "cuda" else ""
     script = f"""#!/bin/bash
@@ -32,7 +32,7 @@ sbatch --parsable --job-name=join --dependency=afterok:"$render" --kill-on-inval
 
 
 def _range(first: str, job: SchedulerJob) -> str:
-    """Shell lines that render the chunk that begins at `first`."""
+    """Shell lines that render one chunk. first: a shell expression, the number of its first segment."""
     render = shlex.join(job.render("RANGE")).replace("RANGE", '"$first-$last"')
     last = job.segments - 1
     return (
@@ -44,7 +44,7 @@ def _range(first: str, job: SchedulerJob) -> str:
 
 
 def deadline10(job: SchedulerJob, folder: Path) -> JobFiles:
-    """Job and plugin files of the CommandLine plugin. Deadline reads the `Progress: 42%` lines."""
+    """Job and plugin files for the CommandLine plugin, which reads lines such as `Progress: 42%`."""
     files = {}
     steps = {
         "plan": (job.plan(), "0", 1),
@@ -74,7 +74,7 @@ submit join "$render"
 
 
 def opencue(job: SchedulerJob, folder: Path) -> JobFiles:
-    """An outline of three layers. Exit code 33 makes OpenCue give a task more memory."""
+    """A script with an outline of three layers. After exit code 33 OpenCue gives a task more memory."""
     gpu = ', gpus=1, gpu_memory="4g"' if job.device == "cuda" else ""
     name = "".join(letter if letter.isalnum() else "_" for letter in job.name)
     script = f'''#!/usr/bin/env python3
@@ -104,7 +104,7 @@ outline.cuerun.launch(job, use_pycuerun=False)
 
 
 def flamenco(job: SchedulerJob, folder: Path) -> JobFiles:
-    """A job type for the manager's folder `scripts`; the job is then submitted as any other."""
+    """A job type for the folder `scripts` of the Flamenco manager; jobs are then submitted as usual."""
     script = f"""// vidstyle on Flamenco 3: put this file into the manager's folder "scripts".
 const JOB_TYPE = {{
     label: {json.dumps(job.name)},
@@ -140,7 +140,7 @@ function task(name, words) {{
 
 
 def kubernetes(job: SchedulerJob, folder: Path) -> JobFiles:
-    """Three Jobs, the middle one Indexed. Set the image and the volume that all pods share."""
+    """Three Jobs, the middle one Indexed. The user sets the image and the volume that all pods share."""
     count = -(-job.segments // job.chunk)
     indexed = {
         "completionMode": "Indexed",

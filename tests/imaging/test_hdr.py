@@ -342,3 +342,16 @@ def test_ten_bit_h264_is_there_when_asked_for(tmp_path: Path, clip: Callable[...
     with av.open(str(tmp_path / "out.mp4")) as file:
         assert file.streams.video[0].codec_context.profile == "High 10"
     assert "crf" in encoder_settings(replace(QUICK, codec="h264-high10"))
+
+
+def test_a_tone_mapped_clip_is_smoothed(tmp_path: Path, clip: Callable[..., Path]):
+    """A Style, tone mapping and smoothing in one run: every frame at its time, the same bytes each time."""
+    style = load_style(tiny_style(tmp_path / "keep"))
+    options = replace(TONEMAP, device="cpu", smooth=1.0, segment_frames=12, speed="ultrafast")
+    for name in ("one.mp4", "two.mp4"):
+        apply(clip("hdr10.mp4"), style, tmp_path / name, options)
+    plain = apply(clip("hdr10.mp4"), style, tmp_path / "plain.mp4", replace(options, smooth=0.0))
+    assert frame_times(tmp_path / "one.mp4") == frame_times(clip("hdr10.mp4"))
+    assert plain.frames == len(frame_times(tmp_path / "one.mp4"))
+    one, two, unsmoothed = ((tmp_path / name).read_bytes() for name in ("one.mp4", "two.mp4", "plain.mp4"))
+    assert one == two != unsmoothed

@@ -81,6 +81,8 @@ class FrameBatch:
     alpha: Tensor | None = None
     index: int = 0
     quarter_turns: int = 0
+    last_duration: int = 0
+    border_digest: str = ""
 
     def __post_init__(self) -> None:
         if len(self.planes) != self.format.plane_count:
@@ -118,13 +120,20 @@ class FrameBatch:
 
     def part(self, start: int, stop: int) -> FrameBatch:
         """Frames [start, stop) of this batch, sharing its memory."""
+        has_last = stop >= len(self)
         return replace(
             self,
             planes=tuple(plane[start:stop] for plane in self.planes),
             pts=self.pts[start:stop],
             alpha=None if self.alpha is None else self.alpha[start:stop],
             index=self.index + start,
+            last_duration=self.last_duration if has_last else 0,
+            border_digest=self.border_digest if has_last else "",
         )
+
+    def with_end_of(self, other: FrameBatch) -> FrameBatch:
+        """This batch with what `other` knows of its last frame: last_duration and border_digest."""
+        return replace(self, last_duration=other.last_duration, border_digest=other.border_digest)
 
     def padded(self, count: int) -> FrameBatch:
         """The batch with its last frame repeated up to count frames: networks like constant shapes."""

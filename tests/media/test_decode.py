@@ -15,7 +15,7 @@ import torch
 from tests.helpers.clips import SPECS, frame_times, jittered, luma, make_clip, picture
 from vidstyle.errors import DeviceError, InputError
 from vidstyle.media.decode import Decoder
-from vidstyle.media.planes import luma_digest
+from vidstyle.media.digests import luma_digest
 
 
 def decoded_times(path: Path) -> list[Fraction]:
@@ -183,7 +183,7 @@ def strip_picture(source: Path, target: Path) -> Path:
     ("kind", "words"),
     [
         ("missing", "no such file"),
-        ("folder", "no plain file"),
+        ("folder", "not a regular file"),
         ("text", "no video that can be read"),
         ("empty", "empty"),
         ("noise", "no video that can be read"),

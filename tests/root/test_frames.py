@@ -21,6 +21,15 @@ def batch(count: int = 3, height: int = 5, width: int = 7, fmt: PlaneFormat | No
     return FrameBatch(planes, tuple(range(count)), Fraction(1, 25), fmt)
 
 
+def test_what_belongs_to_the_end_goes_with_the_last_frame():
+    """A part that does not hold the last frame has neither its duration nor its border digest."""
+    whole = replace(batch(), last_duration=40, border_digest="abc")
+    assert (whole.part(1, 3).last_duration, whole.part(1, 3).border_digest) == (40, "abc")
+    assert (whole.part(0, 2).last_duration, whole.part(0, 2).border_digest) == (0, "")
+    ended = batch().with_end_of(whole)
+    assert (ended.last_duration, ended.border_digest) == (40, "abc")
+
+
 def test_odd_pictures_have_a_whole_chroma_sample_at_the_border():
     assert PlaneFormat().chroma_size(5, 7) == (3, 4)
     assert PlaneFormat(chroma_shift=(1, 0)).chroma_size(5, 7) == (5, 4)

@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -53,12 +54,6 @@ def numbers_there(pattern: Path) -> list[int]:
     return sorted(number for number in found if file_of(pattern, number).name in names)
 
 
-def first_number(source: Path) -> int:
-    """The number that results begin with: that of the source's own pictures, 1 for any other source."""
-    there = numbers_there(source) if is_sequence(source) else []
-    return there[0] if there else 1
-
-
 def sidecar(pattern: Path) -> dict[str, Any]:
     """What stands in the sidecar; nothing where there is none that vidstyle wrote."""
     try:
@@ -66,6 +61,47 @@ def sidecar(pattern: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return facts if isinstance(facts, dict) and facts.get("format") == FORMAT else {}
+
+
+@dataclass(frozen=True)
+class ImageSequence:
+    """Numbered pictures as they were found: which numbers there are, and how fast they follow."""
+
+    first: int
+    """Number of the first picture."""
+    count: int
+    """How many pictures there are; their numbers have no gap."""
+    fps: Fraction
+    """Pictures per second."""
+
+    @property
+    def numbers(self) -> range:
+        return range(self.first, self.first + self.count)
+
+
+def find_sequence(pattern: Path, *, fps: Fraction | None = None) -> ImageSequence:
+    """Look for the pictures of a pattern. fps: their rate; None is the rate in their sidecar.
+
+    InputError when the rate is not known, when there is no picture, or when one is missing in between.
+    """
+    rate = fps or _rate_of_sidecar(pattern)
+    numbers = numbers_there(pattern)
+    if not numbers:
+        raise InputError(f"{pattern}: there are no such pictures. Check the path.")
+    missing = sorted(set(range(numbers[0], numbers[-1])).difference(numbers))
+    if missing:
+        raise InputError(
+            f"{pattern}: picture {missing[0]} is missing, {len(missing)} in all between {numbers[0]} and "
+            f"{numbers[-1]}. Put them there, or number the others without a gap."
+        )
+    return ImageSequence(first=numbers[0], count=len(numbers), fps=rate)
+
+
+def _rate_of_sidecar(pattern: Path) -> Fraction:
+    try:
+        return Fraction(sidecar(pattern)["fps"])
+    except (KeyError, ValueError, TypeError, ZeroDivisionError) as error:
+        raise InputError(f"{pattern}: the frame rate of these pictures is unknown. Add --fps.") from error
 
 
 def pattern_of(text: str) -> Path:

@@ -6,14 +6,16 @@ import hashlib
 from collections import deque
 from collections.abc import Generator, Iterable
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from vidstyle.errors import InputError
-from vidstyle.media.decode import Anchor, Decoder
+from vidstyle.media.container import open_input, picture_stream
+from vidstyle.media.decode import Decoder
+from vidstyle.media.digests import luma_digest
+from vidstyle.media.frame_decoder import Anchor
 from vidstyle.media.image_sequence import is_sequence, numbers_there
-from vidstyle.media.probe import open_source, picture_stream
+from vidstyle.media.probe import Source
 from vidstyle.media.segments import Segment
 
 # Frames that must be found again, each at its time, before a seek is trusted.
@@ -67,7 +69,7 @@ def most_frames(source: Path) -> int:
     """How many frames there can be, from the container's index or by counting packets; nothing is decoded."""
     if is_sequence(source):
         return len(numbers_there(source))
-    with open_source(source) as container:
+    with open_input(source) as container:
         stream = picture_stream(container, source)
         count = stream.frames or sum(1 for packet in container.demux(stream) if packet.size)
     if not count:
@@ -76,13 +78,13 @@ def most_frames(source: Path) -> int:
 
 
 def scan(
-    source: Path, segment_frames: int, margin: int, deinterlace: bool, fps: Fraction | None = None
+    source: Source, *, segment_frames: int, margin: int, deinterlace: bool
 ) -> Generator[Task, None, None]:
     """Decode the clip once, quickly, and yield each segment as soon as its frames have been seen.
 
     margin: frames that a worker needs before the first of a segment. Raises InputError like any decoding.
     """
-    with Decoder(source, fps=fps) as decoder:
+    with Decoder(source) as decoder:
         tail: deque[int] = deque(maxlen=_ANCHOR_FRAMES)
         times: list[int] = []
         anchors: dict[int, Anchor] = {}
@@ -104,7 +106,8 @@ def scan(
         def marked(index: int) -> bool:
             return (index + 1) % segment_frames == 0 or (index + 1 + margin) % segment_frames == 0
 
-        for at, pts, digest in decoder.walk(marked):
+        for at, timed in decoder.frames():
+            pts, digest = timed.pts, luma_digest(timed.frame) if marked(at) else ""
             if at == (number + 1) * segment_frames:
                 yield task(last=False)
                 number, times = number + 1, []

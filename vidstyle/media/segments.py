@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from vidstyle.errors import OutputError
-from vidstyle.files import SAMPLE_BYTES, file_digest, map_write_error, write_durably
+from vidstyle.files import file_digest, map_write_error, write_durably
 from vidstyle.media.encode import encoder_settings
-from vidstyle.media.image_sequence import file_of, is_sequence, numbers_there
 from vidstyle.options import ApplyOptions, Tone
 
 try:
@@ -32,9 +31,6 @@ except ImportError:  # Windows
 
 # Raise when the same options would give other pixels or other packets than before.
 PIXEL_PATH_VERSION = 6
-
-_WHOLE_BYTES = 64 << 20
-_SAMPLES = 32
 
 
 @dataclass(frozen=True)
@@ -67,38 +63,15 @@ class Committed:
     made_on: str = ""
 
 
-def fingerprint(source: Path) -> str:
-    """A hash of the content: all of a small file, the length and 32 spread samples of a large one.
-
-    Of numbered pictures the name, the length and the first megabyte of each.
-    """
-    digest = hashlib.blake2b(digest_size=20)
-    if is_sequence(source):
-        for number in numbers_there(source):
-            path = file_of(source, number)
-            digest.update(f"{path.name} {path.stat().st_size}".encode())
-            with path.open("rb") as file:
-                digest.update(file.read(SAMPLE_BYTES))
-        return digest.hexdigest()
-    size = source.stat().st_size
-    digest.update(str(size).encode())
-    with source.open("rb") as file:
-        if size <= _WHOLE_BYTES:
-            while block := file.read(SAMPLE_BYTES):
-                digest.update(block)
-        else:
-            for number in range(_SAMPLES):
-                file.seek((size - SAMPLE_BYTES) * number // (_SAMPLES - 1))
-                digest.update(file.read(SAMPLE_BYTES))
-    return digest.hexdigest()
-
-
 def key_facts(
-    source: Path, style_hash: str, options: ApplyOptions, made_with: dict[str, str]
+    fingerprint: str, style_hash: str, options: ApplyOptions, made_with: dict[str, str]
 ) -> dict[str, Any]:
-    """Everything that changes a byte of the segments, as JSON knows it."""
+    """Everything that changes a byte of the segments, in types that JSON has.
+
+    fingerprint: of the source. made_with: versions and kind of device.
+    """
     facts = {
-        "source": fingerprint(source),
+        "source": fingerprint,
         "style": style_hash,
         "options": options.pixel_facts(),
         "encoder": encoder_settings(options),

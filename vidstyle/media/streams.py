@@ -1,7 +1,4 @@
-"""All streams besides the picture, and tags: copied, converted or left out with a warning.
-
-Knows no pixels and no segments.
-"""
+"""All streams besides the picture, and tags: copied, converted or left out with a warning."""
 
 from __future__ import annotations
 
@@ -19,10 +16,9 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Disposition, Stream
 from av.subtitles.codeccontext import SubtitleCodecContext
-from av.video.stream import VideoStream
 
 from vidstyle.errors import OutputError
-from vidstyle.media.probe import picture_stream
+from vidstyle.media.probe import Source, StreamFacts
 
 FILE_KEYS = {"major_brand", "minor_version", "compatible_brands", "encoder"}
 _STREAM_KEYS = {"encoder", "vendor_id", "duration", "bps", "number_of_frames", "number_of_bytes", "rotate"}
@@ -57,13 +53,9 @@ class Extras:
     moved: int = 0  # packets whose time did not follow the one before
 
 
-def own_keys(original: InputContainer) -> list[str]:
+def own_keys(source: Source) -> list[str]:
     """Tags of the file that mp4 has no name for."""
-    return sorted(key for key in original.metadata if key.lower() not in (*_PLAIN_KEYS, *FILE_KEYS))
-
-
-def covers(original: InputContainer) -> list[VideoStream]:
-    return [s for s in original.streams.video if s.disposition & Disposition.attached_pic]
+    return sorted(key for key in source.metadata if key.lower() not in (*_PLAIN_KEYS, *FILE_KEYS))
 
 
 def utf8(metadata: dict[str, str]) -> dict[str, str]:
@@ -79,7 +71,7 @@ def utf8(metadata: dict[str, str]) -> dict[str, str]:
     return {clean(key): clean(value) for key, value in metadata.items()}
 
 
-def describe(source: Stream, stream: Stream, container: str) -> None:
+def describe(source: StreamFacts, stream: Stream, container: str) -> None:
     """Language, title, role: what a template does not bring along."""
     kept = describes(utf8(source.metadata))
     if "name" in kept:  # what mp4 and mov read back as name they write from title
@@ -102,83 +94,116 @@ def same_language(one: str | None, two: str | None) -> bool:
     return one == two
 
 
-def add_extras(out: OutputContainer, original: InputContainer, source: Path, target: Path) -> Extras:
+def add_extras(
+    out: OutputContainer, source: Source, original: InputContainer, target: Path, *, dry_run: bool = False
+) -> Extras:
+    """Add to `out` a stream for every stream of the source but the picture.
+
+    original: the source, open. dry_run: only try it; reads no packet of the source. Raises OutputError when
+    the target cannot hold a stream.
+    """
     extras = Extras()
-    pictures = picture_stream(original, source).index
-    if out.format.name == "mp4" and own_keys(original) and covers(original):
-        extras.warnings.append(f"the tags {', '.join(own_keys(original))} do not fit beside cover art in mp4")
-    for stream in original.streams:
-        if stream.index == pictures:
-            continue
-        copy = _add_extra(out, stream, target, extras)
+    if out.format.name == "mp4" and own_keys(source) and any(stream.is_cover for stream in source.others):
+        extras.warnings.append(f"the tags {', '.join(own_keys(source))} do not fit beside cover art in mp4")
+    for facts in source.others:
+        stream = original.streams[facts.index]
+        copy = _add_extra(out, stream, target, extras, dry_run)
         if copy is not None:
             if stream.type != "attachment":
-                describe(stream, copy, out.format.name)
+                describe(facts, copy, out.format.name)
                 extras.copied.append((stream.index, copy))
             extras.counts[stream.type] = extras.counts.get(stream.type, 0) + 1
     return extras
 
 
-def _add_extra(out: OutputContainer, stream: Stream, target: Path, extras: Extras) -> Stream | None:
-    container = out.format.name
+def _add_extra(
+    out: OutputContainer, stream: Stream, target: Path, extras: Extras, dry_run: bool
+) -> Stream | None:
+    """The stream in the target; None where it is left out or needs no stream there."""
     name = stream.codec_context.name if stream.codec_context is not None else None
     name = "subrip" if name == "srt" else name
     if stream.type == "data":
-        if stream.name == "bin_data" or "timecode" in stream.metadata:
-            return None  # chapters and time code are written anew, from the chapters and the tag
-        if stream.name is None or container not in ("mp4", "mov"):
-            what = stream.name or stream.metadata.get("handler_name", "of unknown kind")
-            extras.warnings.append(
-                f"data stream {stream.index} ({what}) is left out: {target.suffix} cannot hold it"
-            )
-            return None
-        return out.add_stream_from_template(stream)
+        return _add_data(out, stream, target, extras)
     if isinstance(stream, AttachmentStream):
-        if container != "matroska":
-            extras.warnings.append(
-                f"attachment {stream.name!r} does not fit into {target.suffix}; .mkv would keep it"
-            )
-            return None
-        return out.add_attachment(
-            (stream.name or "file").encode("utf-8", "replace").decode(),
-            stream.mimetype or "application/octet-stream",
-            stream.data,
-        )
+        return _add_attachment(out, stream, target, extras)
     if name is None:
         raise OutputError(
             f"{target}: the codec of {stream.type} stream {stream.index} is unknown. Remove it first."
         )
-    is_cover = stream.type == "video" and stream.disposition & Disposition.attached_pic
-    if is_cover and container not in ("mp4", "matroska"):
-        extras.warnings.append(f"cover art is left out: {target.suffix} cannot hold it; .mp4 and .mkv would")
-        return None
-    if is_cover and container == "matroska":
-        extension = "png" if name == "png" else "jpg"
-        picture = next(p for p in cast(InputContainer, stream.container).demux(stream) if p.size)
-        out.add_attachment(f"cover.{extension}", f"image/{extension.replace('jpg', 'jpeg')}", bytes(picture))
-        return None
-    if stream.type == "subtitle":
-        wanted = _subtitle_codec(name, container)
-        if wanted != name:
-            if wanted is None or name not in _TEXT_SUBTITLES:
-                raise OutputError(
-                    f"{target}: {target.suffix} cannot hold {name} subtitles. Choose a target ending in .mkv."
-                )
-            extras.warnings.append(f"subtitles {stream.index} are converted from {name} to {wanted}")
-            copy = out.add_stream(wanted)
-            cast(SubtitleCodecContext, copy.codec_context).subtitle_header = _subtitle_header(stream)
-            copy.codec_context.time_base = copy.time_base = Fraction(1, 1000)
-            return copy
+    if stream.type == "video" and stream.disposition & Disposition.attached_pic:
+        if out.format.name == "matroska":
+            _attach_cover(out, stream, name, dry_run)
+            return None
+        if out.format.name != "mp4":
+            extras.warnings.append(
+                f"cover art is left out: {target.suffix} cannot hold it; .mp4 and .mkv would"
+            )
+            return None
+    if stream.type == "subtitle" and _subtitle_codec(name, out.format.name) != name:
+        return _convert_subtitles(out, stream, name, target, extras)
     try:
-        plain = out.add_stream_from_template(stream, opaque=True)
-        sound = plain.codec_context
-        if isinstance(sound, AudioCodecContext) and sound.layout.name in _USUAL_LAYOUTS:
-            sound.layout = _USUAL_LAYOUTS[sound.layout.name]
-        return plain
+        copy = out.add_stream_from_template(stream, opaque=True)
     except ValueError as error:
         raise OutputError(
             f"{target}: {target.suffix} cannot hold {stream.type} in {name}. Choose a target ending in .mkv."
         ) from error
+    sound = copy.codec_context
+    if isinstance(sound, AudioCodecContext) and sound.layout.name in _USUAL_LAYOUTS:
+        sound.layout = _USUAL_LAYOUTS[sound.layout.name]
+    return copy
+
+
+def _add_data(out: OutputContainer, stream: Stream, target: Path, extras: Extras) -> Stream | None:
+    if stream.name == "bin_data" or "timecode" in stream.metadata:
+        return None  # chapters and time code are written anew, from the chapters and the tag
+    if stream.name is None or out.format.name not in ("mp4", "mov"):
+        what = stream.name or stream.metadata.get("handler_name", "of unknown kind")
+        extras.warnings.append(
+            f"data stream {stream.index} ({what}) is left out: {target.suffix} cannot hold it"
+        )
+        return None
+    return out.add_stream_from_template(stream)
+
+
+def _add_attachment(
+    out: OutputContainer, stream: AttachmentStream, target: Path, extras: Extras
+) -> Stream | None:
+    if out.format.name != "matroska":
+        extras.warnings.append(
+            f"attachment {stream.name!r} does not fit into {target.suffix}; .mkv would keep it"
+        )
+        return None
+    return out.add_attachment(
+        (stream.name or "file").encode("utf-8", "replace").decode(),
+        stream.mimetype or "application/octet-stream",
+        stream.data,
+    )
+
+
+def _attach_cover(out: OutputContainer, stream: Stream, codec: str, dry_run: bool) -> None:
+    """Matroska holds cover art as an attachment."""
+    suffix, kind = ("png", "png") if codec == "png" else ("jpg", "jpeg")
+    out.add_attachment(f"cover.{suffix}", f"image/{kind}", b"\0" if dry_run else _first_packet(stream))
+
+
+def _convert_subtitles(
+    out: OutputContainer, stream: Stream, codec: str, target: Path, extras: Extras
+) -> Stream:
+    wanted = _subtitle_codec(codec, out.format.name)
+    if wanted is None or codec not in _TEXT_SUBTITLES:
+        raise OutputError(
+            f"{target}: {target.suffix} cannot hold {codec} subtitles. Choose a target ending in .mkv."
+        )
+    extras.warnings.append(f"subtitles {stream.index} are converted from {codec} to {wanted}")
+    copy = out.add_stream(wanted)
+    cast(SubtitleCodecContext, copy.codec_context).subtitle_header = _subtitle_header(stream)
+    copy.codec_context.time_base = copy.time_base = Fraction(1, 1000)
+    return copy
+
+
+def _first_packet(stream: Stream) -> bytes:
+    container = cast(InputContainer, stream.container)
+    return next(bytes(packet) for packet in container.demux(stream) if packet.size)
 
 
 def _subtitle_codec(name: str, container: str) -> str | None:
@@ -198,7 +223,7 @@ def _subtitle_header(stream: Stream) -> bytes:
     return context.subtitle_header or b""
 
 
-def copier(source: Stream, stream: Stream, extras: Extras) -> Callable[[Packet[Any]], Iterable[Packet[Any]]]:
+def _copier(source: Stream, stream: Stream, extras: Extras) -> Callable[[Packet[Any]], Iterable[Packet[Any]]]:
     """How a packet of the source becomes packets of the target: itself, or its text in another notation."""
     context, other = stream.codec_context, source.codec_context
     if not isinstance(context, SubtitleCodecContext) or context.name == other.name:
@@ -236,11 +261,9 @@ def copier(source: Stream, stream: Stream, extras: Extras) -> Callable[[Packet[A
     return convert
 
 
-def packets(
-    original: InputContainer,
-    writers: dict[int, Callable[[Packet[Any]], Iterable[Packet[Any]]]],
-    extras: Extras,
-) -> Iterator[Packet[Any]]:
+def packets(original: InputContainer, extras: Extras) -> Iterator[Packet[Any]]:
+    """The packets of all copied streams, as the target takes them. Damaged ones are passed over."""
+    writers = {index: _copier(original.streams[index], stream, extras) for index, stream in extras.copied}
     if not writers:
         return
     failures = 0

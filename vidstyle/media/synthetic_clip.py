@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from vidstyle.errors import InputError
+from vidstyle.media.container import open_input, picture_stream
 from vidstyle.media.decode import Decoder
-from vidstyle.media.probe import open_source, picture_stream
 
 _DRIFT = 240  # pixels to the right and back to the start
 
@@ -47,7 +47,7 @@ def copy_start(source: Path, target: Path, frames: int) -> int:
 
     About `frames`: packets are not in the order of the pictures. Raises InputError.
     """
-    with open_source(source) as container, av.open(str(target), "w", format="matroska") as out:
+    with open_input(source) as container, av.open(str(target), "w", format="matroska") as out:
         stream = picture_stream(container, source)
         copy = out.add_stream_from_template(stream)
         count = 0

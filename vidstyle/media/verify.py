@@ -6,6 +6,7 @@ hold: the finished file is asked.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -14,8 +15,9 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from vidstyle.frames import VideoInfo
-from vidstyle.media.probe import content_light, display_matrix, mastering
+from vidstyle.media.probe import Source, StreamFacts
 from vidstyle.media.streams import FILE_KEYS, describes, same_language, utf8
+from vidstyle.media.video_info import content_light, display_matrix, mastering
 
 # FFmpeg sets these by itself or writes them under another name; no user would miss them.
 _NO_LOSS = {"handler_name", "language", "title", "name", "mimetype", "filename", "encoder"}
@@ -26,9 +28,9 @@ _ROLES = (
 
 
 def losses(
-    original: InputContainer,
+    source: Source,
     written: InputContainer,
-    pairs: list[tuple[Stream, Stream]],
+    pairs: list[tuple[StreamFacts, Stream]],
     info: VideoInfo,
 ) -> list[str]:
     """Each thing that the source has and the written file has not, in a few words.
@@ -38,7 +40,7 @@ def losses(
     """
     picture = pairs[0][1]
     assert isinstance(picture, VideoStream)
-    lost = _of_file(original, written) + _of_picture(written, picture, info)
+    lost = _of_file(source, written) + _of_picture(written, picture, info)
     firsts = {kind: next(a.index for a, _ in pairs if a.type == kind) for kind in {a.type for a, _ in pairs}}
     for before, after in pairs:
         name = "the picture" if after is picture else f"{before.type} {before.index}"
@@ -46,14 +48,14 @@ def losses(
     return lost
 
 
-def _of_file(original: InputContainer, written: InputContainer) -> list[str]:
+def _of_file(source: Source, written: InputContainer) -> list[str]:
     there = {key.lower(): value for key, value in utf8(written.metadata).items()}
     lost = [
         f"tag {key}"
-        for key, value in sorted(utf8(original.metadata).items())
+        for key, value in sorted(utf8(source.metadata).items())
         if key.lower() not in FILE_KEYS and not _same_words(there.get(key.lower()), value)
     ]
-    before, after = (_chapters(file) for file in (original, written))
+    before, after = _chapters(source.chapters), _chapters(written.chapters())
     if len(before) != len(after):
         lost.append(f"{len(before)} chapters")
     elif [title for _, title in before] != [title for _, title in after]:
@@ -63,10 +65,10 @@ def _of_file(original: InputContainer, written: InputContainer) -> list[str]:
     return lost
 
 
-def _chapters(file: InputContainer) -> list[tuple[Fraction, str]]:
+def _chapters(chapters: Iterable[Any]) -> list[tuple[Fraction, str]]:
+    """(start in seconds, title) of each."""
     return [
-        (c["start"] * (c["time_base"] or Fraction(1)), utf8(c["metadata"]).get("title", ""))
-        for c in file.chapters()
+        (c["start"] * (c["time_base"] or Fraction(1)), utf8(c["metadata"]).get("title", "")) for c in chapters
     ]
 
 
@@ -97,7 +99,7 @@ def _of_picture(written: InputContainer, picture: VideoStream, info: VideoInfo) 
     return lost
 
 
-def _of_stream(before: Stream, after: Stream, first: bool) -> list[str]:
+def _of_stream(before: StreamFacts, after: Stream, first: bool) -> list[str]:
     lost = []
     missing = before.disposition & ~after.disposition
     if first:  # players start with the first one of a kind, marked or not

@@ -118,13 +118,27 @@ def apply(
 def join_segments(job: Plan, segments: list[Committed], work: WorkFolder, options: ApplyOptions) -> Extras:
     """Join whole segments, and what else the source has, into the target of the job."""
     if options.preset.pictures:
-        return write_sequence(
-            job.source, job.target, segments, work.path, job.info, options.start_number, options.overwrite
+        write_sequence(
+            job.media,
+            job.target,
+            segments,
+            folder=work.path,
+            info=job.info,
+            start_number=options.start_number,
+            overwrite=options.overwrite,
         )
+        return Extras()
     part = job.target.with_name(f".{job.target.name}.{uuid.uuid4().hex}.part")
     try:
         extras = join(
-            job.source, job.target, part, segments, work.path, job.info, options.preset, options.codec
+            job.media,
+            job.target,
+            segments,
+            folder=work.path,
+            part=part,
+            info=job.info,
+            preset=options.preset,
+            codec=options.codec,
         )
         try:
             with part.open("rb+") as file:

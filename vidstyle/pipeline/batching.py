@@ -94,8 +94,9 @@ class Batches:
                 f"frame {made.part.index}: the style gave back {len(restyled)} frames of {len(made.ready)}. "
                 "This is a bug, please report it."
             )
-        count = len(made.part)
-        yield made.ready.part(0, count), restyled.part(0, count)
+        part, count = made.part, len(made.part)
+        # Padding hides which frame is the last, and a style may build batches of its own.
+        yield made.ready.part(0, count).with_end_of(part), restyled.part(0, count).with_end_of(part)
 
     def _halve(self, failed: int, error: BaseException) -> None:
         """failed: how many frames there was no room for. Batches begun before may fail like this one."""

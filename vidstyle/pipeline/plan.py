@@ -13,11 +13,11 @@ import torch
 from vidstyle.errors import InputError, OutputError
 from vidstyle.frames import FrameBatch, VideoInfo
 from vidstyle.imaging.hdr import PQ, HdrLight, sdr_info
-from vidstyle.media.decode import Decoder
 from vidstyle.media.encode import check_encoder
 from vidstyle.media.image_sequence import is_sequence, numbers_there
 from vidstyle.media.mux import check_target
 from vidstyle.media.pixel_formats import choose_pixel_format
+from vidstyle.media.probe import Source, probe, probing
 from vidstyle.media.segments import hash_facts, key_facts
 from vidstyle.options import ApplyOptions
 from vidstyle.styles.style import Style
@@ -56,11 +56,11 @@ class Restyler(Protocol):
 class Plan:
     """What apply would do.
 
-    info: of the pictures to be written. hdr: the light of a source in HDR. facts: all that makes the bytes of
-    the segments, hashed to key.
+    media: what is known of the source. info: of the pictures to be written. hdr: the light of a source in
+    HDR. facts: all that makes the bytes of the segments, hashed to key.
     """
 
-    source: Path
+    media: Source
     target: Path
     info: VideoInfo
     key: str
@@ -72,8 +72,14 @@ class Plan:
     warnings: tuple[str, ...]
     hdr: HdrLight | None = None
 
+    @property
+    def source(self) -> Path:
+        return self.media.path
+
     def to_dict(self) -> dict[str, Any]:
-        return plain(asdict(self))
+        facts = asdict(self)
+        del facts["media"]
+        return plain({"source": self.source, **facts})
 
 
 def plan(source: Path | str, style: Restyler, target: Path | str, options: ApplyOptions) -> Plan:
@@ -98,15 +104,19 @@ def settled(style: Restyler, options: ApplyOptions) -> tuple[Restyler, ApplyOpti
 def plan_with(source: Path, style_hash: str, device: str, target: Path, options: ApplyOptions) -> Plan:
     """plan, for a style of which only the hash and the device are known."""
     _check_paths(source, target, options)
-    made = look(source, style_hash, device, target, options)
-    said = check_target(source, target, options.preset, options.codec)
+    with probing(source, fps=options.fps) as (media, opened):
+        made = _plan_pictures(media, style_hash, device, target, options)
+        said = check_target(media, opened, target, preset=options.preset, codec=options.codec)
     return replace(made, warnings=(*made.warnings, *said))
 
 
 def look(source: Path, style_hash: str, device: str, target: Path, options: ApplyOptions) -> Plan:
     """A plan as far as the pictures go; of the target only the name counts, for messages."""
-    with Decoder(source, fps=options.fps) as decoder:
-        info = decoder.info
+    return _plan_pictures(probe(source, fps=options.fps), style_hash, device, target, options)
+
+
+def _plan_pictures(media: Source, style_hash: str, device: str, target: Path, options: ApplyOptions) -> Plan:
+    source, info = media.path, media.info
     warnings = _check_source(source, info, options)
     light = HdrLight.of(info) if info.is_hdr else None
     if light is not None and options.hdr == "tonemap":
@@ -118,9 +128,9 @@ def look(source: Path, style_hash: str, device: str, target: Path, options: Appl
         "torch": torch.__version__.partition("+")[0],
         "device": device.partition(":")[0],
     }
-    facts = key_facts(source, style_hash, options, made_with)
+    facts = key_facts(media.fingerprint, style_hash, options, made_with)
     return Plan(
-        source=source,
+        media=media,
         target=target,
         info=info,
         key=hash_facts(facts),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 
@@ -10,8 +10,9 @@ import torch
 
 from vidstyle.errors import OutputError
 from vidstyle.frames import FrameBatch
-from vidstyle.media.decode import Anchor, Decoder
+from vidstyle.media.decode import Decoder
 from vidstyle.media.encode import Encoder
+from vidstyle.media.frame_decoder import Anchor
 from vidstyle.media.segment_index import Task
 from vidstyle.media.segments import Committed, Segment, WorkFolder
 from vidstyle.options import ApplyOptions
@@ -93,10 +94,9 @@ def render(
     with (
         style.at_work() if isinstance(style, Style) else nullcontext() as running,
         Decoder(
-            job.source,
+            job.media,
             stop=None if passage.stop is None else passage.stop + margin,
             deinterlace=options.deinterlace,
-            fps=options.fps,
             anchor=passage.anchor,
             pinned=device.startswith("cuda"),
             hwaccel=options.hwaccel,
@@ -108,7 +108,7 @@ def render(
         restyler = Batches(*for_light(style, job.hdr, options), job.batch_size, depth)
 
         def open_segment(number: int) -> _SegmentWriter:
-            return _SegmentWriter(number, job, options, work, decoder, passage, hardware(style))
+            return _SegmentWriter(number, job, options, work, decoder.warnings, passage, hardware(style))
 
         with (
             closing(prefetch(restyler.restyle(batches), depth=1, name="restyle")) as pairs,
@@ -123,7 +123,10 @@ def render(
 
 
 class _SegmentWriter:
-    """One segment on its way: its encoder, and the commit."""
+    """Encodes one segment and commits it.
+
+    clip_warnings: what there is to say of the whole source; complete when the clip's last frame was decoded.
+    """
 
     def __init__(
         self,
@@ -131,12 +134,14 @@ class _SegmentWriter:
         job: Plan,
         options: ApplyOptions,
         work: WorkFolder,
-        decoder: Decoder,
+        clip_warnings: Iterable[str],
         passage: Passage,
         made_on: str,
     ) -> None:
         self._number = number
-        self._source, self._work, self._decoder, self._passage = job.source, work, decoder, passage
+        self._source, self._work, self._passage = job.source, work, passage
+        self._clip_warnings = clip_warnings
+        self._border_digest, self._last_duration = "", 0
         self._made_on = made_on
         self._start = number * options.segment_frames
         self._encoder = Encoder(work.part(number), job.info, options, target=work.target)
@@ -145,13 +150,13 @@ class _SegmentWriter:
         if batch.index != self._start + self._encoder.frames:
             raise OutputError(f"frame {batch.index}: it came out of order. This is a bug, please report it.")
         self._encoder.write(batch)
+        self._border_digest, self._last_duration = batch.border_digest, batch.last_duration
 
     def commit(self, last: bool) -> Committed:
         self._encoder.close()
         segment = Segment(self._number, self._start, self._start + self._encoder.frames)
-        decoder = self._decoder
-        border = decoder.border_digests.pop(segment.stop, "")
-        warnings = tuple(decoder.warnings) if last else ()
+        border = self._border_digest
+        warnings = tuple(self._clip_warnings) if last else ()
         task = self._passage.tasks.get(self._number)
         if task is not None:
             task.check(self._source, segment, self._encoder.packet_pts, border)
@@ -161,7 +166,7 @@ class _SegmentWriter:
             segment,
             packet_pts=tuple(self._encoder.packet_pts),
             last=last,
-            last_duration=decoder.frame_duration if last else 0,
+            last_duration=self._last_duration if last else 0,
             source_digest=border,
             warnings=warnings,
             made_on=self._made_on,

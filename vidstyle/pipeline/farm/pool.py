@@ -144,8 +144,12 @@ class _Shift:
     def _scan(self) -> None:
         options = self._options
         count = 0
-        margin = smooth_margin(options)
-        tasks = scan(self._job.source, options.segment_frames, margin, options.deinterlace, options.fps)
+        tasks = scan(
+            self._job.media,
+            segment_frames=options.segment_frames,
+            margin=smooth_margin(options),
+            deinterlace=options.deinterlace,
+        )
         try:
             for task in tasks:
                 count += 1

@@ -89,11 +89,15 @@ class Cluster:
         on_frames: Callable[[int], None],
     ) -> list[str]:
         """As Engine says; progress comes by whole segments."""
-        margin = smooth_margin(options)
-        found = scan(job.source, options.segment_frames, margin, options.deinterlace, options.fps)
+        found = scan(
+            job.media,
+            segment_frames=options.segment_frames,
+            margin=smooth_margin(options),
+            deinterlace=options.deinterlace,
+        )
         todo = deque(task for task in found if task.number not in finished)
         payload = pickle.dumps(style.to("cpu") if isinstance(style, Style) else style)
-        job = replace(job, source=job.source.absolute())
+        job = replace(job, media=replace(job.media, path=job.source.absolute()))
         shared = WorkFolder(work.target.absolute(), work.key, options, root=work.root.absolute())
         order = pickle.dumps(Order(payload, job, replace(options, device=self.device), shared, threads=1))
         actors = [self._actor(order) for _ in range(min(self.actors, len(todo)))]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,11 +73,52 @@ def test_committing_twice_is_harmless(tmp_path: Path):
 
 
 def test_a_second_run_for_the_same_target_is_refused(tmp_path: Path):
+    """In the same process, and with other options too; what is there is left alone."""
     with work_folder(tmp_path).claimed() as work:
         committed(work)
+        for key in ("abc", "other"):
+            with pytest.raises(OutputError) as caught, work_folder(tmp_path, key).claimed():
+                pass
+            assert str(caught.value) == (
+                f"{tmp_path / 'out.mp4'}: another run is writing this file. "
+                "Wait for it, or choose another target."
+            )
+        assert len(work.finished()) == 1
+
+
+CLAIM = """
+import sys, time
+from pathlib import Path
+from vidstyle.media.segments import WorkFolder
+from vidstyle.options import ApplyOptions
+with WorkFolder(Path(sys.argv[1]), "abc", ApplyOptions()).claimed():
+    print("claimed", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_lock_of_a_killed_process_is_free(tmp_path: Path):
+    """Another process is kept out while one runs, and not after that was killed."""
+    target = tmp_path / "out.mp4"
+    with subprocess.Popen(
+        [sys.executable, "-c", CLAIM, str(target)], stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None and other.stdout.readline() == "claimed\n"
         with pytest.raises(OutputError, match="another run"), work_folder(tmp_path).claimed():
             pass
-        assert len(work.finished()) == 1
+        other.kill()
+    with work_folder(tmp_path).claimed() as work:
+        committed(work)
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path):
+    """No permission is told from a taken lock."""
+    work_folder(tmp_path).root.mkdir()
+    (work_folder(tmp_path).root / "abc").mkdir()
+    work_folder(tmp_path).root.chmod(0o500)
+    with pytest.raises(OutputError, match="may not be written"), work_folder(tmp_path).claimed():
+        pass
 
 
 def test_leftovers_of_a_killed_run_are_swept(tmp_path: Path):

@@ -7,27 +7,24 @@ not count.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from filelock import BaseFileLock, FileLock, Timeout
 
 from vidstyle.errors import OutputError
 from vidstyle.files import file_digest, map_write_error, write_durably
 from vidstyle.media.encode import encoder_settings
 from vidstyle.options import ApplyOptions, Tone
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 
 # Raise when the same options would give other pixels or other packets than before.
 PIXEL_PATH_VERSION = 6
@@ -105,31 +102,59 @@ class WorkFolder:
 
     @contextmanager
     def claimed(self) -> Iterator[WorkFolder]:
-        """Make the folder and keep other runs for the same target out of it while the block runs."""
+        """Make the folder and keep other runs for the same target out of it while the block runs.
+
+        Raises OutputError when another run has it. A lock of the operating system: it is freed however the
+        process ends.
+        """
         makes_folder = not self.root.parent.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.root / "lock").open("a")
         except OSError as error:
             map_write_error(self.target.parent, error)
-        try:
-            _lock(lock, self.root / "lock", self.target)
-        except OutputError:
-            lock.close()
-            raise
+        lock = self._lock()
         try:
             for leftover in self.path.glob("*.part"):
                 leftover.unlink()
             yield self
         finally:
-            if not any(self.path.glob("*.json")) and self.path.is_dir():
-                shutil.rmtree(self.path, ignore_errors=True)
-            if self.root.is_dir() and not any(p for p in self.root.iterdir() if p.name != "lock"):
+            if os.name == "nt":  # an open file cannot be removed there, so nobody else can take it away
+                lock.release()
+            self._remove_if_empty(makes_folder)
+            lock.release()
+
+    def _lock(self) -> BaseFileLock:
+        path = self.root / "lock"
+        lock = FileLock(path)
+        try:
+            lock.acquire(blocking=False)
+            if path.exists():
+                return lock
+            lock.release()  # of a folder that a run which has just ended took away
+        except Timeout:
+            pass
+        except (OSError, NotImplementedError) as error:
+            if getattr(error, "errno", None) in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC):
+                map_write_error(self.target.parent, error)
+            raise OutputError(
+                f"{self.target}: the file system there cannot lock files ({error}). "
+                "Choose a target on another disk."
+            ) from error
+        raise OutputError(
+            f"{self.target}: another run is writing this file. Wait for it, or choose another target."
+        )
+
+    def _remove_if_empty(self, with_parent: bool) -> None:
+        """Remove the folders that hold no finished segment."""
+        if not any(self.path.glob("*.json")) and self.path.is_dir():
+            shutil.rmtree(self.path, ignore_errors=True)
+        if self.root.is_dir() and not any(p for p in self.root.iterdir() if p.name != "lock"):
+            # On Windows both fail when another run has just taken the lock; then the folder is in use.
+            with suppress(PermissionError):
                 (self.root / "lock").unlink(missing_ok=True)
                 self.root.rmdir()
-                if makes_folder and not any(self.root.parent.iterdir()):
+                if with_parent and not any(self.root.parent.iterdir()):
                     self.root.parent.rmdir()
-            lock.close()
 
     def part(self, number: int) -> Path:
         """Where to write a segment before it is committed: another place every time, on every machine."""
@@ -201,17 +226,3 @@ def check_complete(segments: list[Committed], target: Path) -> None:
         expected = segment.stop
     if not segments or not segments[-1].last:
         raise OutputError(f"{target}: the frames from {expected} on are missing. Run the same command again.")
-
-
-def _lock(file: IO[str], path: Path, target: Path) -> None:
-    """The operating system frees the lock however the process ends."""
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(file.fileno()).st_ino != path.stat().st_ino:
-            raise BlockingIOError("the folder was taken away by a run that has just ended")
-    except OSError as error:
-        raise OutputError(
-            f"{target}: another run is writing this file. Wait for it, or choose another target."
-        ) from error

@@ -33,6 +33,8 @@ ROOT = {"", "errors", "files", "frames", "humanize", "options", "threads", "vers
 DOORS = {
     "av": ("media", "imaging.lut", "pipeline.plan", "analysis.doctor"),  # the last two ask for its version
     "cv2": ("temporal", "imaging", "media.image_file", "analysis.preview.contact_sheet"),
+    "tifffile": ("media.tiff",),
+    "filelock": ("media.segments",),
     "click": ("cli",),
     "tqdm": ("cli",),
     "safetensors": ("styles.style_file",),

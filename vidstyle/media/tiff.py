@@ -108,6 +108,7 @@ def encode_tiff(pixels: NDArray[Any], tags: TiffTags) -> bytes:
         # As OpenCV writes it: its reader would multiply the colors by an alpha that is marked as one.
         extrasamples=["unspecified"] if channels == 4 else None,
         compression="zlib",
+        compressionargs={"level": 3},  # as fast as LZW, and a seventh smaller on a photo of 12 megapixels
         predictor=True,
         resolution=tags.resolution,
         resolutionunit=None if tags.resolution is None else tags.resolution_unit,

@@ -102,7 +102,15 @@ def test_batches_are_smaller_on_a_cpu(monkeypatch: pytest.MonkeyPatch):
     def info(width: int, height: int) -> VideoInfo:
         from fractions import Fraction
 
-        return VideoInfo(width, height, Fraction(25), Fraction(1, 25), 1.0, "yuv420p", PlaneFormat())
+        return VideoInfo(
+            width=width,
+            height=height,
+            average_fps=Fraction(25),
+            time_base=Fraction(1, 25),
+            duration_seconds=1.0,
+            pixel_format="yuv420p",
+            format=PlaneFormat(),
+        )
 
     sizes = [plan_module.auto_batch_size(info(*s), "cpu") for s in ((320, 180), (1280, 720), (3840, 2160))]
     assert sizes == [3, 3, 1]

@@ -104,7 +104,16 @@ def test_a_part_knows_its_place_in_the_clip():
 )
 def test_quarter_turns_of_a_display_matrix(matrix: tuple[int, ...] | None, turns: int) -> None:
     """What FFmpeg calls a rotation by -90, 0, 90 or 180 degrees, counted counter-clockwise."""
-    info = VideoInfo(4, 2, Fraction(25), Fraction(1, 25), 1.0, "yuv420p", PlaneFormat(), rotation=matrix)
+    info = VideoInfo(
+        width=4,
+        height=2,
+        average_fps=Fraction(25),
+        time_base=Fraction(1, 25),
+        duration_seconds=1.0,
+        pixel_format="yuv420p",
+        format=PlaneFormat(),
+        rotation=matrix,
+    )
     assert info.quarter_turns == turns
 
 
@@ -112,7 +121,7 @@ def test_a_batch_prints_its_shapes_and_not_its_samples():
     """A debugger or a failing test shows one short line."""
     text = repr(replace(batch(count=2), index=7))
     assert text.startswith(
-        "FrameBatch(planes=[(2, 5, 7), (2, 3, 4), (2, 3, 4)], dtype=torch.uint8, device=cpu, "
+        "FrameBatch(planes=[(2, 5, 7), (2, 3, 4), (2, 3, 4)], dtype=torch.uint8, device=cpu"
     )
     assert "index=7, pts=0..1, time_base=1/25" in text
     assert "tensor" not in text and "\n" not in text and len(text) < 300

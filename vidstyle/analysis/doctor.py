@@ -38,6 +38,8 @@ PACKAGES = {
     "cv2": "opencv-python-headless",
     "numpy": "numpy",
     "safetensors": "safetensors",
+    "filelock": "filelock",
+    "tifffile": "tifffile",
     "click": "click",
     "tqdm": "tqdm",
 }

@@ -82,7 +82,7 @@ class Decoder:
     def _seek(self, seek: Callable[[], bool]) -> bool:
         """Seek before anything is decoded; stay at the start, and return False, where that goes wrong."""
         try:
-            if not self._demuxer.clock.trusts_frames:
+            if not self._demuxer.timestamps.trusts_frames:
                 return False
             if seek():
                 return True

@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 from vidstyle.errors import InputError, OutOfMemoryError
 from vidstyle.media.container import picture_stream
 from vidstyle.media.damage import Damage
-from vidstyle.media.timestamps import Clock
+from vidstyle.media.timestamps import Timestamps
 
 _MOST_READ_ERRORS = 16
 
@@ -24,7 +24,7 @@ _MOST_READ_ERRORS = 16
 class Demuxer:
     """The packets of a clip's picture stream. A damaged packet costs itself, not the rest of the file.
 
-    `clock` gives the exact timestamps, `damage` counts what was lost.
+    `timestamps` gives the exact timestamps, `damage` counts what was lost.
     """
 
     def __init__(self, path: Path, container: InputContainer) -> None:
@@ -32,7 +32,7 @@ class Demuxer:
         self.path = path
         self.container = container
         self.stream = picture_stream(container, path)
-        self.clock = Clock(path, container, self.stream)
+        self.timestamps = Timestamps(path, container, self.stream)
         self.damage = Damage()
 
     def packets(self) -> Iterator[av.Packet[VideoStream]]:
@@ -43,7 +43,7 @@ class Demuxer:
                 for packet in self.container.demux(self.stream):
                     if packet.size:  # an empty one asks for a flush; a packet without dts is a real packet
                         self.damage.packets_seen += 1
-                        self.clock.packet(packet)
+                        self.timestamps.add_packet(packet)
                         yield packet
                 return
             except IndexError:  # a packet of a stream that was not there when the file was opened
@@ -72,11 +72,11 @@ class Demuxer:
                 f"{self.path}: its pictures do not fit into memory. Close other programs, or scale it down."
             ) from error
         if packet is not None:
-            self.clock.lost(packet)
+            self.timestamps.drop_packet(packet)
         pts = None if packet is None else packet.pts if packet.pts is not None else packet.dts
         if pts is None:
-            pts = self.clock.last
-        self.damage.add(float((pts or 0) * self.clock.time_base))
+            pts = self.timestamps.last
+        self.damage.add(float((pts or 0) * self.timestamps.time_base))
         if self.damage.count > 200 and self.damage.count * 2 > self.damage.packets_seen:
             self.refuse_damage(error)
 

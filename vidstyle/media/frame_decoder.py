@@ -47,7 +47,7 @@ class FrameDecoder:
     def __init__(self, demuxer: Demuxer, *, threads: int | None = None) -> None:
         """threads: None is up to four. InputError when not a single frame can be decoded."""
         self._demuxer = demuxer
-        self._clock, self._damage = demuxer.clock, demuxer.damage
+        self._timestamps, self._damage = demuxer.timestamps, demuxer.damage
         demuxer.stream.thread_type = "AUTO"
         demuxer.stream.codec_context.thread_count = threads or min(os.cpu_count() or 1, 4)
         self.warnings: list[str] = []  # complete when the last frame was given out
@@ -65,15 +65,15 @@ class FrameDecoder:
     def frames(self, info: VideoInfo, *, stop: int | None = None) -> Iterator[TimedFrame]:
         """Every frame up to the one numbered stop. InputError where size or pixel format change."""
         frame, self.ahead = self.ahead, None
-        clock, damage = self._clock, self._damage
+        times, damage = self._timestamps, self._damage
         while frame is not None and (stop is None or self.count < stop):
             self._check_unchanged(frame, info)
-            if damage.count and clock.is_late(frame):  # its reference frame was lost
+            if damage.count and times.is_late(frame):  # its reference frame was lost
                 damage.add(float((frame.pts or 0) * info.time_base))
                 frame = next(self._frames, None)
                 continue
-            pts = clock.pts(frame)
-            duration = clock.step_after(pts, frame)
+            pts = times.pts(frame)
+            duration = times.duration(pts, frame)
             if frame.is_corrupt:
                 damage.add(float(pts * info.time_base))
                 frame = self._last_good or frame
@@ -124,21 +124,21 @@ class FrameDecoder:
             return False
         self.ahead = next(self._frames, None)
         self._last_good = frame
-        self._clock.last = frame.pts
+        self._timestamps.last = frame.pts
         self.first = self.count = anchor.first + len(anchor.pts)
         return self.ahead is not None and luma_digest(frame) == anchor.digest
 
     def _finish(self) -> None:
-        clock, damage = self._clock, self._damage
+        times, damage = self._timestamps, self._damage
         if self.first == 0 and damage.exceeds_bound():  # the bound is for a whole clip
             self._demuxer.refuse_damage()
         if damage.count:
             self.warnings.append(damage.describe())
-        if clock.untimed:
-            rate = float(1 / (clock.step * clock.time_base))
+        if times.untimed:
+            rate = float(1 / (times.step * times.time_base))
             self.warnings.append(f"the source has no timestamps; its {rate:.3f} frames per second are taken")
-        if clock.repaired:
-            self.warnings.append(f"{clock.repaired} timestamps were missing or repeated and were filled in")
+        if times.repaired:
+            self.warnings.append(f"{times.repaired} timestamps were missing or repeated and were filled in")
 
     def _decode(self) -> Generator[VideoFrame, None, None]:
         context = self._demuxer.stream.codec_context

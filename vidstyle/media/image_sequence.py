@@ -23,11 +23,12 @@ _NUMBER = re.compile(r"%0?(\d*)d")
 
 
 def is_sequence(path: Path) -> bool:
-    """Whether a path names numbered pictures; a file that is really called so is none."""
+    """Whether a path is a pattern of numbered pictures, and not a file that really has that name."""
     return len(_NUMBER.findall(path.name)) == 1 and not path.exists()
 
 
 def file_of(pattern: Path, number: int) -> Path:
+    """The path of the picture with this number."""
     match = _NUMBER.search(pattern.name)
     assert match is not None
     before, after = pattern.name[: match.start()], pattern.name[match.end() :]
@@ -55,7 +56,7 @@ def numbers_there(pattern: Path) -> list[int]:
 
 
 def sidecar(pattern: Path) -> dict[str, Any]:
-    """What stands in the sidecar; nothing where there is none that vidstyle wrote."""
+    """The facts in the sidecar; empty where there is none that vidstyle wrote."""
     try:
         facts = json.loads(sidecar_of(pattern).read_text())
     except (OSError, ValueError):
@@ -105,7 +106,7 @@ def _rate_of_sidecar(pattern: Path) -> Fraction:
 
 
 def pattern_of(text: str) -> Path:
-    """The sequence that a folder, a quoted pattern or a path with %d means. InputError if it is not one."""
+    """The pattern of the sequence that a folder, a glob or a path with %d names. Raises InputError."""
     path = Path(text)
     if is_sequence(path):
         return path
@@ -126,13 +127,11 @@ def _common(text: str, files: Sequence[Path]) -> Path:
     parts = [re.fullmatch(r"(.*?)(\d+)(\.\w+)", file.name) for file in files]
     unnumbered = next((file for file, part in zip(files, parts, strict=True) if part is None), None)
     if unnumbered is not None:
-        raise InputError(
-            f"{text}: {unnumbered.name} has no number, so its place is unknown. Name the others by a pattern."
-        )
+        raise InputError(f"{text}: {unnumbered.name} has no number. Name the others by a pattern.")
     groups = {(part[1], part[3]) for part in parts if part}
     if len(groups) > 1:
         names = " and ".join(f"{before}%d{after}" for before, after in sorted(groups)[:2])
-        raise InputError(f"{text}: several sequences lie there ({names}). Name one of them by its pattern.")
+        raise InputError(f"{text}: there are several sequences ({names}). Name one of them by its pattern.")
     before, after = groups.pop()
     digits = [part[2] for part in parts if part]
     padded = any(number.startswith("0") and len(number) > 1 for number in digits)
@@ -141,7 +140,7 @@ def _common(text: str, files: Sequence[Path]) -> Path:
 
 
 def parse_rate(text: str) -> Fraction:
-    """24, 23.976 or 24000/1001 frames per second; the broadcast rates are what they stand for. ValueError."""
+    """Frames per second from text like 24, 23.976 or 24000/1001; 23.976 is 24000/1001. Raises ValueError."""
     try:
         rate = Fraction(text)
     except (ValueError, ZeroDivisionError) as error:

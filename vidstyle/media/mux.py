@@ -51,7 +51,7 @@ FORMATS = {
 
 
 def target_format(target: Path, preset: CodecPreset, codec: str) -> str:
-    """FFmpeg's name of the target's container; OutputError when it cannot hold the codec."""
+    """FFmpeg's name of the target's container. OutputError when it cannot hold the codec."""
     suffix = target.suffix.lower()
     if suffix not in FORMATS:
         raise OutputError(
@@ -116,7 +116,7 @@ def _mux(out: OutputContainer, packet: Packet[Any], pictures: int, extras: Extra
 def check_target(
     source: Source, original: InputContainer, target: Path, *, preset: CodecPreset, codec: str
 ) -> list[str]:
-    """Find out before any work whether the target can hold all the source has; return what must be said.
+    """Try before any work whether the target can hold the streams of the source; return warnings.
 
     original: the source, open. Raises OutputError where the target cannot.
     """
@@ -138,14 +138,15 @@ def check_target(
 
 
 def _writing(container: str, source: Source, info: VideoInfo) -> dict[str, Any]:
-    # Sound that starts before zero (AAC's priming) stays there; a shift would move every frame with it.
+    """Options for av.open of the target."""
+    # Sound may start before zero (AAC priming). Left alone, or every frame would be shifted with it.
     options = {"avoid_negative_ts": "disabled"} if container in ("matroska", "webm") else {}
     if container in ("mp4", "mov"):
         flags = "+faststart"
         has_cover = any(stream.is_cover for stream in source.others)
         if own_keys(source) and not has_cover:  # with this flag, mp4 holds no cover art
             flags += "+use_metadata_tags"
-        # Edit lists count in the movie's units: fine ones, or a late start would be off by part of a frame.
+        # Edit lists count in units of the movie. Fine ones, or a late start is off by a fraction of a frame.
         rates = [stream.sample_rate for stream in source.streams if stream.sample_rate is not None]
         scale = math.lcm(info.time_base.denominator, *rates)
         options = {
@@ -165,16 +166,14 @@ def _add_video(
     out.metadata.update({k: v for k, v in utf8(source.metadata).items() if k.lower() not in FILE_KEYS})
     chapters: Any = [{**chapter, "metadata": utf8(chapter["metadata"])} for chapter in source.chapters]
     out.set_chapters(chapters)
-    # By the codec's name an encoder would open at the first packet and put its own headers here.
+    # opaque=True would open an encoder at the first packet, which writes headers of its own.
     try:
         video = out.add_stream_from_template(model.streams.video[0], opaque=False)
         video.time_base = video.codec_context.time_base = info.time_base
         video.codec_context.framerate = info.average_fps
-    except (
-        UnknownCodecError
-    ):  # AV1 is read by a decoder whose name is no encoder's; its time base comes along
+    except UnknownCodecError:  # AV1: its decoder's name is not the name of an encoder
         video = out.add_stream_from_template(model.streams.video[0], opaque=True)
-    if preset.encoder == "prores_ks":  # the tag says which ProRes it is, and a template leaves it behind
+    if preset.encoder == "prores_ks":  # the tag tells the kinds of ProRes apart, and a template drops it
         video.codec_context.codec_tag = model.streams.video[0].codec_context.codec_tag
     elif preset.tag is not None and out.format.name in ("mp4", "mov"):
         video.codec_context.codec_tag = preset.tag
@@ -187,7 +186,7 @@ def _add_video(
 def _pictures(
     segments: list[Committed], folder: Path, time_base: Fraction, video: VideoStream, target: Path
 ) -> Iterator[Packet[Any]]:
-    """All picture packets in order: timestamps from the sidecars, decoding times over the whole clip."""
+    """All picture packets in order: pts from the sidecars, dts computed over the whole clip."""
     coded = [pts for segment in segments for pts in segment.packet_pts]
     shown = sorted(coded)
     delay = max(early - pts for early, pts in zip(shown, coded, strict=True))
@@ -207,13 +206,13 @@ def _pictures(
                 count += 1
             if count != len(segment.packet_pts) or next(packets, None) is not None:
                 raise OutputError(
-                    f"{target}: segment {segment.number} has not its {len(segment.packet_pts)} frames. "
+                    f"{target}: segment {segment.number} does not have its {len(segment.packet_pts)} frames. "
                     "Run the same command again."
                 )
 
 
 def _interleaved(one: Iterator[Packet[Any]], two: Iterator[Packet[Any]]) -> Iterator[Packet[Any]]:
-    """Merge by decoding time, so that the muxer need not hold one side while it waits for the other."""
+    """Merge by decoding time, so that the muxer need not buffer one side while it waits for the other."""
 
     def keyed(packets: Iterator[Packet[Any]], side: int) -> Iterator[tuple[float, int, int, Packet[Any]]]:
         for number, packet in enumerate(packets):
@@ -227,7 +226,7 @@ def _interleaved(one: Iterator[Packet[Any]], two: Iterator[Packet[Any]]) -> Iter
 def _verify(
     source: Source, part: Path, target: Path, segments: list[Committed], info: VideoInfo, extras: Extras
 ) -> None:
-    """Read all back: a frame or a sound lost anywhere is an error, and every word lost is told."""
+    """Read the written file back: lost frames and sound are an error, lost tags a warning."""
     if extras.broken:
         extras.warnings.append(f"{sum(extras.broken.values())} damaged packets of sound are left out")
     if extras.moved:
@@ -248,7 +247,7 @@ def _verify(
 
 
 def _pairs(source: Source, file: InputContainer, extras: Extras) -> list[tuple[StreamFacts, Stream]]:
-    """Each copied stream of the source with itself in the finished file; mp4 leaves out empty ones."""
+    """(stream of the source, the same in the finished file) of each copied stream; mp4 drops empty ones."""
     there = {s.index: s for s in file.streams}
     copied = extras.copied
     if file.format.name.startswith("mov"):
@@ -274,7 +273,7 @@ def _check_counts(
     info: VideoInfo,
     extras: Extras,
 ) -> None:
-    """Raise OutputError unless every packet of the pictures and the sound is there, the pictures in time."""
+    """Raise OutputError unless every packet of picture and sound is there, and every picture at its time."""
     written = {source: extras.written.get(stream.index, 0) for source, stream in extras.copied}
     sound = {after.index: before.index for before, after in pairs if after.type == "audio"}
     counts = dict.fromkeys(sound, 0)
@@ -297,7 +296,7 @@ def _check_counts(
                 f"{count} are there. Run again."
             )
     tick = pictures.time_base or info.time_base
-    moves = FORMATS[target.suffix.lower()] == "mpegts"  # its clock starts where it likes
+    moves = FORMATS[target.suffix.lower()] == "mpegts"  # its timestamps may start anywhere
     shift = found[0] * tick - expected[0] * info.time_base if moves else 0
     for number, (there, wanted) in enumerate(zip(found, expected, strict=True)):
         if abs(there * tick - wanted * info.time_base - shift) > tick:

@@ -1,4 +1,4 @@
-"""First pass over a source: its segments and where decoding can start for each."""
+"""First pass over a source: finds its segments, and where decoding can start for each."""
 
 from __future__ import annotations
 
@@ -24,20 +24,24 @@ _ANCHOR_FRAMES = 8
 
 @dataclass(frozen=True)
 class Task:
-    """A segment that can be made by itself, and what must come out.
-
-    last: the clip ends here. times: hash of its timestamps. border: digest of the source's frame before stop.
-    anchor: where decoding may begin; None is the first frame. warnings: of the whole source, on the last.
-    """
+    """A segment that can be made by itself, and what its frames must be."""
 
     number: int
+    """Place among the segments, from 0."""
     start: int
+    """Index of its first frame."""
     stop: int
+    """Index of the frame after its last."""
     last: bool
+    """Whether the clip ends with it."""
     times: str
+    """Hash of its timestamps, see `times_digest`."""
     border: str
+    """Digest of the source's frame before stop; empty where it is not known."""
     anchor: Anchor | None
+    """Where decoding may begin; None is the first frame of the clip."""
     warnings: tuple[str, ...] = ()
+    """Of the last segment: warnings about the whole clip."""
 
     def check(self, source: Path, segment: Segment, packet_pts: Iterable[int], border: str) -> None:
         """Raise InputError unless the segment holds the frames that the first pass found there."""
@@ -60,20 +64,20 @@ class Task:
 
 
 def times_digest(pts: Iterable[int]) -> str:
-    """Of timestamps in the order they are shown."""
+    """A hash of timestamps; their order does not matter."""
     text = " ".join(str(time) for time in sorted(pts))
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
 def most_frames(source: Path) -> int:
-    """How many frames there can be, from the container's index or by counting packets; nothing is decoded."""
+    """An upper bound of the number of frames, from the index or by counting packets; decodes nothing."""
     if is_sequence(source):
         return len(numbers_there(source))
     with open_input(source) as container:
         stream = picture_stream(container, source)
         count = stream.frames or sum(1 for packet in container.demux(stream) if packet.size)
     if not count:
-        raise InputError(f"{source}: there is not a single frame in it. Check that it plays.")
+        raise InputError(f"{source}: it contains no video frames. Check that it plays.")
     return count
 
 
@@ -91,7 +95,7 @@ def scan(
         number, border, index = 0, "", -1
 
         def task(last: bool) -> Task:
-            # Deinterlaced frames look different from those of this pass, so only their times are compared.
+            # This pass does not deinterlace, so digests would differ and only times are compared.
             return Task(
                 number=number,
                 start=number * segment_frames,

@@ -1,8 +1,8 @@
 """The work folder: which segments are finished, atomic commits and keys.
 
-A segment is finished when its sidecar `000012.json` stands in the work folder. The sidecar names its data by
-content hash: running a segment twice, or on two machines at once, is harmless, and what was cut short does
-not count.
+A segment is finished when its sidecar `000012.json` is in the work folder. The sidecar names its data by
+content hash. So it is harmless to make a segment twice, or on two machines at once, and an interrupted one
+does not count.
 """
 
 from __future__ import annotations
@@ -26,38 +26,50 @@ from vidstyle.files import file_digest, map_write_error, write_durably
 from vidstyle.media.encode import encoder_settings
 from vidstyle.options import ApplyOptions, Tone
 
-# Raise when the same options would give other pixels or other packets than before.
+# To be raised when the same options would give other pixels or other packets than before.
 PIXEL_PATH_VERSION = 6
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Frames [start, stop) of the clip, the number-th stretch of the grid."""
+    """Frames [start, stop) of the clip."""
 
     number: int
+    """Place among the segments, from 0."""
     start: int
+    """Index of its first frame."""
     stop: int
+    """Index of the frame after its last."""
 
 
 @dataclass(frozen=True)
 class Committed:
-    """A finished segment. packet_pts: timestamps in the order of its packets. last: the clip ends here.
-
-    source_digest: of the source's frame before stop, to find the place again. made_on: the hardware.
-    """
+    """A finished segment, as its sidecar describes it."""
 
     number: int
+    """Place among the segments, from 0."""
     start: int
+    """Index of its first frame."""
     stop: int
+    """Index of the frame after its last."""
     data: str
+    """Name of the file with its packets, in the same folder."""
     size_bytes: int
+    """Size of that file."""
     digest: str
+    """Hash of that file."""
     packet_pts: tuple[int, ...]
+    """Timestamps in the order of its packets."""
     last: bool
+    """Whether the clip ends with it."""
     last_duration: int
+    """Of the last segment: how long its last frame is shown; else 0."""
     source_digest: str = ""
+    """Digest of the source's frame before stop, to find the place again when seeking."""
     warnings: tuple[str, ...] = ()
+    """Of the last segment: warnings about the whole clip."""
     made_on: str = ""
+    """The hardware, in words; equal hardware gives equal frames."""
 
 
 def key_facts(
@@ -83,14 +95,14 @@ def _as_json(value: object) -> object:
 
 
 def hash_facts(facts: dict[str, Any]) -> str:
-    """The name of one way to make a clip."""
+    """The key of a work folder: a hash of the facts."""
     return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=12).hexdigest()
 
 
 class WorkFolder:
-    """Where the finished segments of one target wait for the join: `.<target>.vidstyle` beside it.
+    """The folder where the finished segments of one target wait for the join: `.<target>.vidstyle` beside it.
 
-    Or a folder of its own, root, that many machines may write to at once; then target is only a name.
+    Or root, a folder that many machines may write to at once; then target is only named in messages.
     """
 
     def __init__(self, target: Path, key: str, options: ApplyOptions, root: Path | None = None) -> None:
@@ -157,17 +169,18 @@ class WorkFolder:
                     self.root.parent.rmdir()
 
     def part(self, number: int) -> Path:
-        """Where to write a segment before it is committed: another place every time, on every machine."""
+        """A new path for a segment that is not committed yet, unique over all machines."""
         return self.path / f"{number:06d}.{uuid.uuid4().hex}.part"
 
     def sidecar(self, number: int) -> Path:
+        """The path of a segment's sidecar."""
         return self.path / f"{number:06d}.json"
 
     def data_path(self, segment: Committed) -> Path:
         return self.path / segment.data
 
     def commit(self, part: Path, segment: Segment, **facts: Any) -> Committed:
-        """Give a whole, closed part its final name and write the sidecar that makes it count."""
+        """Give a complete, closed part its final name, and write its sidecar."""
         try:
             digest = file_digest(part)
             data = f"{segment.number:06d}-{digest[:16]}.{self.container}"
@@ -180,7 +193,7 @@ class WorkFolder:
         return done
 
     def finished(self) -> dict[int, Committed]:
-        """The segments that are whole, by number; a damaged one does not count and is made again."""
+        """The finished segments by number; a damaged one does not count and is made again."""
         found: dict[int, Committed] = {}
         for sidecar in sorted(self.path.glob("*.json")):
             segment = self.read(sidecar)
@@ -189,7 +202,7 @@ class WorkFolder:
         return found
 
     def read(self, sidecar: Path, verify: bool = True) -> Committed | None:
-        """A finished segment, or None if it is not there or not whole; verify reads all of its data."""
+        """A finished segment, or None if it is missing or damaged. verify: read all of its data."""
         try:
             facts = json.loads(sidecar.read_text())
             if facts.pop("key") != self.key:
@@ -208,7 +221,7 @@ class WorkFolder:
         return segment if whole else None
 
     def remove(self) -> None:
-        """Forget everything made for this target, also under other options."""
+        """Delete all segments of this target, also those made with other options."""
         shutil.rmtree(self.path, ignore_errors=True)
         for other in self.root.iterdir():
             if other.is_dir():

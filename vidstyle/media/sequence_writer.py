@@ -40,7 +40,7 @@ _TRANSFER = {
 
 
 def check_sequence(source: Source, target: Path, *, suffixes: tuple[str, ...], codec: str) -> list[str]:
-    """Find out before any work whether this can be a sequence; return what must be said."""
+    """Raise OutputError when target cannot be a sequence; return warnings."""
     if target.suffix.lower() not in suffixes or not is_sequence(target):
         raise OutputError(
             f"{target}: {codec} writes numbered pictures. Name them like frame_%05d{suffixes[0]}."
@@ -90,7 +90,7 @@ def write_sequence(
         if (old or sidecar_of(target).exists()) and not overwrite:
             raise OutputError(f"{target}: such files exist by now. Choose another target or use --overwrite.")
         new = [file_of(target, start_number + number) for number in range(len(pts))]
-        sidecar_of(target).unlink(missing_ok=True)  # it speaks of what is about to go
+        sidecar_of(target).unlink(missing_ok=True)  # it describes the files that are about to be replaced
         for path in new:
             os.replace(part / path.name, path)
         for stale in old.difference(new):
@@ -105,7 +105,7 @@ def write_sequence(
 def _unpack(
     target: Path, part: Path, segments: list[Committed], folder: Path, start_number: int
 ) -> list[int]:
-    """Every packet into a file of its own; the timestamps of the files in order."""
+    """Write every packet into a file of its own, and return the timestamps of the files in order."""
     pts: list[int] = []
     for segment in segments:
         with av.open(str(folder / segment.data), options={"ignore_editlist": "1"}) as file:
@@ -116,7 +116,8 @@ def _unpack(
                     number += 1
         if number != segment.stop:
             raise OutputError(
-                f"{target}: segment {segment.number} has not its {segment.stop - segment.start} frames. "
+                f"{target}: segment {segment.number} does not have its "
+                f"{segment.stop - segment.start} frames. "
                 "Run the same command again."
             )
         pts += segment.packet_pts
@@ -126,7 +127,7 @@ def _unpack(
 def _facts(
     source: Path, target: Path, info: VideoInfo, first: int, pts: list[int], last_duration: int
 ) -> dict[str, Any]:
-    """What the pictures do not say of themselves."""
+    """The content of the sidecar: what the pictures themselves cannot say."""
     steps = {after - before for before, after in pairwise(pts)}
     even = len(steps) == 1
     fps = 1 / (next(iter(steps)) * info.time_base) if even else info.average_fps

@@ -22,35 +22,39 @@ from vidstyle.media.probe import Source, StreamFacts
 
 FILE_KEYS = {"major_brand", "minor_version", "compatible_brands", "encoder"}
 _STREAM_KEYS = {"encoder", "vendor_id", "duration", "bps", "number_of_frames", "number_of_bytes", "rotate"}
-# What every container knows by its own name; other keys (phones write many) need a flag in mp4.
+# Every container has a name for these; mp4 stores others (phones write many) only with a flag.
 _PLAIN_KEYS = {
     *("title", "artist", "album", "album_artist", "composer", "comment", "date", "genre", "copyright"),
     *("description", "synopsis", "show", "episode_id", "network", "lyrics", "grouping", "track", "disc"),
     *("keywords", "creation_time", "location", "location-eng", "make", "model", "timecode", "encoded_by"),
     *("hd_video", "gapless_playback", "media_type"),
 }
-# QuickTime knows some languages by their other ISO 639-2 code only.
+# QuickTime uses the other one of two ISO 639-2 codes for these languages.
 _MOV_LANGUAGES = {
     **{"deu": "ger", "nld": "dut", "swe": "sve", "ell": "gre", "isl": "ice", "zho": "chi", "fre": "fra"},
     **{"sqi": "alb", "mkd": "mac", "hye": "arm", "kat": "geo", "mya": "bur", "msa": "may", "cze": "ces"},
 }
-# Matroska may say only how many channels there are, and mp4 asks which.
+# Matroska may say only how many channels there are; mp4 needs to know which.
 _USUAL_LAYOUTS = {"1 channels": "mono", "2 channels": "stereo", "6 channels": "5.1", "8 channels": "7.1"}
 _TEXT_SUBTITLES = {"subrip", "text", "mov_text", "webvtt", "ass", "ssa"}
 
 
 @dataclass
 class Extras:
-    """What beside the picture goes into the target, and what is to be said about it."""
+    """The streams beside the picture that go into the target, counted while they are written."""
 
-    copied: list[tuple[int, Stream]] = field(
-        default_factory=list
-    )  # index in the source, stream of the target
+    copied: list[tuple[int, Stream]] = field(default_factory=list)
+    """(index in the source, stream of the target)."""
     warnings: list[str] = field(default_factory=list)
+    """What was left out or converted, in words."""
     counts: dict[str, int] = field(default_factory=dict)
-    written: dict[int, int] = field(default_factory=dict)  # packets by index in the target
-    broken: dict[int, int] = field(default_factory=dict)  # packets that the target's format cannot parse
-    moved: int = 0  # packets whose time did not follow the one before
+    """Kind of stream -> how many are in the target."""
+    written: dict[int, int] = field(default_factory=dict)
+    """Index in the target -> packets written."""
+    broken: dict[int, int] = field(default_factory=dict)
+    """Index in the target -> packets that the muxer refused as damaged."""
+    moved: int = 0
+    """Packets whose timestamp did not follow the one before."""
 
 
 def own_keys(source: Source) -> list[str]:
@@ -59,7 +63,7 @@ def own_keys(source: Source) -> list[str]:
 
 
 def utf8(metadata: dict[str, str]) -> dict[str, str]:
-    """Valid UTF-8, as every container asks for; what is none was most likely written as Latin-1."""
+    """The tags as valid UTF-8, which every container needs; other bytes are taken as Latin-1."""
 
     def clean(words: str) -> str:
         raw = words.encode("utf-8", "surrogateescape")
@@ -72,9 +76,9 @@ def utf8(metadata: dict[str, str]) -> dict[str, str]:
 
 
 def describe(source: StreamFacts, stream: Stream, container: str) -> None:
-    """Language, title, role: what a template does not bring along."""
+    """Copy language, title and roles, which a template does not bring along."""
     kept = describes(utf8(source.metadata))
-    if "name" in kept:  # what mp4 and mov read back as name they write from title
+    if "name" in kept:  # mp4 and mov write title, and read it back as name
         kept.setdefault("title", kept.pop("name"))
     if container == "mov" and kept.get("language") in _MOV_LANGUAGES:
         kept["language"] = _MOV_LANGUAGES[kept["language"]]
@@ -83,13 +87,13 @@ def describe(source: StreamFacts, stream: Stream, container: str) -> None:
 
 
 def describes(metadata: dict[str, str]) -> dict[str, str]:
-    """What of a stream's tags is said by its author and not counted by the program that wrote it."""
+    """The tags of a stream without those that muxers compute, such as sizes and statistics."""
     kept = {k: v for k, v in metadata.items() if k.lower().partition("-")[0] not in _STREAM_KEYS}
     return {k: v for k, v in kept.items() if not k.startswith("_STATISTICS")}
 
 
 def same_language(one: str | None, two: str | None) -> bool:
-    """Whether two codes mean one language; what says nothing and "undetermined" are the same."""
+    """Whether two codes mean the same language; no code is the same as "und" (undetermined)."""
     one, two = (None if code == "und" else _MOV_LANGUAGES.get(code or "", code) for code in (one, two))
     return one == two
 
@@ -155,7 +159,7 @@ def _add_extra(
 
 def _add_data(out: OutputContainer, stream: Stream, target: Path, extras: Extras) -> Stream | None:
     if stream.name == "bin_data" or "timecode" in stream.metadata:
-        return None  # chapters and time code are written anew, from the chapters and the tag
+        return None  # chapters and time code are written again by the muxer, from the chapters and the tag
     if stream.name is None or out.format.name not in ("mp4", "mov"):
         what = stream.name or stream.metadata.get("handler_name", "of unknown kind")
         extras.warnings.append(
@@ -207,7 +211,7 @@ def _first_packet(stream: Stream) -> bytes:
 
 
 def _subtitle_codec(name: str, container: str) -> str | None:
-    """What subtitles of this codec become in this container; None when they cannot be there."""
+    """The codec that subtitles of this codec get in this container; None when it cannot hold them."""
     if container in ("mp4", "mov"):
         return "mov_text"
     if container == "webm":
@@ -224,7 +228,7 @@ def _subtitle_header(stream: Stream) -> bytes:
 
 
 def _copier(source: Stream, stream: Stream, extras: Extras) -> Callable[[Packet[Any]], Iterable[Packet[Any]]]:
-    """How a packet of the source becomes packets of the target: itself, or its text in another notation."""
+    """A function from a packet of the source to packets of the target: copied, or subtitles converted."""
     context, other = stream.codec_context, source.codec_context
     if not isinstance(context, SubtitleCodecContext) or context.name == other.name:
         last: int | None = None
@@ -235,7 +239,7 @@ def _copier(source: Stream, stream: Stream, extras: Extras) -> Callable[[Packet[
                 packet.dts = packet.pts if packet.pts is not None else last
             if packet.dts is None:
                 packet.dts = 0
-            if last is not None:  # a tick of the target later is still the same moment
+            if last is not None:  # dts must rise by at least a tick of the target
                 tick = math.ceil((stream.time_base or packet.time_base) / packet.time_base)
                 packet.duration = packet.duration or max(0, packet.dts - last)  # or mp4 hides the last one
                 extras.moved += packet.dts < last

@@ -1,4 +1,4 @@
-"""Makes a test clip by code: drifting soft shapes, grain and a tone."""
+"""Makes a synthetic test clip: drifting soft shapes, grain and a tone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DRIFT = 240  # pixels to the right and back to the start
 
 
 def make_clip(path: Path, width: int, height: int, frames: int, sound: bool = True, rate: int = 30) -> Path:
-    """H.264, with a tone in AAC if sound; the same bytes every time. The container is told by the suffix."""
+    """Write an H.264 clip, with a tone in AAC if sound: always the same bytes. path ends in .mp4, .mkv, ..."""
     random = np.random.default_rng(0)
     coarse = random.random((height // 30 + 2, width // 30 + 8, 3)).astype(np.float32)
     large = torch.nn.functional.interpolate(
@@ -43,9 +43,9 @@ def make_clip(path: Path, width: int, height: int, frames: int, sound: bool = Tr
 
 
 def copy_start(source: Path, target: Path, frames: int) -> int:
-    """The first packets of the pictures of a clip, as they are, without sound; how many frames that gives.
+    """Copy the first packets of a clip's picture stream, and return how many frames they give.
 
-    About `frames`: packets are not in the order of the pictures. Raises InputError.
+    About `frames`: packets are not in the order of presentation. InputError when they cannot be decoded.
     """
     with open_input(source) as container, av.open(str(target), "w", format="matroska") as out:
         stream = picture_stream(container, source)

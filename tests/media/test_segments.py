@@ -37,6 +37,7 @@ def work_folder(tmp_path: Path, key: str = "abc") -> WorkFolder:
 
 
 def test_a_commit_is_found_again(tmp_path: Path):
+    """A finished segment is read back as it was written."""
     with work_folder(tmp_path).claimed() as work:
         done = committed(work, 0), committed(work, 1, last=True)
         assert work.finished() == {0: done[0], 1: done[1]}
@@ -47,6 +48,7 @@ def test_a_commit_is_found_again(tmp_path: Path):
     "harm", ["flip", "cut", "away", "sidecar", "half_sidecar", "other_key", "fewer_frames"]
 )
 def test_what_is_damaged_does_not_count(tmp_path: Path, harm: str):
+    """Changed data, a cut sidecar or another key make a segment unfinished."""
     with work_folder(tmp_path).claimed() as work:
         kept, hurt = committed(work, 0), committed(work, 1)
         data, sidecar = work.data_path(hurt), work.path / "000001.json"
@@ -67,6 +69,7 @@ def test_what_is_damaged_does_not_count(tmp_path: Path, harm: str):
 
 
 def test_committing_twice_is_harmless(tmp_path: Path):
+    """The second commit of the same bytes changes nothing."""
     with work_folder(tmp_path).claimed() as work:
         assert committed(work) == committed(work)
         assert len(work.finished()) == 1
@@ -122,6 +125,7 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path):
 
 
 def test_leftovers_of_a_killed_run_are_swept(tmp_path: Path):
+    """Unfinished files of an earlier run are removed."""
     work = work_folder(tmp_path)
     work.path.mkdir(parents=True)
     (work.path / "000000.123.part").write_bytes(b"half")
@@ -130,6 +134,7 @@ def test_leftovers_of_a_killed_run_are_swept(tmp_path: Path):
 
 
 def test_an_empty_folder_goes_away_and_a_filled_one_stays(tmp_path: Path):
+    """Only finished segments keep a work folder."""
     with work_folder(tmp_path).claimed():
         pass
     assert not list(tmp_path.iterdir())
@@ -172,6 +177,7 @@ def at(start: int, stop: int, last: bool = False) -> Committed:
 
 
 def test_only_an_unbroken_row_to_the_end_is_complete():
+    """A gap, or a missing end, is an error."""
     target = Path("out.mp4")
     check_complete([at(0, 3), at(3, 6), at(6, 8, last=True)], target)
     for broken in ([], [at(3, 6, True)], [at(0, 3), at(6, 8, True)], [at(0, 3), at(3, 6)]):

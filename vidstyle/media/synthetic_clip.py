@@ -18,7 +18,7 @@ _DRIFT = 240  # pixels to the right and back to the start
 
 
 def make_clip(path: Path, width: int, height: int, frames: int, sound: bool = True, rate: int = 30) -> Path:
-    """Write an H.264 clip, with a tone in AAC if sound: always the same bytes. path ends in .mp4, .mkv, ..."""
+    """Write an H.264 clip, with a tone in AAC if sound: always the same bytes. path ends in .mp4 or .mkv."""
     random = np.random.default_rng(0)
     coarse = random.random((height // 30 + 2, width // 30 + 8, 3)).astype(np.float32)
     large = torch.nn.functional.interpolate(

@@ -107,6 +107,7 @@ class Decoder:
     def batches(
         self,
         batch_size: int,
+        *,
         segment_frames: int | None = None,
         skip: Container[int] = (),
         margin: int = 0,

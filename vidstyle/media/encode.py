@@ -65,7 +65,7 @@ def check_encoder(info: VideoInfo, options: ApplyOptions) -> None:
             Encoder(Path(folder) / "try", info, options).abort()
 
 
-def _with_light(settings: dict[str, str], info: VideoInfo, encoder: str) -> dict[str, str]:
+def _with_hdr10(settings: dict[str, str], info: VideoInfo, encoder: str) -> dict[str, str]:
     """Add the HDR10 metadata to the settings of encoders that write it into the stream."""
     name = {"libx265": "x265-params", "libsvtav1": "svtav1-params"}.get(encoder)
     if name is None or not info.is_hdr:
@@ -98,7 +98,7 @@ class Encoder:
     """
 
     def __init__(
-        self, path: Path, info: VideoInfo, options: ApplyOptions, target: Path | None = None
+        self, path: Path, info: VideoInfo, options: ApplyOptions, *, target: Path | None = None
     ) -> None:
         self.path = path
         self._target = target or path  # named in messages
@@ -155,7 +155,7 @@ class Encoder:
             context.colorspace, context.color_range = 0, 2
         if options.preset.tag is not None:
             context.codec_tag = options.preset.tag
-        context.options = _with_light(encoder_settings(options), info, options.preset.encoder)
+        context.options = _with_hdr10(encoder_settings(options), info, options.preset.encoder)
         # SVT-AV1 prints its settings to stderr unless it is asked for errors only.
         os.environ.setdefault("SVT_LOG", "1")
         context.open()

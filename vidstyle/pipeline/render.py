@@ -101,7 +101,11 @@ def render(
             pinned=device.startswith("cuda"),
             hwaccel=options.hwaccel,
         ) as decoder,
-        closing(decoder.batches(job.batch_size, options.segment_frames, passage.skip, margin)) as frames,
+        closing(
+            decoder.batches(
+                job.batch_size, segment_frames=options.segment_frames, skip=passage.skip, margin=margin
+            )
+        ) as frames,
         closing(prefetch(frames, depth=2, name="decode")) as batches,
     ):
         depth = running.depth if running is not None else 1

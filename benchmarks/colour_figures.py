@@ -70,7 +70,7 @@ def figures(results: list[Tensor], truth: list[Tensor]) -> dict[str, float]:
 def flicker(style: Style, clip: Path) -> float:
     """E_warp of the colored clip over that of the gray one it was made from."""
     tally = ClipTally()
-    with Decoder(clip, stop=CLIP_FRAMES) as decoder, closing(decoder.batches(4, 1 << 30)) as batches:
+    with Decoder(clip, stop=CLIP_FRAMES) as decoder, closing(decoder.batches(4)) as batches:
         for batch in batches:
             source = gray_of(to_rgb(batch.planes, batch.format))
             both = torch.cat((source, style(source))).mul(255).round().to(torch.uint8)

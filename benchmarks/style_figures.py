@@ -79,7 +79,7 @@ def figures(results: Sequence[Tensor], source: Sequence[Tensor], style: Sequence
 def flicker(style: Style, clip: Path) -> float:
     """E_warp of the clip as `apply` restyles it without smoothing or encoding, over the source's own."""
     tally = ClipTally()
-    with Decoder(clip, stop=CLIP_FRAMES) as decoder, closing(decoder.batches(4, 1 << 30)) as batches:
+    with Decoder(clip, stop=CLIP_FRAMES) as decoder, closing(decoder.batches(4)) as batches:
         for batch in batches:
             source = to_rgb(batch.planes, batch.format)
             styled = to_rgb(style.restyle(batch).planes, batch.format)

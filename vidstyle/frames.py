@@ -1,4 +1,4 @@
-"""FrameBatch and VideoInfo: what travels between the stages, YUV planes with exact timestamps."""
+"""FrameBatch and VideoInfo: YUV planes with exact timestamps, and the facts of a clip."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ CHROMA_LOCATIONS = ("left", "center", "topleft")
 
 @dataclass(frozen=True)
 class PlaneFormat:
-    """How planes encode color.
-
-    bit_depth: 8 to 16; planes are uint8 at 8 and uint16 (value in the low bits) above.
-    chroma_shift: log2 of the subsampling, across and down; 4:2:0 is (1, 1), 4:2:2 (1, 0), 4:4:4 (0, 0).
-    matrix: "bt601", "bt709", "bt2020", "rgb" (three planes in the order G, B, R) or "gray" (one plane).
-    """
+    """How planes encode color. ValueError for what does not go together."""
 
     bit_depth: int = 8
+    """Bits per sample, 8 to 16. Planes are uint8 at 8, and uint16 with the value in the low bits above."""
     chroma_shift: tuple[int, int] = (1, 1)
+    """log2 of the chroma subsampling, across and down: 4:2:0 is (1, 1), 4:2:2 (1, 0), 4:4:4 (0, 0)."""
     matrix: str = "bt709"
+    """One of MATRICES. "rgb" is three planes in the order G, B, R; "gray" is one plane."""
     full_range: bool = False
+    """Whether black and white are the ends of the code range, and not 16 and 235 (of 8 bit)."""
     chroma_location: str = "left"
+    """One of CHROMA_LOCATIONS: where a chroma sample lies among the luma samples it covers."""
 
     def __post_init__(self) -> None:
         if not 8 <= self.bit_depth <= 16:
@@ -50,10 +50,12 @@ class PlaneFormat:
 
     @property
     def plane_count(self) -> int:
+        """How many planes there are, alpha left out."""
         return 1 if self.matrix == "gray" else 3
 
     @property
     def dtype(self) -> torch.dtype:
+        """The type of the planes' samples."""
         return torch.uint8 if self.bit_depth == 8 else torch.uint16
 
     def chroma_size(self, height: int, width: int) -> tuple[int, int]:
@@ -62,25 +64,29 @@ class PlaneFormat:
         return -(-height >> down), -(-width >> across)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FrameBatch:
-    """Consecutive frames, as decoded.
-
-    planes: luma [N, H, W], then two chroma planes [N, Hc, Wc] (none for gray); uint8, or uint16 above 8 bit.
-    pts: N exact presentation timestamps in units of time_base (seconds).
-    index: number of the first frame within the clip.
-    alpha: opacity [N, H, W] in full range, where the source has it.
-    quarter_turns: counter-clockwise turns by 90 degrees after which the frames stand upright. They are stored
-    as they are, this is for those who look at what is in them.
-    """
+    """N consecutive frames of a clip as planes. ValueError for shapes that do not fit together."""
 
     planes: tuple[Tensor, ...]
+    """Luma [N, H, W], then two chroma planes [N, Hc, Wc] (none for gray); uint8, or uint16 above 8 bit."""
     pts: tuple[int, ...]
+    """N exact presentation timestamps, in units of time_base."""
     time_base: Fraction
+    """Seconds per unit of pts."""
     format: PlaneFormat
-    alpha: Tensor | None = None
-    index: int = 0
-    quarter_turns: int = 0
+    """How the planes encode color."""
+    alpha: Tensor | None = field(default=None, kw_only=True)
+    """Opacity [N, H, W] in full range, where the source has it."""
+    index: int = field(default=0, kw_only=True)
+    """Number of the first frame within the clip."""
+    quarter_turns: int = field(default=0, kw_only=True)
+    """Counter-clockwise turns by 90 degrees after which the frames stand upright. They are stored unturned;
+    this is for those who look at what is in them."""
+    last_duration: int = field(default=0, kw_only=True)
+    """How long the last frame is shown if none follows, in units of time_base; 0 is unknown."""
+    border_digest: str = field(default="", kw_only=True)
+    """Digest of the source's last frame, where this batch ends a segment; else empty."""
 
     def __post_init__(self) -> None:
         if len(self.planes) != self.format.plane_count:
@@ -108,6 +114,16 @@ class FrameBatch:
     def __len__(self) -> int:
         return len(self.pts)
 
+    def __repr__(self) -> str:
+        planes = ", ".join(str(tuple(plane.shape)) for plane in self.planes)
+        alpha = "" if self.alpha is None else f", alpha={tuple(self.alpha.shape)}"
+        luma = self.planes[0]
+        return (
+            f"FrameBatch(planes=[{planes}], dtype={luma.dtype}, device={luma.device}{alpha}, "
+            f"index={self.index}, pts={self.pts[0]}..{self.pts[-1]}, time_base={self.time_base}, "
+            f"format={self.format})"
+        )
+
     @property
     def height(self) -> int:
         return int(self.planes[0].shape[1])
@@ -118,16 +134,23 @@ class FrameBatch:
 
     def part(self, start: int, stop: int) -> FrameBatch:
         """Frames [start, stop) of this batch, sharing its memory."""
+        has_last = stop >= len(self)
         return replace(
             self,
             planes=tuple(plane[start:stop] for plane in self.planes),
             pts=self.pts[start:stop],
             alpha=None if self.alpha is None else self.alpha[start:stop],
             index=self.index + start,
+            last_duration=self.last_duration if has_last else 0,
+            border_digest=self.border_digest if has_last else "",
         )
 
+    def with_end_of(self, other: FrameBatch) -> FrameBatch:
+        """This batch with what `other` knows of its last frame: last_duration and border_digest."""
+        return replace(self, last_duration=other.last_duration, border_digest=other.border_digest)
+
     def padded(self, count: int) -> FrameBatch:
-        """The batch with its last frame repeated up to count frames: networks like constant shapes."""
+        """The batch with its last frame repeated up to count frames, for constant shapes in a network."""
         missing = count - len(self)
         if missing <= 0:
             return self
@@ -145,53 +168,72 @@ class FrameBatch:
 
 @dataclass(frozen=True)
 class Mastering:
-    """The screen that HDR was made on (SMPTE ST 2086): CIE xy of red, green, blue and white, and nits."""
+    """The screen that HDR was graded on (SMPTE ST 2086)."""
 
     red: tuple[float, float]
+    """CIE xy of the red primary."""
     green: tuple[float, float]
+    """CIE xy of the green primary."""
     blue: tuple[float, float]
+    """CIE xy of the blue primary."""
     white: tuple[float, float]
+    """CIE xy of the white point."""
     darkest_nits: float
+    """Luminance of its black, in cd/m2."""
     peak_nits: float
+    """Luminance of its white, in cd/m2."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VideoInfo:
-    """Facts of a source, read once and never guessed twice.
-
-    pixel_format: FFmpeg's name of the decoded format. format: how FrameBatch carries it.
-    primaries, transfer, matrix_code: FFmpeg's numbers (2 is "unspecified"); matrix_code is the tag of the
-    source as found, while format.matrix is what the pixels are taken for.
-    rotation: the nine integers of the display matrix, or None.
-    frames_announced: what the container claims, for progress only; the decoder has the last word.
-    mastering, content_light: of HDR, where the source has them; content_light is the nits of the brightest
-    pixel and of the brightest frame on average (MaxCLL, MaxFALL).
-    dynamic_light: whether frames carry HDR10+ or Dolby Vision data of their own.
-    """
+    """Facts of a clip's picture stream. Color tags are numbers of ITU-T H.273; 2 is "unspecified"."""
 
     width: int
+    """Of the stored picture, in pixels, before rotation."""
     height: int
+    """Of the stored picture, in pixels, before rotation."""
     average_fps: Fraction
+    """Frames per second on average; the rate may vary."""
     time_base: Fraction
+    """Seconds per unit of a timestamp."""
     duration_seconds: float
+    """As the container says; 0 where it does not."""
     pixel_format: str
+    """FFmpeg's name of the decoded format, such as yuv420p10le."""
     format: PlaneFormat
+    """How FrameBatch carries it. Its matrix is what the pixels are taken for, also where no tag says so."""
     primaries: int = 2
+    """Tag of the color primaries."""
     transfer: int = 2
+    """Tag of the transfer function."""
     matrix_code: int = 2
+    """Tag of the matrix, as found."""
     range_code: int = 0
+    """FFmpeg's tag of the range: 0 unspecified, 1 limited, 2 full."""
     matrix_was_guessed: bool = False
+    """Whether no tag names a matrix, so that it was chosen by the height."""
     rotation: tuple[int, ...] | None = None
+    """The nine integers of the display matrix, where there is one."""
     sample_aspect_ratio: Fraction = field(default_factory=lambda: Fraction(1))
+    """Width of a pixel over its height."""
     interlaced: bool = False
+    """Whether the first frame is made of two fields."""
     has_alpha: bool = False
+    """Whether frames have an opacity plane."""
     frames_announced: int = 0
+    """What the container claims, for progress only; the decoder has the last word."""
     audio_streams: int = 0
+    """How many sound streams the file has."""
     subtitle_streams: int = 0
+    """How many subtitle streams the file has."""
     other_streams: int = 0
+    """How many further streams the file has: data, attachments, cover art, more pictures."""
     mastering: Mastering | None = None
+    """Of HDR: the screen it was graded on, where that is stored."""
     content_light: tuple[int, int] | None = None
+    """Of HDR: nits of the brightest pixel and of the brightest frame on average (MaxCLL, MaxFALL)."""
     dynamic_light: bool = False
+    """Whether frames carry HDR10+ or Dolby Vision data of their own."""
 
     @property
     def quarter_turns(self) -> int:

@@ -33,6 +33,8 @@ ROOT = {"", "errors", "files", "frames", "humanize", "options", "threads", "vers
 DOORS = {
     "av": ("media", "imaging.lut", "pipeline.plan", "analysis.doctor"),  # the last two ask for its version
     "cv2": ("temporal", "imaging", "media.image_file", "analysis.preview.contact_sheet"),
+    "tifffile": ("media.tiff",),
+    "filelock": ("media.segments",),
     "click": ("cli",),
     "tqdm": ("cli",),
     "safetensors": ("styles.style_file",),
@@ -45,7 +47,7 @@ DOORS = {
 # Longer than the house allows, to be cut.
 LONG = {
     *("analysis.bench", "analysis.preview.build", "cli.apply", "models.cuda.kernels"),
-    *("styles.export.onnx_model", "paint", "grade", "read_info"),
+    *("styles.export.onnx_model", "paint", "grade"),
 }
 
 

@@ -121,7 +121,7 @@ def test_gigantic_tags(tmp_path: Path, clip: Callable[..., Path]):
 def test_a_picture_too_large_for_any_memory_is_refused(
     clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("vidstyle.media.probe._MAX_PIXELS", 64 * 47)
+    monkeypatch.setattr("vidstyle.media.video_info._MAX_PIXELS", 64 * 47)
     with pytest.raises(InputError, match="64x48 is too large"):
         Decoder(clip("plain.mp4"))
 

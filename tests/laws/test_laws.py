@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -301,7 +302,7 @@ def test_any_missing_segment(tmp_path: Path, clip: Callable[..., Path], monkeypa
     for lost in ([0], [2], [4], [1, 3], [0, 1, 2, 3], [3, 4]):
         with monkeypatch.context() as patch:
             patch.setattr(
-                apply_module, "join", lambda *a: (_ for _ in ()).throw(OutputError("x: stopped. Go on."))
+                apply_module, "join", lambda *a, **k: (_ for _ in ()).throw(OutputError("x: stopped. Go on."))
             )
             with pytest.raises(OutputError, match="stopped"):
                 apply(source, Brighter(), again, QUICK)
@@ -338,14 +339,16 @@ def test_far_on(
     decoded = 0
 
     class Counting(render.Decoder):
-        def _batch(self, first, pictures):
+        def close(self) -> None:
             nonlocal decoded
-            decoded = self.frames_decoded - self._first
-            return super()._batch(first, pictures)
+            decoded = self.decoded
+            super().close()
 
     monkeypatch.setattr(render, "Decoder", Counting)
     if misled:
-        monkeypatch.setattr("vidstyle.media.decode.luma_digest", lambda frame: "another frame")
+        for sidecar in tmp_path.glob(".again.mp4.vidstyle/*/*.json"):
+            facts = json.loads(sidecar.read_text())
+            sidecar.write_text(json.dumps(facts | {"source_digest": "of another frame"}))
     report = apply(source, Brighter(), tmp_path / "again.mp4", QUICK)
     assert 4 <= report.segments_resumed <= 7
     assert digest(tmp_path / "again.mp4") == digest(tmp_path / "whole.mp4")
@@ -374,7 +377,7 @@ def test_smoothed_over_borders(tmp_path: Path, clip: Callable[..., Path], monkey
     for lost in ([0], [2], [4], [1, 3], [3, 4]):
         with monkeypatch.context() as patch:
             patch.setattr(
-                apply_module, "join", lambda *a: (_ for _ in ()).throw(OutputError("x: stopped. Go on."))
+                apply_module, "join", lambda *a, **k: (_ for _ in ()).throw(OutputError("x: stopped. Go on."))
             )
             with pytest.raises(OutputError, match="stopped"):
                 apply(source, Flickers(), again, smooth)

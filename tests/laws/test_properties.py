@@ -15,19 +15,19 @@ from hypothesis import strategies as st
 from vidstyle.errors import InputError, OutputError
 from vidstyle.media.mux import _interleaved
 from vidstyle.media.segments import Committed, check_complete
-from vidstyle.media.timestamps import Clock
+from vidstyle.media.timestamps import Timestamps
 from vidstyle.pipeline.farm.ranges import consecutive_ranges, name_segments, parse_segments
 
 quick = settings(max_examples=60, deadline=None)
 BASE = Fraction(1, 1000)
 
 
-def clock(container: str = "mov") -> Clock:
+def clock(container: str = "mov") -> Timestamps:
     stream: Any = SimpleNamespace(
         time_base=BASE, guessed_rate=Fraction(25), average_rate=None, duration=None, start_time=None
     )
     opened: Any = SimpleNamespace(format=SimpleNamespace(name=container))
-    return Clock(Path("x"), opened, stream)
+    return Timestamps(Path("x"), opened, stream)
 
 
 def frame(pts: int | None) -> Any:
@@ -62,7 +62,7 @@ def test_avi_gives_the_kth_frame_the_kth_smallest_time(order: list[int], ahead: 
     """Packets come in the order of the file, a few ahead of their frames; the set of times is right."""
     ticking = clock("avi")
     for place in range(len(order)):
-        ticking.packet(SimpleNamespace(dts=place * 40, pts=order[place]))  # type: ignore[arg-type]
+        ticking.add_packet(SimpleNamespace(dts=place * 40, pts=order[place]))  # type: ignore[arg-type]
         if place >= ahead:
             ticking.pts(frame(order[place]))
     said = [ticking.pts(frame(None)) for _ in range(min(ahead, len(order)))]

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.helpers.clips import SPECS, frame_times, jittered, luma, make_clip, picture
+from tests.helpers.clips import SPECS, frame_times, jittered, luma, make_clip
 from vidstyle.errors import DeviceError, InputError
 from vidstyle.media.decode import Decoder
-from vidstyle.media.planes import luma_digest
+from vidstyle.media.digests import luma_digest
 
 
 def decoded_times(path: Path) -> list[Fraction]:
@@ -25,20 +25,24 @@ def decoded_times(path: Path) -> list[Fraction]:
 
 @pytest.mark.parametrize("name", [n for n in SPECS if n not in ("bframes.avi", "raw.h264")])
 def test_times_are_those_of_the_frames(clip: Callable[..., Path], name: str):
+    """Timestamps are those that FFmpeg decodes, in every container."""
     assert decoded_times(clip(name)) == frame_times(clip(name))
 
 
 def test_variable_frame_rate_is_exact(clip: Callable[..., Path]):
+    """Uneven timestamps come out to the tick."""
     assert decoded_times(clip("vfr.mp4")) == [Fraction(t, 90000) for t in jittered(30)]
 
 
 def test_avi_with_b_frames_gets_its_times_in_order(clip: Callable[..., Path]):
+    """AVI stores times in decoding order; frames get them in the order of presentation."""
     shuffled = frame_times(clip("bframes.avi"))
     assert shuffled != sorted(shuffled), "the trap is gone; the cure can go too"
     assert decoded_times(clip("bframes.avi")) == [Fraction(i, 30) for i in range(40)]
 
 
 def test_a_raw_stream_gets_the_times_of_its_rate(clip: Callable[..., Path]):
+    """Without any timestamps the frames follow at the rate of the stream, and a warning says so."""
     with Decoder(clip("raw.h264")) as decoder:
         found = [pts * batch.time_base for batch in decoder.batches(8) for pts in batch.pts]
         assert "no timestamps" in " ".join(decoder.warnings)
@@ -46,16 +50,19 @@ def test_a_raw_stream_gets_the_times_of_its_rate(clip: Callable[..., Path]):
 
 
 def test_the_last_b_frames_are_drained(clip: Callable[..., Path]):
+    """Frames that the decoder still holds at the end of the file are not lost."""
     assert len(decoded_times(clip("bframes.mkv"))) == 40
 
 
 def test_planes_are_the_decoded_samples(clip: Callable[..., Path]):
+    """Luma is what FFmpeg decodes, sample by sample."""
     with Decoder(clip("plain.mp4")) as decoder:
         found = np.concatenate([batch.planes[0].numpy() for batch in decoder.batches(4)])
     assert np.array_equal(found, luma(clip("plain.mp4")))
 
 
 def test_ten_bit_planes_are_sixteen_bit_words(clip: Callable[..., Path]):
+    """Samples above 8 bit are uint16, with the value in the low bits."""
     with Decoder(clip("ten_bit.mp4")) as decoder:
         batch = next(decoder.batches(4))
     assert batch.format.bit_depth == 10
@@ -66,6 +73,7 @@ def test_ten_bit_planes_are_sixteen_bit_words(clip: Callable[..., Path]):
     ("name", "shift"), [("plain.mp4", (1, 1)), ("chroma_422.mp4", (1, 0)), ("chroma_444.mp4", (0, 0))]
 )
 def test_chroma_keeps_its_own_size(clip: Callable[..., Path], name: str, shift: tuple[int, int]):
+    """Subsampled chroma is not enlarged."""
     with Decoder(clip(name)) as decoder:
         batch = next(decoder.batches(1))
     assert decoder.info.format.chroma_shift == shift
@@ -73,12 +81,14 @@ def test_chroma_keeps_its_own_size(clip: Callable[..., Path], name: str, shift: 
 
 
 def test_an_odd_size_is_decoded_as_it_is(clip: Callable[..., Path]):
+    """Odd widths and heights are neither cut nor padded."""
     with Decoder(clip("odd.mkv")) as decoder:
         batch = next(decoder.batches(2))
     assert [tuple(p.shape) for p in batch.planes] == [(2, 47, 63), (2, 24, 32), (2, 24, 32)]
 
 
 def test_gray_gets_neutral_chroma_so_that_a_style_can_color_it(clip: Callable[..., Path]):
+    """A gray source is carried as YUV with chroma in the middle."""
     with Decoder(clip("grey.mkv")) as decoder:
         batch = next(decoder.batches(2))
     assert len(batch.planes) == 3
@@ -86,6 +96,7 @@ def test_gray_gets_neutral_chroma_so_that_a_style_can_color_it(clip: Callable[..
 
 
 def test_packed_rgb_becomes_planes_in_the_order_g_b_r(clip: Callable[..., Path]):
+    """Packed RGB samples come out as planes without a change of value."""
     with Decoder(clip("rgb.mkv")) as decoder:
         batch = next(decoder.batches(1))
     assert batch.format.matrix == "rgb" and batch.format.full_range
@@ -96,6 +107,7 @@ def test_packed_rgb_becomes_planes_in_the_order_g_b_r(clip: Callable[..., Path])
 
 
 def test_facts_of_the_picture(clip: Callable[..., Path]):
+    """Size, rate, color tags, rotation and pixel aspect are read from the file."""
     tagged = clip(
         "sound.mp4",
         color=(1, 1, 1, 1),
@@ -117,6 +129,7 @@ def test_facts_of_the_picture(clip: Callable[..., Path]):
 
 @pytest.mark.parametrize(("height", "matrix"), [(48, "bt601"), (720, "bt709")])
 def test_an_untagged_source_is_guessed_by_its_lines(clip: Callable[..., Path], height: int, matrix: str):
+    """Without a tag, HD is taken as BT.709 and SD as BT.601."""
     with Decoder(clip("plain.mp4", height=height, frames=2)) as decoder:
         assert (decoder.info.format.matrix, decoder.info.matrix_was_guessed) == (matrix, True)
 
@@ -124,6 +137,7 @@ def test_an_untagged_source_is_guessed_by_its_lines(clip: Callable[..., Path], h
 @pytest.mark.parametrize("start", [0, 1, 11, 12, 29])
 @pytest.mark.parametrize("name", ["bframes.mp4", "vfr.mp4", "bframes.ts"])
 def test_a_range_is_the_same_frames_as_in_the_whole(clip: Callable[..., Path], name: str, start: int):
+    """start and stop give those very frames, with their numbers and times."""
     with Decoder(clip(name)) as decoder:
         whole = [(p, f.numpy()) for b in decoder.batches(8) for p, f in zip(b.pts, b.planes[0], strict=True)]
     with Decoder(clip(name), start=start, stop=start + 5) as decoder:
@@ -135,6 +149,7 @@ def test_a_range_is_the_same_frames_as_in_the_whole(clip: Callable[..., Path], n
 
 
 def test_batches_respect_the_grid_and_leave_out_what_is_skipped(clip: Callable[..., Path]):
+    """Batches end at segment borders, and skipped segments are not given out."""
     with Decoder(clip("plain.mp4")) as decoder:
         found = [(b.index, len(b)) for b in decoder.batches(8, segment_frames=12, skip={1})]
     assert found == [(0, 8), (8, 4), (24, 6)]
@@ -183,7 +198,7 @@ def strip_picture(source: Path, target: Path) -> Path:
     ("kind", "words"),
     [
         ("missing", "no such file"),
-        ("folder", "no plain file"),
+        ("folder", "not a regular file"),
         ("text", "no video that can be read"),
         ("empty", "empty"),
         ("noise", "no video that can be read"),
@@ -197,6 +212,7 @@ def strip_picture(source: Path, target: Path) -> Path:
 def test_what_is_no_video_is_refused_in_words(
     tmp_path: Path, clip: Callable[..., Path], kind: str, words: str
 ):
+    """One line names the file and says what is wrong and what to do."""
     path = not_a_video(kind, tmp_path, clip)
     with pytest.raises(InputError, match=words) as caught:
         Decoder(path)
@@ -205,6 +221,7 @@ def test_what_is_no_video_is_refused_in_words(
 
 
 def test_a_clip_without_frames_is_refused(tmp_path: Path):
+    """A file with a picture stream but no frame is an error in words."""
     path = tmp_path / "none.avi"
     make_clip(path, SPECS["plain.mp4"].__class__(frames=0, codec="mpeg4", options={}))
     with pytest.raises(InputError):
@@ -225,6 +242,7 @@ def faststart(path: Path, target: Path) -> Path:
 
 
 def test_a_file_cut_off_in_the_middle_is_refused(tmp_path: Path, clip: Callable[..., Path]):
+    """An index that points far beyond the end of the file is an error."""
     path = faststart(clip("plain.mp4"), tmp_path / "cut.mp4")
     data = path.read_bytes()
     path.write_bytes(data[: len(data) * 6 // 10])
@@ -233,6 +251,7 @@ def test_a_file_cut_off_in_the_middle_is_refused(tmp_path: Path, clip: Callable[
 
 
 def test_a_file_that_lacks_its_last_frame_is_decoded_and_said_so(tmp_path: Path, clip: Callable[..., Path]):
+    """A small part missing at the end is a warning."""
     path = faststart(clip("plain.mp4"), tmp_path / "cut.mp4")
     path.write_bytes(path.read_bytes()[:-20])
     with Decoder(path) as decoder:
@@ -258,6 +277,7 @@ def damaged(path: Path, target: Path, places: int, seed: int = 0) -> Path:
 
 
 def test_a_few_damaged_packets_are_tolerated_and_named(tmp_path: Path, clip: Callable[..., Path]):
+    """The frame before a damaged place is held, and a warning names the place."""
     path = damaged(clip("plain.mp4", frames=120), tmp_path / "hurt.mp4", 3)
     with Decoder(path) as decoder:
         count = sum(len(b) for b in decoder.batches(8))
@@ -267,6 +287,7 @@ def test_a_few_damaged_packets_are_tolerated_and_named(tmp_path: Path, clip: Cal
 
 
 def test_too_much_damage_is_refused(tmp_path: Path, clip: Callable[..., Path]):
+    """A clip of which over a tenth is damaged is an error."""
     path = damaged(clip("plain.mp4", frames=120), tmp_path / "hurt.mp4", 80)
     with pytest.raises(InputError, match="damaged"), Decoder(path) as decoder:
         for _ in decoder.batches(8):
@@ -274,16 +295,13 @@ def test_too_much_damage_is_refused(tmp_path: Path, clip: Callable[..., Path]):
 
 
 def test_a_change_of_size_is_refused(tmp_path: Path, clip: Callable[..., Path]):
+    """Frames of another size in the middle of a clip are an error that names the frame."""
     small, large = clip("raw.h264"), clip("raw.h264", width=96)
     path = tmp_path / "grows.h264"
     path.write_bytes(small.read_bytes() + large.read_bytes())
     with pytest.raises(InputError, match="64x48 to 96x48"), Decoder(path) as decoder:
         for _ in decoder.batches(8):
             pass
-
-
-def test_the_made_picture_is_what_it_claims():
-    assert [p.shape for p in picture(0, 64, 48)] == [(48, 64)] * 3
 
 
 def test_a_time_that_comes_twice_moves_one_frame_only(tmp_path: Path, clip: Callable[..., Path]):

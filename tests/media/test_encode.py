@@ -30,6 +30,7 @@ def encode(source: Path, target: Path, options: ApplyOptions = QUICK) -> Encoder
 
 
 def test_packets_carry_every_timestamp_once(tmp_path: Path, clip: Callable[..., Path]):
+    """Each frame gives one packet with its timestamp."""
     encoder = encode(clip("vfr.mp4"), tmp_path / "a.mp4", ApplyOptions(speed="medium"))
     with Decoder(clip("vfr.mp4")) as decoder:
         expected = [pts for batch in decoder.batches(8) for pts in batch.pts]
@@ -42,6 +43,7 @@ def test_packets_carry_every_timestamp_once(tmp_path: Path, clip: Callable[..., 
 def test_the_same_frames_give_the_same_bytes(
     tmp_path: Path, clip: Callable[..., Path], width: int, height: int, codec: str
 ):
+    """Encoding twice gives equal files."""
     seen = set()
     for _ in range(4):
         encode(clip("plain.mp4", width=width, height=height), tmp_path / "a", ApplyOptions(codec=codec))
@@ -73,6 +75,7 @@ def test_the_same_frames_give_the_same_bytes(
 def test_the_nearest_format_that_loses_nothing_is_chosen(
     clip: Callable[..., Path], name: str, codec: str, expected: str
 ):
+    """Depth, chroma and transparency are kept where the codec can."""
     with Decoder(clip(name)) as decoder:
         found, lost = choose_pixel_format(decoder.info, ApplyOptions(codec=codec))
     assert found == expected
@@ -90,6 +93,7 @@ def test_prores_may_be_made_of_prores(clip: Callable[..., Path]):
 
 
 def test_every_codec_names_known_formats():
+    """Pixel formats in the presets are known to FFmpeg."""
     for name, preset in CODECS.items():
         av.codec.Codec(preset.encoder, "w")
         for pixel_format in preset.pixel_formats:
@@ -98,6 +102,7 @@ def test_every_codec_names_known_formats():
 
 @pytest.mark.parametrize("fmt", [PlaneFormat(), PlaneFormat(10, (1, 0)), PlaneFormat(8, (0, 0), "rgb", True)])
 def test_layouts_have_ffmpeg_names(fmt: PlaneFormat):
+    """Plane formats are named as FFmpeg names them."""
     assert av.VideoFormat(layout_name(fmt), 64, 64).name in ("yuv420p", "yuv422p10le", "gbrp")
 
 
@@ -115,18 +120,21 @@ def test_x265_gives_one_or_two_frames_decoding_times_that_can_be(
 
 
 def test_a_misspelled_encoder_option_is_refused(tmp_path: Path, clip: Callable[..., Path]):
+    """An option that the encoder does not know is an error, not ignored."""
     with pytest.raises(OutputError, match="tunee"):
         encode(clip("plain.mp4"), tmp_path / "a.mp4", ApplyOptions(encoder_options={"tunee": "film"}))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_wrong_preset_is_refused(tmp_path: Path, clip: Callable[..., Path]):
+    """A value that the encoder refuses is an error in words."""
     with pytest.raises(OutputError, match="refuses these settings"):
         encode(clip("plain.mp4"), tmp_path / "a.mp4", ApplyOptions(speed="warp"))
     assert not list(tmp_path.iterdir())
 
 
 def test_threads_and_quality_are_pinned():
+    """Quality and thread counts, which change bits, are written into the settings."""
     assert encoder_settings(ApplyOptions())["crf"] == str(CODECS["h264"].crf)
     assert encoder_settings(ApplyOptions(crf=3))["crf"] == "3"
     assert "pools=4:frame-threads=2" in encoder_settings(ApplyOptions(codec="hevc"))["x265-params"]
@@ -134,12 +142,15 @@ def test_threads_and_quality_are_pinned():
 
 
 def test_threads_are_frame_threads(tmp_path: Path, clip: Callable[..., Path]):
+    """Threads of the encoder work on frames, not on slices."""
     encode(clip("plain.mp4"), tmp_path / "a.mp4")
     assert b"threads=4" in (tmp_path / "a.mp4").read_bytes()
     assert b"sliced_threads=0" in (tmp_path / "a.mp4").read_bytes()
 
 
 def test_left_by_an_error_it_removes_its_file(tmp_path: Path, clip: Callable[..., Path]):
+    """A failed encode leaves no file."""
+
     def fail(decoder: Decoder) -> None:
         with Encoder(tmp_path / "a.mp4", decoder.info, QUICK) as encoder:
             encoder.write(next(decoder.batches(8)))
@@ -168,6 +179,7 @@ class FullDisk(io.BufferedWriter):
 def test_a_full_disk_is_told_in_words(
     tmp_path: Path, clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, room: int
 ):
+    """No space left is said as such, and no file stays."""
     source = clip("plain.mp4")
     plain = Path.open
 
@@ -195,6 +207,7 @@ def test_a_file_that_cannot_be_finished_is_removed(
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, clip: Callable[..., Path]):
+    """A missing folder is an error in words."""
     with pytest.raises(OutputError, match="cannot be written"):
         encode(clip("plain.mp4"), tmp_path / "none" / "a.mp4")
 
@@ -258,6 +271,7 @@ def test_a_hardware_encoder_that_is_not_there_is_refused_before_any_work(
     ("codec", "encoder"), [("h264", "hevc_nvenc"), ("ffv1", "ffv1_nvenc"), ("h264", "libx265")]
 )
 def test_an_encoder_of_another_codec_is_wrong_usage(codec: str, encoder: str):
+    """--encoder must fit --codec."""
     with pytest.raises(ValueError, match=f"encoder for {codec} must be"):
         ApplyOptions(codec=codec, encoder=encoder)
     assert ApplyOptions(encoder="libx264").preset == CODECS["h264"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -160,7 +161,7 @@ def test_profiles_that_are_not_rgb_are_left_behind(tmp_path: Path) -> None:
     assert cv2.IMAGE_METADATA_ICCP not in metadata(tmp_path / "out.jpg")
 
 
-def tiff(pixels: NDArray, order: str, tags: dict[int, tuple[int, bytes]], pages: int = 1) -> bytes:
+def tiff(pixels: NDArray, order: str, tags: dict[int, tuple[int, bytes]]) -> bytes:
     """An uncompressed TIFF of 8-bit pixels, little ("<") or big (">") endian, with extra tags."""
     height, width = pixels.shape[:2]
     samples = 1 if pixels.ndim == 2 else pixels.shape[2]
@@ -189,9 +190,8 @@ def tiff(pixels: NDArray, order: str, tags: dict[int, tuple[int, bytes]], pages:
     body += pixels.tobytes() + b"\0" * (pixels.nbytes % 2)
     table = struct.pack(order + "H", len(entries)) + b"".join(entries[n] for n in sorted(entries))
     at = start + len(body)
-    follow = at if pages > 1 else 0
     head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", at)
-    return head + bytes(body) + table + struct.pack(order + "I", follow)
+    return head + bytes(body) + table + bytes(4)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -226,10 +226,36 @@ def test_an_oriented_tiff_comes_out_upright_once(tmp_path: Path) -> None:
 def test_tiff_pages_are_counted(tmp_path: Path) -> None:
     """A second page is not dropped without a word."""
     source = tmp_path / "in.tif"
-    source.write_bytes(tiff(picture(), "<", {}, pages=2))
+    tifffile.imwrite(source, np.stack([picture(), picture()]), photometric="rgb")
     report = restyle_still(source, identity, tmp_path / "out.tif")
     assert "more than one page" in report.warnings[0]
     assert report.to_dict()["warnings"] == report.warnings
+
+
+@pytest.mark.parametrize(("unit", "number"), [("inch", 2), ("centimeter", 3)])
+def test_tiff_keeps_its_resolution(tmp_path: Path, unit: str, number: int) -> None:
+    """A print size survives: pixels per unit across and down, and the unit."""
+    source, target = tmp_path / "in.tif", tmp_path / "out.tif"
+    resolution = ((300, 1), (3001, 10))
+    tifffile.imwrite(source, picture(), photometric="rgb", resolution=resolution, resolutionunit=unit)
+    restyle_still(source, identity, target)
+    with tifffile.TiffFile(target) as file:
+        tags = file.pages.first.tags
+        assert (tags[282].value, tags[283].value, int(tags[296].value)) == (*resolution, number)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_bigtiff_is_read_like_a_tiff(tmp_path: Path, dtype: type) -> None:
+    """Pixels and words come out of the 64-bit kind of TIFF, too."""
+    source, target = tmp_path / "in.tif", tmp_path / "out.tif"
+    pixels = picture(3, dtype)
+    tifffile.imwrite(source, pixels, photometric="rgb", bigtiff=True, description="a wall", metadata=None)
+    assert source.read_bytes()[2] == 43
+    restyle_still(source, identity, target)
+    assert np.array_equal(load(target), pixels[..., ::-1])
+    with tifffile.TiffFile(target) as file:
+        assert file.pages.first.description == "a wall"
+        assert not file.is_bigtiff
 
 
 def bad_inputs(folder: Path) -> list[tuple[Path, str]]:
@@ -244,7 +270,9 @@ def bad_inputs(folder: Path) -> list[tuple[Path, str]]:
     (folder / "stub.tif").write_bytes(b"II*\0\x08")
     (folder / "ink.tif").write_bytes(tiff(picture(4), "<", {262: (3, struct.pack("<H", 5))}))
     (folder / "moving.webp").write_bytes(b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\x02" + b"\0" * 40)
-    cv2.imwrite(str(folder / "float.tif"), picture().astype(np.float32))
+    tifffile.imwrite(folder / "float.tif", picture().astype(np.float32), photometric="rgb")
+    gray_alpha = picture()[..., :2]
+    tifffile.imwrite(folder / "gray_alpha.tif", gray_alpha, photometric="minisblack", planarconfig="contig")
     (folder / "folder.png").mkdir()
     words = {
         "text.png": "not a picture",
@@ -254,7 +282,8 @@ def bad_inputs(folder: Path) -> list[tuple[Path, str]]:
     }
     words |= {
         "moving.webp": "animated",
-        "float.tif": "float32",
+        "float.tif": "floating point",
+        "gray_alpha.tif": "gray with transparency",
         "folder.png": "cannot be read",
         "gone.jpg": "no such",
     }

@@ -74,6 +74,7 @@ def test_the_sidecar_says_what_pictures_do_not(tmp_path: Path, clip: Callable[..
 
 
 def test_deep_sources_give_sixteen_bit(tmp_path: Path, clip: Callable[..., Path]):
+    """Above 8 bit a PNG has 16."""
     source = clip("ten_bit.mp4", frames=4)
     apply(source, Identity(), tmp_path / "%d.png", PNG)
     found = np.stack(pictures(tmp_path))
@@ -82,6 +83,7 @@ def test_deep_sources_give_sixteen_bit(tmp_path: Path, clip: Callable[..., Path]
 
 
 def test_transparency_is_kept_in_png_and_named_for_exr(tmp_path: Path):
+    """PNG keeps opacity; EXR does not, and a warning says so."""
     source = make_clip(
         tmp_path / "keep.mkv", ClipSpec(codec="ffv1", pixel_format="yuva420p", options={}, frames=3)
     )
@@ -106,6 +108,7 @@ def test_exr_is_linear_light(tmp_path: Path, clip: Callable[..., Path]):
 
 
 def test_kept_hdr_goes_beyond_white_in_exr(tmp_path: Path, clip: Callable[..., Path]):
+    """Linear light above diffuse white is not cut off."""
     apply(clip("hdr10.mp4", frames=2), Identity(), tmp_path / "%d.exr", replace(EXR, hdr="keep"))
     with av.open(str(tmp_path / "1.exr")) as file:
         frame = next(file.decode(video=0))
@@ -137,6 +140,8 @@ def test_a_stopped_sequence_goes_on(tmp_path: Path, clip: Callable[..., Path], o
 
 
 def test_a_run_that_fails_at_once_leaves_no_folder(tmp_path: Path, clip: Callable[..., Path]):
+    """Folders that a failed run made are removed."""
+
     class Fails(Identity):
         def restyle(self, batch):
             raise RuntimeError("broken")
@@ -165,6 +170,7 @@ def test_files_are_replaced_only_when_asked_and_then_wholly(tmp_path: Path, clip
     ("name", "words"), [("x.png", "numbered pictures"), ("%d.exr", "numbered"), ("no/no/%d.png", "no folder")]
 )
 def test_names_that_cannot_be_are_refused(tmp_path: Path, clip: Callable[..., Path], name: str, words: str):
+    """A target without a number, or with a wrong suffix, is an error before any work."""
     with pytest.raises(OutputError, match=words):
         plan(clip("plain.mp4"), Identity(), tmp_path / name, PNG)
     assert left_over(tmp_path) == []
@@ -222,6 +228,7 @@ def test_sixteen_bit_pictures_become_deep_video_with_a_word(tmp_path: Path, clip
 
 
 def test_a_missing_picture_is_refused_by_its_number(tmp_path: Path, clip: Callable[..., Path]):
+    """A gap in the numbers is an error that names the number."""
     pattern = frames(tmp_path, clip)
     file_of(pattern, 4).unlink()
     with pytest.raises(InputError, match="picture 4 is missing, 1 in all between 1 and 10"):
@@ -229,11 +236,13 @@ def test_a_missing_picture_is_refused_by_its_number(tmp_path: Path, clip: Callab
 
 
 def test_pictures_need_a_rate(tmp_path: Path, clip: Callable[..., Path]):
+    """Without --fps and without a sidecar the rate is asked for."""
     with pytest.raises(InputError, match="Add --fps"):
         Decoder(frames(tmp_path, clip))
 
 
 def test_a_picture_of_another_size_is_refused(tmp_path: Path, clip: Callable[..., Path]):
+    """All pictures of a sequence have one size."""
     pattern = frames(tmp_path, clip)
     cv2.imwrite(str(file_of(pattern, 6)), np.zeros((20, 20, 3), np.uint8))
     with pytest.raises(InputError, match="64x48 to 20x20"), Decoder(pattern, fps=Fraction(24)) as decoder:
@@ -260,6 +269,7 @@ def test_a_changed_picture_is_another_source(tmp_path: Path, clip: Callable[...,
     ],
 )
 def test_a_folder_is_understood(tmp_path: Path, names: list[str], found: str):
+    """A folder and a glob name the pattern of their pictures."""
     for name in names:
         (tmp_path / name).touch()
     assert pattern_of(str(tmp_path)) == tmp_path / found
@@ -276,6 +286,7 @@ def test_a_folder_is_understood(tmp_path: Path, names: list[str], found: str):
     ],
 )
 def test_a_folder_that_is_no_sequence_is_refused(tmp_path: Path, names: list[str], words: str):
+    """Pictures without numbers, or of several sequences, are an error in words."""
     for name in names:
         (tmp_path / name).touch()
     with pytest.raises(InputError, match=words):
@@ -292,6 +303,7 @@ def test_a_folder_that_is_no_sequence_is_refused(tmp_path: Path, names: list[str
     ],
 )
 def test_rates_are_what_they_stand_for(text: str, rate: Fraction):
+    """23.976 is 24000/1001, and 24 is 24."""
     assert parse_rate(text) == rate
     assert SPECS["ntsc.mp4"].rate == parse_rate("30000/1001")
     for wrong in ("fast", "0", "1/0", "-24"):

@@ -65,6 +65,7 @@ def with_cover(source: Path, target: Path) -> Path:
 
 
 def test_cover_art_stays_cover_art(tmp_path: Path, clip: Callable[..., Path]):
+    """An attached picture is copied, and is not taken for the clip."""
     source = with_cover(clip("sound.mp4"), tmp_path / "in.mp4")
     with av.open(str(source)) as file:
         assert file.streams.video[1].disposition & av.stream.Disposition.attached_pic
@@ -83,6 +84,8 @@ def test_cover_art_stays_cover_art(tmp_path: Path, clip: Callable[..., Path]):
 
 
 def test_tags_of_a_phone_survive(tmp_path: Path, clip: Callable[..., Path]):
+    """Tags with names of their own are kept."""
+
     def tag(out: av.container.OutputContainer) -> None:
         out.metadata["com.apple.quicktime.make"] = "Apple"
         out.metadata["com.apple.quicktime.location.ISO6709"] = "+52.5+013.4/"
@@ -106,6 +109,8 @@ def test_tags_of_a_phone_survive(tmp_path: Path, clip: Callable[..., Path]):
 
 
 def test_the_time_code_survives(tmp_path: Path, clip: Callable[..., Path]):
+    """The start time code of the source is in the target."""
+
     def tag(out: av.container.OutputContainer) -> None:
         out.streams.video[0].metadata["timecode"] = "01:02:03:04"
 
@@ -119,6 +124,7 @@ def test_the_time_code_survives(tmp_path: Path, clip: Callable[..., Path]):
 
 
 def test_text_that_is_no_utf8_becomes_utf8(tmp_path: Path, clip: Callable[..., Path]):
+    """Latin-1 in tags is converted."""
     source = clip("two_tracks.mkv").read_bytes().replace(b"A Title", b"A T\xedtle")
     (tmp_path / "in.mkv").write_bytes(source)
     apply(tmp_path / "in.mkv", Identity(), tmp_path / "out.mkv", QUICK)
@@ -127,6 +133,7 @@ def test_text_that_is_no_utf8_becomes_utf8(tmp_path: Path, clip: Callable[..., P
 
 
 def test_transport_streams_keep_every_distance(tmp_path: Path, clip: Callable[..., Path]):
+    """MPEG-TS may shift all timestamps, but by the same amount."""
     apply(clip("vfr.mp4"), Identity(), tmp_path / "out.ts", QUICK)
     found, expected = frame_times(tmp_path / "out.ts"), frame_times(clip("vfr.mp4"))
     assert [t - found[0] for t in found] == [t - expected[0] for t in expected]
@@ -136,6 +143,7 @@ def test_transport_streams_keep_every_distance(tmp_path: Path, clip: Callable[..
 
 
 def test_webm_to_webm(tmp_path: Path, clip: Callable[..., Path]):
+    """WebM keeps its times, and its sound packet by packet."""
     apply(clip("vp9.webm"), Identity(), tmp_path / "out.webm", ApplyOptions(codec="av1", segment_frames=12))
     assert frame_times(tmp_path / "out.webm") == frame_times(clip("vp9.webm"))
     assert payloads(tmp_path / "out.webm", 1) == payloads(clip("vp9.webm"), 1)
@@ -170,6 +178,7 @@ def with_sound(source: Path, target: Path, codec: str) -> Path:
 def test_every_kind_of_sound_fits_or_is_refused_before_any_work(
     tmp_path: Path, clip: Callable[..., Path], codec: str
 ):
+    """Each audio codec is copied, or named in an error."""
     source = with_sound(clip("plain.mp4"), tmp_path / "in.mkv", codec)
     for suffix in (".mkv", ".mp4", ".mov"):
         target = tmp_path / f"out{suffix}"
@@ -182,12 +191,14 @@ def test_every_kind_of_sound_fits_or_is_refused_before_any_work(
 
 
 def test_sound_that_does_not_fit_is_refused_before_any_work(tmp_path: Path, clip: Callable[..., Path]):
+    """The error names the codec and a container that can hold it."""
     with pytest.raises(OutputError, match=r"cannot hold audio in aac.*\.mkv"):
         apply(clip("sound.mp4"), Identity(), tmp_path / "out.webm", ApplyOptions(codec="av1"))
     assert not list(tmp_path.iterdir())
 
 
 def test_pictures_only_subtitles_do_not_fit_into_mp4(tmp_path: Path, clip: Callable[..., Path]):
+    """Bitmap subtitles cannot become text, and are refused."""
     source = tmp_path / "in.mkv"
     with av.open(str(clip("plain.mp4"))) as original, av.open(str(source), "w") as out:
         track = out.add_stream_from_template(original.streams.video[0])
@@ -208,6 +219,7 @@ def test_pictures_only_subtitles_do_not_fit_into_mp4(tmp_path: Path, clip: Calla
 
 @pytest.mark.parametrize(("codec", "suffix"), [("prores4444", ".mov"), ("ffv1", ".mkv")])
 def test_transparency_is_kept_where_the_codec_can(tmp_path: Path, codec: str, suffix: str):
+    """Alpha survives in codecs that have it, and a warning names the others."""
     source = make_clip(
         tmp_path / "in.mkv",
         SPECS["odd.mkv"].__class__(codec="ffv1", pixel_format="yuva420p", options={}),
@@ -222,6 +234,7 @@ def test_transparency_is_kept_where_the_codec_can(tmp_path: Path, codec: str, su
 
 
 def test_hevc_carries_the_tag_that_players_ask_for(tmp_path: Path, clip: Callable[..., Path]):
+    """HEVC in mp4 is tagged hvc1."""
     apply(clip("plain.mp4"), Identity(), tmp_path / "out.mp4", ApplyOptions(codec="hevc", segment_frames=12))
     data = (tmp_path / "out.mp4").read_bytes()
     assert b"hvc1" in data and b"hev1" not in data
@@ -229,6 +242,7 @@ def test_hevc_carries_the_tag_that_players_ask_for(tmp_path: Path, clip: Callabl
 
 
 def test_the_index_stands_in_front(tmp_path: Path, clip: Callable[..., Path]):
+    """mp4 is written for progressive playback."""
     apply(clip("sound.mp4"), Identity(), tmp_path / "out.mp4", QUICK)
     data = (tmp_path / "out.mp4").read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from vidstyle.errors import OutputError
-from vidstyle.media import segments
 from vidstyle.media.segments import (
     Committed,
     Segment,
     WorkFolder,
     check_complete,
-    fingerprint,
     hash_facts,
     key_facts,
 )
@@ -36,6 +37,7 @@ def work_folder(tmp_path: Path, key: str = "abc") -> WorkFolder:
 
 
 def test_a_commit_is_found_again(tmp_path: Path):
+    """A finished segment is read back as it was written."""
     with work_folder(tmp_path).claimed() as work:
         done = committed(work, 0), committed(work, 1, last=True)
         assert work.finished() == {0: done[0], 1: done[1]}
@@ -46,6 +48,7 @@ def test_a_commit_is_found_again(tmp_path: Path):
     "harm", ["flip", "cut", "away", "sidecar", "half_sidecar", "other_key", "fewer_frames"]
 )
 def test_what_is_damaged_does_not_count(tmp_path: Path, harm: str):
+    """Changed data, a cut sidecar or another key make a segment unfinished."""
     with work_folder(tmp_path).claimed() as work:
         kept, hurt = committed(work, 0), committed(work, 1)
         data, sidecar = work.data_path(hurt), work.path / "000001.json"
@@ -66,20 +69,63 @@ def test_what_is_damaged_does_not_count(tmp_path: Path, harm: str):
 
 
 def test_committing_twice_is_harmless(tmp_path: Path):
+    """The second commit of the same bytes changes nothing."""
     with work_folder(tmp_path).claimed() as work:
         assert committed(work) == committed(work)
         assert len(work.finished()) == 1
 
 
 def test_a_second_run_for_the_same_target_is_refused(tmp_path: Path):
+    """In the same process, and with other options too; what is there is left alone."""
     with work_folder(tmp_path).claimed() as work:
         committed(work)
-        with pytest.raises(OutputError, match="another run"), work_folder(tmp_path).claimed():
-            pass
+        for key in ("abc", "other"):
+            with pytest.raises(OutputError) as caught, work_folder(tmp_path, key).claimed():
+                pass
+            assert str(caught.value) == (
+                f"{tmp_path / 'out.mp4'}: another run is writing this file. "
+                "Wait for it, or choose another target."
+            )
         assert len(work.finished()) == 1
 
 
+CLAIM = """
+import sys, time
+from pathlib import Path
+from vidstyle.media.segments import WorkFolder
+from vidstyle.options import ApplyOptions
+with WorkFolder(Path(sys.argv[1]), "abc", ApplyOptions()).claimed():
+    print("claimed", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_lock_of_a_killed_process_is_free(tmp_path: Path):
+    """Another process is kept out while one runs, and not after that was killed."""
+    target = tmp_path / "out.mp4"
+    with subprocess.Popen(
+        [sys.executable, "-c", CLAIM, str(target)], stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None and other.stdout.readline() == "claimed\n"
+        with pytest.raises(OutputError, match="another run"), work_folder(tmp_path).claimed():
+            pass
+        other.kill()
+    with work_folder(tmp_path).claimed() as work:
+        committed(work)
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path):
+    """No permission is told from a taken lock."""
+    work_folder(tmp_path).root.mkdir()
+    (work_folder(tmp_path).root / "abc").mkdir()
+    work_folder(tmp_path).root.chmod(0o500)
+    with pytest.raises(OutputError, match="may not be written"), work_folder(tmp_path).claimed():
+        pass
+
+
 def test_leftovers_of_a_killed_run_are_swept(tmp_path: Path):
+    """Unfinished files of an earlier run are removed."""
     work = work_folder(tmp_path)
     work.path.mkdir(parents=True)
     (work.path / "000000.123.part").write_bytes(b"half")
@@ -88,6 +134,7 @@ def test_leftovers_of_a_killed_run_are_swept(tmp_path: Path):
 
 
 def test_an_empty_folder_goes_away_and_a_filled_one_stays(tmp_path: Path):
+    """Only finished segments keep a work folder."""
     with work_folder(tmp_path).claimed():
         pass
     assert not list(tmp_path.iterdir())
@@ -100,11 +147,15 @@ def test_an_empty_folder_goes_away_and_a_filled_one_stays(tmp_path: Path):
 
 
 def test_the_key_changes_with_all_that_changes_pixels(tmp_path: Path):
-    source = tmp_path / "a.mp4"
-    source.write_bytes(b"one")
+    """Options that only say where and how fast do not count."""
     software = {"av": "18"}
 
-    def key(options: ApplyOptions = OPTIONS, style: str = "s", software: dict[str, str] = software) -> str:
+    def key(
+        options: ApplyOptions = OPTIONS,
+        source: str = "f",
+        style: str = "s",
+        software: dict[str, str] = software,
+    ) -> str:
         return hash_facts(key_facts(source, style, options, software))
 
     first = key()
@@ -118,23 +169,7 @@ def test_the_key_changes_with_all_that_changes_pixels(tmp_path: Path):
     assert len({first, *(key(replace(OPTIONS, **change)) for change in changes)}) == 1 + len(changes)
     same = [{"overwrite": True}, {"device": "cpu"}, {"batch_size": 3}, {"work_dir": tmp_path}]
     assert {key(replace(OPTIONS, **change)) for change in same} == {first}
-    assert len({first, key(style="t"), key(software={"av": "19"})}) == 3
-    source.write_bytes(b"two")
-    assert key() != first
-
-
-def test_a_large_file_is_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(segments, "_WHOLE_BYTES", 1000)
-    monkeypatch.setattr(segments, "SAMPLE_BYTES", 16)
-    path = tmp_path / "a"
-    seen = set()
-    for at in (None, 0, 4999, 2500):
-        data = bytearray(5000)
-        if at is not None:
-            data[at] = 1
-        path.write_bytes(data)
-        seen.add(fingerprint(path))
-    assert len(seen) >= 3  # the ends count; the middle may fall between two samples
+    assert len({first, key(source="g"), key(style="t"), key(software={"av": "19"})}) == 4
 
 
 def at(start: int, stop: int, last: bool = False) -> Committed:
@@ -142,6 +177,7 @@ def at(start: int, stop: int, last: bool = False) -> Committed:
 
 
 def test_only_an_unbroken_row_to_the_end_is_complete():
+    """A gap, or a missing end, is an error."""
     target = Path("out.mp4")
     check_complete([at(0, 3), at(3, 6), at(6, 8, last=True)], target)
     for broken in ([], [at(3, 6, True)], [at(0, 3), at(6, 8, True)], [at(0, 3), at(3, 6)]):

@@ -15,6 +15,8 @@ from tests.helpers.clips import frame_times, left_over, luma
 from tests.helpers.styles import Brighter, Identity
 from vidstyle.errors import DeviceError, OutputError
 from vidstyle.frames import FrameBatch
+from vidstyle.media.decode import Decoder
+from vidstyle.media.digests import luma_digest
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline import apply as apply_module
 from vidstyle.pipeline import render
@@ -63,11 +65,10 @@ def test_the_source_is_decoded_once(
     count = 0
 
     class Counting(render.Decoder):
-        def _pictures(self):
+        def close(self) -> None:
             nonlocal count
-            for item in super()._pictures():
-                count += 1
-                yield item
+            count += self.decoded
+            super().close()
 
     monkeypatch.setattr(render, "Decoder", Counting)
     apply(clip("bframes.mp4"), Identity(), tmp_path / "out.mp4", QUICK)
@@ -182,3 +183,27 @@ def test_a_frame_lost_by_the_style_is_an_error(tmp_path: Path, clip: Callable[..
     with pytest.raises(OutputError):
         apply(clip("plain.mp4"), Loses(), tmp_path / "out.mp4", QUICK)
     assert not (tmp_path / "out.mp4").exists()
+
+
+@pytest.mark.parametrize("smooth", [0.0, 1.0])
+def test_a_committed_segment_knows_the_source_frame_at_its_border(
+    tmp_path: Path, clip: Callable[..., Path], smooth: float
+):
+    """Through batching, padding, styles and smoothing, the digest and the last duration stay right."""
+    source = clip("bframes.mp4")
+    with Decoder(source) as decoder:
+        digests = {index + 1: luma_digest(timed.frame) for index, timed in decoder.frames()}
+        frames = max(digests)
+
+    def stop(progress: Progress) -> None:
+        if progress.stage == "join":
+            raise RuntimeError("stopped before the join")
+
+    options = replace(QUICK, smooth=smooth, batch_size=5)
+    with pytest.raises(RuntimeError, match="before the join"):
+        apply(source, Brighter(), tmp_path / "out.mp4", options, stop)
+    sidecars = sorted(tmp_path.glob(".out.mp4.vidstyle/*/*.json"))
+    found = [json.loads(sidecar.read_text()) for sidecar in sidecars]
+    assert [f["stop"] for f in found] == [12, 24, 36, frames]
+    assert [f["source_digest"] for f in found] == [*(digests[n] for n in (12, 24, 36)), ""]
+    assert [f["last_duration"] > 0 for f in found] == [False, False, False, True]

@@ -21,7 +21,17 @@ def batch(count: int = 3, height: int = 5, width: int = 7, fmt: PlaneFormat | No
     return FrameBatch(planes, tuple(range(count)), Fraction(1, 25), fmt)
 
 
+def test_what_belongs_to_the_end_goes_with_the_last_frame():
+    """A part that does not hold the last frame has neither its duration nor its border digest."""
+    whole = replace(batch(), last_duration=40, border_digest="abc")
+    assert (whole.part(1, 3).last_duration, whole.part(1, 3).border_digest) == (40, "abc")
+    assert (whole.part(0, 2).last_duration, whole.part(0, 2).border_digest) == (0, "")
+    ended = batch().with_end_of(whole)
+    assert (ended.last_duration, ended.border_digest) == (40, "abc")
+
+
 def test_odd_pictures_have_a_whole_chroma_sample_at_the_border():
+    """Chroma sizes are rounded up."""
     assert PlaneFormat().chroma_size(5, 7) == (3, 4)
     assert PlaneFormat(chroma_shift=(1, 0)).chroma_size(5, 7) == (5, 4)
 
@@ -31,6 +41,7 @@ def test_odd_pictures_have_a_whole_chroma_sample_at_the_border():
     [PlaneFormat(), PlaneFormat(10), PlaneFormat(8, (0, 0), "rgb", True), PlaneFormat(8, (0, 0), "gray")],
 )
 def test_a_batch_of_each_kind_is_accepted(fmt: PlaneFormat):
+    """8 and 10 bit, RGB and gray."""
     made = batch(fmt=fmt)
     assert (len(made), made.height, made.width) == (3, 5, 7)
 
@@ -48,6 +59,7 @@ def test_a_batch_of_each_kind_is_accepted(fmt: PlaneFormat):
     ],
 )
 def test_a_batch_that_contradicts_itself_is_refused(change: dict):
+    """Shapes, types and counts must fit together."""
     with pytest.raises(ValueError, match=r"must|need"):
         replace(batch(), **change)
 
@@ -63,11 +75,13 @@ def test_a_batch_that_contradicts_itself_is_refused(change: dict):
     ],
 )
 def test_an_impossible_format_is_refused(arguments: dict):
+    """A PlaneFormat checks its values."""
     with pytest.raises(ValueError, match="must"):
         PlaneFormat(**arguments)
 
 
 def test_padding_repeats_the_last_frame_and_part_takes_it_off_again():
+    """padded and part undo each other."""
     short = batch(3)
     padded = short.padded(8)
     assert len(padded) == 8
@@ -79,6 +93,7 @@ def test_padding_repeats_the_last_frame_and_part_takes_it_off_again():
 
 
 def test_a_part_knows_its_place_in_the_clip():
+    """The index of a part is that of its first frame."""
     part = replace(batch(3), index=40).part(1, 3)
     assert (part.index, part.pts) == (41, (1, 2))
 
@@ -95,5 +110,24 @@ def test_a_part_knows_its_place_in_the_clip():
 )
 def test_quarter_turns_of_a_display_matrix(matrix: tuple[int, ...] | None, turns: int) -> None:
     """What FFmpeg calls a rotation by -90, 0, 90 or 180 degrees, counted counter-clockwise."""
-    info = VideoInfo(4, 2, Fraction(25), Fraction(1, 25), 1.0, "yuv420p", PlaneFormat(), rotation=matrix)
+    info = VideoInfo(
+        width=4,
+        height=2,
+        average_fps=Fraction(25),
+        time_base=Fraction(1, 25),
+        duration_seconds=1.0,
+        pixel_format="yuv420p",
+        format=PlaneFormat(),
+        rotation=matrix,
+    )
     assert info.quarter_turns == turns
+
+
+def test_a_batch_prints_its_shapes_and_not_its_samples():
+    """A debugger or a failing test shows one short line."""
+    text = repr(replace(batch(count=2), index=7))
+    assert text.startswith(
+        "FrameBatch(planes=[(2, 5, 7), (2, 3, 4), (2, 3, 4)], dtype=torch.uint8, device=cpu"
+    )
+    assert "index=7, pts=0..1, time_base=1/25" in text
+    assert "tensor" not in text and "\n" not in text and len(text) < 300

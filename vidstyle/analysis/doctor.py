@@ -38,6 +38,8 @@ PACKAGES = {
     "cv2": "opencv-python-headless",
     "numpy": "numpy",
     "safetensors": "safetensors",
+    "filelock": "filelock",
+    "tifffile": "tifffile",
     "click": "click",
     "tqdm": "tqdm",
 }
@@ -198,7 +200,19 @@ def _frame() -> tuple[VideoInfo, FrameBatch]:
 
     fmt = PlaneFormat(bit_depth=8, chroma_shift=(1, 1), matrix="bt709", full_range=False)
     base = Fraction(1, 25)
-    info = VideoInfo(320, 240, Fraction(25), base, 1 / 25, "yuv420p", fmt, 1, 1, 1, 1)
+    info = VideoInfo(
+        width=320,
+        height=240,
+        average_fps=Fraction(25),
+        time_base=base,
+        duration_seconds=1 / 25,
+        pixel_format="yuv420p",
+        format=fmt,
+        primaries=1,
+        transfer=1,
+        matrix_code=1,
+        range_code=1,
+    )
     luma = torch.linspace(16, 235, 320).to(torch.uint8).repeat(1, 240, 1)
     chroma = torch.full((1, 120, 160), 128, dtype=torch.uint8)
     return info, FrameBatch((luma, chroma, chroma), (0,), base, fmt)

@@ -159,7 +159,7 @@ def frames_of(source: Path, style: Style, options: ApplyOptions, on_seen: OnSeen
     kept: list[Tensor] = []
     blank: list[Tensor] = []
     step = max(1, plan.frames_announced // (2 * _FRAMES))
-    with Decoder(source, deinterlace=options.deinterlace, fps=options.fps) as decoder:
+    with Decoder(plan.media, deinterlace=options.deinterlace) as decoder:
         for batch in decoder.batches(1):
             if on_seen is not None:
                 on_seen(source, batch.index + 1, max(plan.frames_announced, batch.index + 1))

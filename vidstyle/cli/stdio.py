@@ -60,10 +60,12 @@ def pour(result: Path, source: Path, container: str | None) -> None:
     out = sys.stdout.buffer
     try:
         if container == "y4m":
+            from vidstyle.media.image_sequence import is_sequence
+            from vidstyle.media.probe import probe
             from vidstyle.media.sequence_writer import left_out
             from vidstyle.media.y4m import write_y4m
 
-            lost = left_out(source)
+            lost = [] if is_sequence(source) else left_out(probe(source))
             if lost:
                 click.echo(f"Warning: y4m holds no {', '.join(lost)}.", err=True)
             write_y4m(result, out)

@@ -1,4 +1,4 @@
-"""Encodes FrameBatches to the file of one segment."""
+"""Encodes FrameBatches into the file of one segment."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from vidstyle.options import ApplyOptions
 
 
 def encoder_settings(options: ApplyOptions) -> dict[str, str]:
-    """Every option handed to the encoder."""
+    """Every option handed to the encoder, by FFmpeg's names."""
     preset, threads = options.preset, options.encoder_threads
     settings = dict(preset.options)
     crf = preset.crf if options.crf is None else options.crf
@@ -37,36 +37,36 @@ def encoder_settings(options: ApplyOptions) -> dict[str, str]:
     if speed is not None:
         settings["preset"] = speed
     if preset.encoder == "libx264" and torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512"):
-        # x264's AVX-512 code gives other bits from run to run at some sizes. AVX2 gave those of AVX in 221
-        # ways of 21 sizes, presets and tunes, and takes a twentieth less time.
+        # With AVX-512, x264 gives other bits from run to run at some sizes. With AVX2 the bits were those of
+        # AVX in 221 combinations of 21 sizes, presets and tunes, and it takes 5 % less time.
         params.append("asm=AVX2")
     own = options.speed is None and not {"preset", "tune", "trellis"} & set(options.encoder_options)
     if preset.encoder == "libx264" and own:
-        # For the search through roundings plain dead zones, a little narrower than usual: at equal quality
-        # files of real clips are 1 % smaller, and noise costs a fifth less time (benchmarks/LOG.md).
+        # Dead zones, a little narrower than usual, in place of trellis quantisation: at equal quality files
+        # of real clips are 1 % smaller, and noise takes a fifth less time (benchmarks/LOG.md).
         params.append("trellis=0:deadzone-inter=17:deadzone-intra=9")
     if params:
         settings["x264-params"] = ":".join(params)
-    if preset.encoder == "libx265":  # its own thread pool changes the bits, so it is pinned too
+    if preset.encoder == "libx265":  # the size of its thread pool changes the bits, so it is fixed too
         settings["x265-params"] += f":pools={threads}:frame-threads={min(threads, 2)}"
     if preset.encoder == "libsvtav1":
         settings["svtav1-params"] = f"lp={threads}"
     for name, value in options.encoder_options.items():
-        # Lists of the encoder's own parameters are added to, or what makes its bits repeatable would go.
+        # Added to the lists of the encoder's own parameters: these make its bits repeatable.
         joins = name.endswith("-params") and name in settings
         settings[name] = f"{settings[name]}:{value}" if joins else value
     return settings
 
 
 def check_encoder(info: VideoInfo, options: ApplyOptions) -> None:
-    """Find out before any work whether the encoder is there and takes the options that were asked for."""
+    """Raise before any work when the encoder is missing or refuses the options asked for."""
     if options.encoder is not None or options.encoder_options:
         with TemporaryDirectory() as folder:
             Encoder(Path(folder) / "try", info, options).abort()
 
 
-def _with_light(settings: dict[str, str], info: VideoInfo, encoder: str) -> dict[str, str]:
-    """What HDR says of its screen and its brightness, for the encoders that can write it into the stream."""
+def _with_hdr10(settings: dict[str, str], info: VideoInfo, encoder: str) -> dict[str, str]:
+    """Add the HDR10 metadata to the settings of encoders that write it into the stream."""
     name = {"libx265": "x265-params", "libsvtav1": "svtav1-params"}.get(encoder)
     if name is None or not info.is_hdr:
         return settings
@@ -92,16 +92,16 @@ def _with_light(settings: dict[str, str], info: VideoInfo, encoder: str) -> dict
 
 
 class Encoder:
-    """Encode consecutive batches into one file. A context manager: left by an error, it removes the file.
+    """Encodes consecutive batches into one file. A context manager: left by an error, it removes the file.
 
     After `close`, `packet_pts` holds the timestamp of every packet in the order of the file.
     """
 
     def __init__(
-        self, path: Path, info: VideoInfo, options: ApplyOptions, target: Path | None = None
+        self, path: Path, info: VideoInfo, options: ApplyOptions, *, target: Path | None = None
     ) -> None:
         self.path = path
-        self._target = target or path  # what messages speak of
+        self._target = target or path  # named in messages
         self.frames = 0
         self.packet_pts: list[int] = []
         self._info = info
@@ -130,7 +130,7 @@ class Encoder:
                 if options.encoder is not None:
                     raise DeviceError(
                         f"{options.encoder}: this encoder cannot be used here ({reason}). "
-                        "Leave --encoder out, or look whether its hardware and driver are there."
+                        "Leave --encoder out, or check its hardware and driver."
                     ) from error
                 raise OutputError(
                     f"{options.codec}: the encoder refuses these settings ({reason}). Check its options."
@@ -155,10 +155,9 @@ class Encoder:
             context.colorspace, context.color_range = 0, 2
         if options.preset.tag is not None:
             context.codec_tag = options.preset.tag
-        context.options = _with_light(encoder_settings(options), info, options.preset.encoder)
-        os.environ.setdefault(
-            "SVT_LOG", "1"
-        )  # SVT-AV1 tells its settings to stderr unless asked for errors only
+        context.options = _with_hdr10(encoder_settings(options), info, options.preset.encoder)
+        # SVT-AV1 prints its settings to stderr unless it is asked for errors only.
+        os.environ.setdefault("SVT_LOG", "1")
         context.open()
         unused = sorted(context.options)
         if unused:
@@ -206,7 +205,7 @@ class Encoder:
     def abort(self) -> None:
         """Stop and remove the file."""
         self._closed = True
-        # The file goes away in any case, and what stopped us is already on its way up.
+        # The file is removed in any case, and the error that stopped the work is already being raised.
         with suppress(av.error.FFmpegError, OSError, ValueError):
             self._container.close()
         with suppress(OSError):
@@ -217,8 +216,8 @@ class Encoder:
         try:
             for packet in self._stream.encode(frame):
                 if frame is None and self.frames <= 2:
-                    # x265 makes the decoding times of one or two frames from memory that it never set. So few
-                    # are never reordered.
+                    # x265 computes the decoding times of one or two frames from uninitialized memory. So few
+                    # frames are never reordered.
                     packet.dts = packet.pts
                 self.packet_pts.append(cast(int, packet.pts))
                 self._container.mux(packet)
@@ -240,12 +239,12 @@ class Encoder:
             frame = self._convert(frame, batch.format)
         frame.colorspace = self._stream.codec_context.colorspace
         frame.color_range = self._stream.codec_context.color_range
-        # ProRes takes these from the frames and not, as others do, from the encoder's settings.
+        # The ProRes encoder takes these from the frames, others from the settings.
         frame.color_primaries, frame.color_trc = self._info.primaries, self._info.transfer
         return frame
 
     def _convert(self, frame: VideoFrame, fmt: PlaneFormat) -> VideoFrame:
-        """More chroma or more depth than the source, or RGB to YUV; the matrix stays otherwise."""
+        """To more chroma samples, more depth, or from RGB to YUV; apart from the last the matrix stays."""
         matrix = {"bt601": 5, "bt2020": 9}.get(fmt.matrix, 1)
         source_range = 2 if fmt.full_range else 1
         converted = (fmt.matrix == "rgb") != self._pixel_format.startswith("gbr")

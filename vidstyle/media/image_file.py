@@ -1,7 +1,4 @@
-"""Reads and writes still pictures; kind, size, bit depth, opacity and metadata are kept.
-
-Besides `flow` this is the only door of cv2, which reads and writes the pictures here.
-"""
+"""Reads and writes still pictures; kind, size, bit depth, opacity and metadata are kept."""
 
 from __future__ import annotations
 
@@ -19,20 +16,25 @@ from numpy.typing import NDArray
 from vidstyle.errors import InputError, OutputError
 from vidstyle.files import written_whole
 from vidstyle.media.inputs import STILL_SUFFIXES
-from vidstyle.media.tiff import TIFF_COMPRESSION_LZW, checked_tiff, tiff_directory, with_tiff_tags
+from vidstyle.media.tiff import ICC_PROFILE, XMP, TiffTags, encode_tiff, read_tags
 
 _EXIF, _XMP, _ICC = cv2.IMAGE_METADATA_EXIF, cv2.IMAGE_METADATA_XMP, cv2.IMAGE_METADATA_ICCP
 
 
 @dataclass(frozen=True)
-class _Picture:
-    """Pixels [H, W], [H, W, 3] or [H, W, 4] (BGR order, uint8 or uint16) with what came beside them."""
+class Picture:
+    """A still picture with its metadata, as `read_whole` found it."""
 
     pixels: NDArray[Any]
+    """[H, W] (gray), [H, W, 3] (BGR) or [H, W, 4] (BGRA), uint8 or uint16."""
     metadata: dict[int, NDArray[np.uint8]]
-    tiff_tags: dict[int, tuple[int, bytes]]
+    """EXIF, XMP and ICC profile by their number in OpenCV, as stored; not of TIFF."""
+    tiff_tags: TiffTags
+    """The describing tags of a TIFF; empty for other kinds."""
     lossless: bool
+    """Whether it was stored without loss, so that the result is too."""
     warnings: tuple[str, ...]
+    """What was lost while reading, in words."""
 
 
 def read_picture(source: Path) -> torch.Tensor:
@@ -67,12 +69,13 @@ def _bytes(source: Path) -> bytes:
         raise InputError(f"{source}: cannot be read ({error.strerror}). Check its permissions.") from error
 
 
-def read_whole(source: Path) -> _Picture:
+def read_whole(source: Path) -> Picture:
+    """A picture as it is stored, with its metadata. InputError for what cannot be restyled."""
     data = _bytes(source)
     warnings: list[str] = []
-    tags: dict[int, tuple[int, bytes]] = {}
+    tags = TiffTags()
     if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        tags = checked_tiff(source, data, warnings)
+        tags, warnings = read_tags(source, data)
     elif (data[:4] == b"RIFF" and data[12:16] == b"VP8X" and data[20] & 2) or b"acTL" in data[8:4096]:
         raise InputError(f"{source}: is animated. Convert it to a video first.")
     pixels, metadata = _decode(data)
@@ -81,7 +84,7 @@ def read_whole(source: Path) -> _Picture:
     if pixels.dtype not in (np.uint8, np.uint16) or (pixels.ndim == 3 and pixels.shape[2] not in (3, 4)):
         kind = f"{pixels.dtype} with {1 if pixels.ndim == 2 else pixels.shape[2]} channels"
         raise InputError(f"{source}: holds {kind}. Save it as 8 or 16 bit gray, RGB or RGBA.")
-    return _Picture(pixels, metadata, tags, not _is_lossy(data), tuple(warnings))
+    return Picture(pixels, metadata, tags, not _is_lossy(data), tuple(warnings))
 
 
 def _decode(data: bytes) -> tuple[NDArray[Any] | None, dict[int, NDArray[np.uint8]]]:
@@ -116,7 +119,7 @@ def _is_lossy(data: bytes) -> bool:
     return data[:2] == b"\xff\xd8"
 
 
-def fit_for(target: Path, picture: _Picture) -> _Picture:
+def fit_for(target: Path, picture: Picture) -> Picture:
     """The picture as the target's kind can hold it."""
     suffix = target.suffix.lower()
     if suffix not in STILL_SUFFIXES:
@@ -128,28 +131,30 @@ def fit_for(target: Path, picture: _Picture) -> _Picture:
         warnings.append(f"{suffix[1:]} holds 8 bits a channel; the picture had 16")
         pixels = ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
     if suffix in (".tif", ".tiff") and picture.metadata:
-        # cv2 writes no metadata into TIFF: profile and XMP travel as tags, and EXIF has no simple place.
-        blocks = {700: picture.metadata.get(_XMP), 34675: picture.metadata.get(_ICC)}
+        # Profile and XMP travel as tags. EXIF would be a directory of its own, which tifffile cannot write.
+        blocks = {XMP: picture.metadata.get(_XMP), ICC_PROFILE: picture.metadata.get(_ICC)}
         tags = {number: (7, block.tobytes()) for number, block in blocks.items() if block is not None}
-        picture = replace(picture, tiff_tags=tags)
-    if suffix not in (".tif", ".tiff") and 34675 in picture.tiff_tags:
-        profile = np.frombuffer(picture.tiff_tags[34675][1], np.uint8)
+        picture = replace(picture, tiff_tags=TiffTags(tags))
+    if suffix not in (".tif", ".tiff") and ICC_PROFILE in picture.tiff_tags.values:
+        profile = np.frombuffer(picture.tiff_tags.values[ICC_PROFILE][1], np.uint8)
         picture = replace(picture, metadata={**picture.metadata, _ICC: profile})
     return replace(picture, pixels=pixels, warnings=tuple(warnings))
 
 
-def encode_picture(target: Path, picture: _Picture) -> bytes:
+def encode_picture(target: Path, picture: Picture) -> bytes:
+    """The bytes of the file. target: only its suffix counts, and its name in messages."""
     suffix = target.suffix.lower()
+    if suffix in (".tif", ".tiff"):
+        return encode_tiff(picture.pixels, picture.tiff_tags)
     parameters: dict[str, list[int]] = {
         ".jpg": [
             *(cv2.IMWRITE_JPEG_QUALITY, 95),
             *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
         ],
         ".webp": [cv2.IMWRITE_WEBP_QUALITY, 101 if picture.lossless else 95],  # above 100 is lossless
-        ".tif": [cv2.IMWRITE_TIFF_COMPRESSION, TIFF_COMPRESSION_LZW],
     }
-    suffix = {".jpeg": ".jpg", ".tiff": ".tif"}.get(suffix, suffix)
-    kinds = [] if suffix == ".tif" else list(picture.metadata)
+    suffix = ".jpg" if suffix == ".jpeg" else suffix
+    kinds = list(picture.metadata)
     blocks = [picture.metadata[kind] for kind in kinds]
     try:
         done, data = cv2.imencodeWithMetadata(
@@ -161,7 +166,7 @@ def encode_picture(target: Path, picture: _Picture) -> bytes:
         ) from error
     if not done:
         raise OutputError(f"{target}: cannot be encoded. Choose another kind of picture.")
-    return with_tiff_tags(data.tobytes(), picture.tiff_tags) if suffix == ".tif" else data.tobytes()
+    return data.tobytes()
 
 
 def write_picture(target: Path, data: bytes) -> None:
@@ -174,9 +179,11 @@ def _without_thumbnail(exif: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """EXIF, itself a small TIFF, without its second directory: a preview of the unstyled picture."""
     data = bytearray(exif.tobytes())
     head = 6 if data[:6] == b"Exif\0\0" else 0
+    order = "<" if data[head : head + 2] == b"II" else ">"
     try:
-        _, end, _ = tiff_directory(bytes(data[head:]))
-        struct.pack_into("<I", data, head + end, 0)
+        (directory,) = struct.unpack_from(f"{order}I", data, head + 4)
+        (entries,) = struct.unpack_from(f"{order}H", data, head + directory)
+        struct.pack_into(f"{order}I", data, head + directory + 2 + 12 * entries, 0)
     except struct.error:
         return exif  # not ours to repair; carried as it came
     return np.frombuffer(bytes(data), np.uint8)

@@ -11,17 +11,20 @@ from av.video.frame import VideoFrame
 from vidstyle.frames import FrameBatch, VideoInfo
 from vidstyle.imaging.hdr import to_light
 from vidstyle.imaging.yuv import to_rgb
-from vidstyle.media.pixel_formats import EXR_FORMATS
+from vidstyle.media.pixel_formats import EXR_FORMAT
 
-# How PNG stores what: (samples a pixel, bytes a sample).
+# Pixel format -> (samples per pixel, bytes per sample).
 _PACKED = {"rgb24": (3, 1), "rgba": (4, 1), "rgb48be": (3, 2), "rgba64be": (4, 2)}
 
 
 def picture_frame(batch: FrameBatch, number: int, name: str, info: VideoInfo) -> VideoFrame:
-    """One frame as the file will hold it: whole levels of the signal for PNG, linear light for EXR."""
+    """Frame `number` of a batch as its file holds it: integer signal levels for PNG, linear light for EXR.
+
+    name: FFmpeg's name of the pixel format.
+    """
     signal = to_rgb([plane[number : number + 1] for plane in batch.planes], batch.format)
     frame = VideoFrame(batch.width, batch.height, name)
-    if name == EXR_FORMATS:
+    if name == EXR_FORMAT:
         light = to_light(signal, info)[0]
         for index, channel in enumerate((1, 2, 0)):  # planes stand in the order G, B, R
             _rows(frame, index, np.dtype("<f4"))[:, : batch.width] = light[channel].numpy()

@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,12 @@ _NUMBER = re.compile(r"%0?(\d*)d")
 
 
 def is_sequence(path: Path) -> bool:
-    """Whether a path names numbered pictures; a file that is really called so is none."""
+    """Whether a path is a pattern of numbered pictures, and not a file that really has that name."""
     return len(_NUMBER.findall(path.name)) == 1 and not path.exists()
 
 
 def file_of(pattern: Path, number: int) -> Path:
+    """The path of the picture with this number."""
     match = _NUMBER.search(pattern.name)
     assert match is not None
     before, after = pattern.name[: match.start()], pattern.name[match.end() :]
@@ -53,14 +55,8 @@ def numbers_there(pattern: Path) -> list[int]:
     return sorted(number for number in found if file_of(pattern, number).name in names)
 
 
-def first_number(source: Path) -> int:
-    """The number that results begin with: that of the source's own pictures, 1 for any other source."""
-    there = numbers_there(source) if is_sequence(source) else []
-    return there[0] if there else 1
-
-
 def sidecar(pattern: Path) -> dict[str, Any]:
-    """What stands in the sidecar; nothing where there is none that vidstyle wrote."""
+    """The facts in the sidecar; empty where there is none that vidstyle wrote."""
     try:
         facts = json.loads(sidecar_of(pattern).read_text())
     except (OSError, ValueError):
@@ -68,8 +64,49 @@ def sidecar(pattern: Path) -> dict[str, Any]:
     return facts if isinstance(facts, dict) and facts.get("format") == FORMAT else {}
 
 
+@dataclass(frozen=True)
+class ImageSequence:
+    """Numbered pictures as they were found: which numbers there are, and how fast they follow."""
+
+    first: int
+    """Number of the first picture."""
+    count: int
+    """How many pictures there are; their numbers have no gap."""
+    fps: Fraction
+    """Pictures per second."""
+
+    @property
+    def numbers(self) -> range:
+        return range(self.first, self.first + self.count)
+
+
+def find_sequence(pattern: Path, *, fps: Fraction | None = None) -> ImageSequence:
+    """Look for the pictures of a pattern. fps: their rate; None is the rate in their sidecar.
+
+    InputError when the rate is not known, when there is no picture, or when one is missing in between.
+    """
+    rate = fps or _rate_of_sidecar(pattern)
+    numbers = numbers_there(pattern)
+    if not numbers:
+        raise InputError(f"{pattern}: there are no such pictures. Check the path.")
+    missing = sorted(set(range(numbers[0], numbers[-1])).difference(numbers))
+    if missing:
+        raise InputError(
+            f"{pattern}: picture {missing[0]} is missing, {len(missing)} in all between {numbers[0]} and "
+            f"{numbers[-1]}. Put them there, or number the others without a gap."
+        )
+    return ImageSequence(first=numbers[0], count=len(numbers), fps=rate)
+
+
+def _rate_of_sidecar(pattern: Path) -> Fraction:
+    try:
+        return Fraction(sidecar(pattern)["fps"])
+    except (KeyError, ValueError, TypeError, ZeroDivisionError) as error:
+        raise InputError(f"{pattern}: the frame rate of these pictures is unknown. Add --fps.") from error
+
+
 def pattern_of(text: str) -> Path:
-    """The sequence that a folder, a quoted pattern or a path with %d means. InputError if it is not one."""
+    """The pattern of the sequence that a folder, a glob or a path with %d names. Raises InputError."""
     path = Path(text)
     if is_sequence(path):
         return path
@@ -90,13 +127,11 @@ def _common(text: str, files: Sequence[Path]) -> Path:
     parts = [re.fullmatch(r"(.*?)(\d+)(\.\w+)", file.name) for file in files]
     unnumbered = next((file for file, part in zip(files, parts, strict=True) if part is None), None)
     if unnumbered is not None:
-        raise InputError(
-            f"{text}: {unnumbered.name} has no number, so its place is unknown. Name the others by a pattern."
-        )
+        raise InputError(f"{text}: {unnumbered.name} has no number. Name the others by a pattern.")
     groups = {(part[1], part[3]) for part in parts if part}
     if len(groups) > 1:
         names = " and ".join(f"{before}%d{after}" for before, after in sorted(groups)[:2])
-        raise InputError(f"{text}: several sequences lie there ({names}). Name one of them by its pattern.")
+        raise InputError(f"{text}: there are several sequences ({names}). Name one of them by its pattern.")
     before, after = groups.pop()
     digits = [part[2] for part in parts if part]
     padded = any(number.startswith("0") and len(number) > 1 for number in digits)
@@ -105,7 +140,7 @@ def _common(text: str, files: Sequence[Path]) -> Path:
 
 
 def parse_rate(text: str) -> Fraction:
-    """24, 23.976 or 24000/1001 frames per second; the broadcast rates are what they stand for. ValueError."""
+    """Frames per second from text like 24, 23.976 or 24000/1001; 23.976 is 24000/1001. Raises ValueError."""
     try:
         rate = Fraction(text)
     except (ValueError, ZeroDivisionError) as error:

@@ -1,4 +1,4 @@
-"""Which files a command line means, and the names of the results."""
+"""Finds the input files of a command line, and names the results."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def is_still(path: Path) -> bool:
 
 
 def expand(inputs: Iterable[str], style_name: str) -> list[Path]:
-    """Files named by `inputs`, in order, once each: files, folders (their clips and pictures), patterns.
+    """The input files that files, folders (their clips and pictures) and globs name, in order, once each.
 
-    Results of an earlier run in the same style are not taken out of a folder again: `in.vlogger.mp4` is left
-    out where `in.mp4` lies beside it. Raises InputError for what is not there.
+    Results of an earlier run in the same style are left out of a folder: `in.vlogger.mp4` where there is an
+    `in.mp4`. Raises InputError for what is not there.
     """
     sources: dict[str, Path] = {}
     for text in inputs:
@@ -61,7 +61,7 @@ def _in_folder(folder: Path, style_name: str) -> list[Path]:
         path for path in paths if not (path.stem.endswith(made) and path.stem.removesuffix(made) in stems)
     ]
     if not paths:
-        raise InputError(f"{folder}: holds no videos and no pictures. Name a folder that does, or a file.")
+        raise InputError(f"{folder}: there are no videos and no pictures in it. Name another one.")
     return paths
 
 

@@ -6,6 +6,7 @@ import heapq
 import io
 import math
 from collections.abc import Iterator
+from contextlib import nullcontext
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -22,15 +23,14 @@ from av.video.stream import VideoStream
 from vidstyle.errors import OutputError
 from vidstyle.files import map_write_error
 from vidstyle.frames import VideoInfo
-from vidstyle.media.probe import open_source, picture_stream
+from vidstyle.media.container import picture_stream
+from vidstyle.media.probe import Source, StreamFacts
 from vidstyle.media.segments import Committed
 from vidstyle.media.sequence_writer import check_sequence
 from vidstyle.media.streams import (
     FILE_KEYS,
     Extras,
     add_extras,
-    copier,
-    covers,
     describe,
     own_keys,
     packets,
@@ -51,7 +51,7 @@ FORMATS = {
 
 
 def target_format(target: Path, preset: CodecPreset, codec: str) -> str:
-    """FFmpeg's name of the target's container; OutputError when it cannot hold the codec."""
+    """FFmpeg's name of the target's container. OutputError when it cannot hold the codec."""
     suffix = target.suffix.lower()
     if suffix not in FORMATS:
         raise OutputError(
@@ -65,33 +65,34 @@ def target_format(target: Path, preset: CodecPreset, codec: str) -> str:
 
 
 def join(
-    source: Path,
+    source: Source,
     target: Path,
-    part: Path,
     segments: list[Committed],
+    *,
     folder: Path,
+    part: Path,
     info: VideoInfo,
     preset: CodecPreset,
     codec: str,
 ) -> Extras:
     """Write part: the pictures of all segments, and every other stream of the source once, packet by packet.
 
+    folder: of the segments. info: of their pictures. The source is opened only if it has other streams.
     Raises OutputError when anything is missing in what was written. The caller renames part to target.
     """
     container = target_format(target, preset, codec)
-    with open_source(source) as original:
+    with source.open() if source.others else nullcontext() as original:
         extras = Extras()
         try:
-            with av.open(str(part), "w", format=container, **_writing(container, original, info)) as out:
+            with av.open(str(part), "w", format=container, **_writing(container, source, info)) as out:
                 first = folder / segments[0].data
                 with av.open(str(first), options={"ignore_editlist": "1"}) as model:
-                    video = _add_video(out, model, info, preset, original, source)
-                extras = add_extras(out, original, source, target)
-                writers = {
-                    index: copier(original.streams[index], stream, extras) for index, stream in extras.copied
-                }
+                    video = _add_video(out, model, info, preset, source)
                 pictures = _pictures(segments, folder, info.time_base, video, target)
-                others = packets(original, writers, extras)
+                others: Iterator[Packet[Any]] = iter(())
+                if original is not None:
+                    extras = add_extras(out, source, original, target)
+                    others = packets(original, extras)
                 for packet in _interleaved(pictures, others):
                     _mux(out, packet, video.index, extras)
         except (av.error.FFmpegError, OSError) as error:
@@ -112,16 +113,18 @@ def _mux(out: OutputContainer, packet: Packet[Any], pictures: int, extras: Extra
         extras.written[index] = extras.written.get(index, 0) + 1
 
 
-def check_target(source: Path, target: Path, preset: CodecPreset, codec: str) -> list[str]:
-    """Find out before any work whether the target can hold all the source has; return what must be said."""
+def check_target(
+    source: Source, original: InputContainer, target: Path, *, preset: CodecPreset, codec: str
+) -> list[str]:
+    """Try before any work whether the target can hold the streams of the source; return warnings.
+
+    original: the source, open. Raises OutputError where the target cannot.
+    """
     if preset.pictures:
-        return check_sequence(source, target, preset.suffixes, codec)
+        return check_sequence(source, target, suffixes=preset.suffixes, codec=codec)
     container = target_format(target, preset, codec)
-    with (
-        open_source(source) as original,
-        av.open(io.BytesIO(), "w", format=container) as out,
-    ):
-        extras = add_extras(out, original, source, target)
+    with av.open(io.BytesIO(), "w", format=container) as out:
+        extras = add_extras(out, source, original, target, dry_run=True)
         try:
             if extras.copied:
                 out.start_encoding()
@@ -134,15 +137,17 @@ def check_target(source: Path, target: Path, preset: CodecPreset, codec: str) ->
     return extras.warnings
 
 
-def _writing(container: str, original: InputContainer, info: VideoInfo) -> dict[str, Any]:
-    # Sound that starts before zero (AAC's priming) stays there; a shift would move every frame with it.
+def _writing(container: str, source: Source, info: VideoInfo) -> dict[str, Any]:
+    """Options for av.open of the target."""
+    # Sound may start before zero (AAC priming). Left alone, or every frame would be shifted with it.
     options = {"avoid_negative_ts": "disabled"} if container in ("matroska", "webm") else {}
     if container in ("mp4", "mov"):
         flags = "+faststart"
-        if own_keys(original) and not covers(original):  # with this flag, mp4 holds no cover art
+        has_cover = any(stream.is_cover for stream in source.others)
+        if own_keys(source) and not has_cover:  # with this flag, mp4 holds no cover art
             flags += "+use_metadata_tags"
-        # Edit lists count in the movie's units: fine ones, or a late start would be off by part of a frame.
-        rates = [s.codec_context.sample_rate or 1 for s in original.streams.audio if s.codec_context]
+        # Edit lists count in units of the movie. Fine ones, or a late start is off by a fraction of a frame.
+        rates = [stream.sample_rate for stream in source.streams if stream.sample_rate is not None]
         scale = math.lcm(info.time_base.denominator, *rates)
         options = {
             "movflags": flags,
@@ -156,35 +161,32 @@ def _add_video(
     model: InputContainer,
     info: VideoInfo,
     preset: CodecPreset,
-    original: InputContainer,
-    source: Path,
+    source: Source,
 ) -> VideoStream:
-    out.metadata.update({k: v for k, v in utf8(original.metadata).items() if k.lower() not in FILE_KEYS})
-    out.set_chapters([{**c, "metadata": utf8(c["metadata"])} for c in original.chapters()])
-    # By the codec's name an encoder would open at the first packet and put its own headers here.
+    out.metadata.update({k: v for k, v in utf8(source.metadata).items() if k.lower() not in FILE_KEYS})
+    chapters: Any = [{**chapter, "metadata": utf8(chapter["metadata"])} for chapter in source.chapters]
+    out.set_chapters(chapters)
+    # opaque=True would open an encoder at the first packet, which writes headers of its own.
     try:
         video = out.add_stream_from_template(model.streams.video[0], opaque=False)
         video.time_base = video.codec_context.time_base = info.time_base
         video.codec_context.framerate = info.average_fps
-    except (
-        UnknownCodecError
-    ):  # AV1 is read by a decoder whose name is no encoder's; its time base comes along
+    except UnknownCodecError:  # AV1: its decoder's name is not the name of an encoder
         video = out.add_stream_from_template(model.streams.video[0], opaque=True)
-    if preset.encoder == "prores_ks":  # the tag says which ProRes it is, and a template leaves it behind
+    if preset.encoder == "prores_ks":  # the tag tells the kinds of ProRes apart, and a template drops it
         video.codec_context.codec_tag = model.streams.video[0].codec_context.codec_tag
     elif preset.tag is not None and out.format.name in ("mp4", "mov"):
         video.codec_context.codec_tag = preset.tag
     if info.rotation is not None:
         video.set_display_matrix(info.rotation)
-    pictures = picture_stream(original, source)
-    describe(pictures, video, out.format.name)
+    describe(source.streams[source.picture], video, out.format.name)
     return video
 
 
 def _pictures(
     segments: list[Committed], folder: Path, time_base: Fraction, video: VideoStream, target: Path
 ) -> Iterator[Packet[Any]]:
-    """All picture packets in order: timestamps from the sidecars, decoding times over the whole clip."""
+    """All picture packets in order: pts from the sidecars, dts computed over the whole clip."""
     coded = [pts for segment in segments for pts in segment.packet_pts]
     shown = sorted(coded)
     delay = max(early - pts for early, pts in zip(shown, coded, strict=True))
@@ -204,13 +206,13 @@ def _pictures(
                 count += 1
             if count != len(segment.packet_pts) or next(packets, None) is not None:
                 raise OutputError(
-                    f"{target}: segment {segment.number} has not its {len(segment.packet_pts)} frames. "
+                    f"{target}: segment {segment.number} does not have its {len(segment.packet_pts)} frames. "
                     "Run the same command again."
                 )
 
 
 def _interleaved(one: Iterator[Packet[Any]], two: Iterator[Packet[Any]]) -> Iterator[Packet[Any]]:
-    """Merge by decoding time, so that the muxer need not hold one side while it waits for the other."""
+    """Merge by decoding time, so that the muxer need not buffer one side while it waits for the other."""
 
     def keyed(packets: Iterator[Packet[Any]], side: int) -> Iterator[tuple[float, int, int, Packet[Any]]]:
         for number, packet in enumerate(packets):
@@ -222,9 +224,9 @@ def _interleaved(one: Iterator[Packet[Any]], two: Iterator[Packet[Any]]) -> Iter
 
 
 def _verify(
-    source: Path, part: Path, target: Path, segments: list[Committed], info: VideoInfo, extras: Extras
+    source: Source, part: Path, target: Path, segments: list[Committed], info: VideoInfo, extras: Extras
 ) -> None:
-    """Read all back: a frame or a sound lost anywhere is an error, and every word lost is told."""
+    """Read the written file back: lost frames and sound are an error, lost tags a warning."""
     if extras.broken:
         extras.warnings.append(f"{sum(extras.broken.values())} damaged packets of sound are left out")
     if extras.moved:
@@ -233,30 +235,30 @@ def _verify(
         )
     expected = sorted(pts for segment in segments for pts in segment.packet_pts)
     try:
-        with av.open(str(part), metadata_errors="surrogateescape") as file, open_source(source) as original:
+        with av.open(str(part), metadata_errors="surrogateescape") as file:
             pictures = picture_stream(file, part)
-            pairs = [(picture_stream(original, source), pictures), *_pairs(original, file, extras)]
+            pairs = [(source.streams[source.picture], pictures), *_pairs(source, file, extras)]
             _check_counts(file, pictures, pairs, target, expected, info, extras)
-            lost = losses(original, file, pairs, info)
+            lost = losses(source, file, pairs, info)
             if lost:
                 extras.warnings.append(f"{target.suffix} has no place for: {', '.join(lost)}")
     except (av.error.FFmpegError, OSError) as error:
         raise OutputError(f"{target}: what was written cannot be read back ({error}). Run again.") from error
 
 
-def _pairs(original: InputContainer, file: InputContainer, extras: Extras) -> list[tuple[Stream, Stream]]:
-    """Each copied stream of the source with itself in the finished file; mp4 leaves out empty ones."""
+def _pairs(source: Source, file: InputContainer, extras: Extras) -> list[tuple[StreamFacts, Stream]]:
+    """(stream of the source, the same in the finished file) of each copied stream; mp4 drops empty ones."""
     there = {s.index: s for s in file.streams}
     copied = extras.copied
     if file.format.name.startswith("mov"):
         empty = [index for index, stream in copied if not extras.written.get(stream.index)]
         for index in empty:
-            extras.warnings.append(f"{original.streams[index].type} {index} is empty and left out")
+            extras.warnings.append(f"{source.streams[index].type} {index} is empty and left out")
         copied = [(index, stream) for index, stream in copied if index not in empty]
     first = min((stream.index for _, stream in extras.copied), default=0)
     numbered = sorted(copied, key=lambda pair: pair[1].index)
     return [
-        (original.streams[index], there[first + place])
+        (source.streams[index], there[first + place])
         for place, (index, _) in enumerate(numbered)
         if first + place in there
     ]
@@ -265,13 +267,13 @@ def _pairs(original: InputContainer, file: InputContainer, extras: Extras) -> li
 def _check_counts(
     file: InputContainer,
     pictures: VideoStream,
-    pairs: list[tuple[Stream, Stream]],
+    pairs: list[tuple[StreamFacts, Stream]],
     target: Path,
     expected: list[int],
     info: VideoInfo,
     extras: Extras,
 ) -> None:
-    """Raise OutputError unless every packet of the pictures and the sound is there, the pictures in time."""
+    """Raise OutputError unless every packet of picture and sound is there, and every picture at its time."""
     written = {source: extras.written.get(stream.index, 0) for source, stream in extras.copied}
     sound = {after.index: before.index for before, after in pairs if after.type == "audio"}
     counts = dict.fromkeys(sound, 0)
@@ -294,7 +296,7 @@ def _check_counts(
                 f"{count} are there. Run again."
             )
     tick = pictures.time_base or info.time_base
-    moves = FORMATS[target.suffix.lower()] == "mpegts"  # its clock starts where it likes
+    moves = FORMATS[target.suffix.lower()] == "mpegts"  # its timestamps may start anywhere
     shift = found[0] * tick - expected[0] * info.time_base if moves else 0
     for number, (there, wanted) in enumerate(zip(found, expected, strict=True)):
         if abs(there * tick - wanted * info.time_base - shift) > tick:

@@ -27,14 +27,14 @@ def layout_name(fmt: PlaneFormat, alpha: bool = False) -> str:
 
 
 def choose_pixel_format(info: VideoInfo, options: ApplyOptions) -> tuple[str, list[str]]:
-    """The pixel format to encode in, and in words what of the source it does not keep.
+    """The pixel format to encode in, and warnings about what of the source it does not keep.
 
-    Depth is never lowered: an encoder that cannot hold it is refused with the ones that can.
+    Bit depth is never lowered: OutputError for a codec that cannot hold it.
     """
     preset, fmt = options.preset, info.format
     if preset.pictures:
         return picture_format(info, preset, options.codec)
-    # 16 bit are what files of 10 to 14 come in; and ProRes 4444 is decoded as 12, but encoded from 10.
+    # Files of 10 to 14 bit are decoded to 16; and ProRes 4444 is decoded to 12, but encoded from 10.
     most = 10 if preset.encoder == "prores_ks" else 12
     needed = fmt.bit_depth if fmt.bit_depth <= most else 10
     best: tuple[tuple[int, ...], str, list[str]] | None = None
@@ -84,19 +84,19 @@ def choose_pixel_format(info: VideoInfo, options: ApplyOptions) -> tuple[str, li
     )
 
 
-EXR_FORMATS = "gbrpf32le"
+EXR_FORMAT = "gbrpf32le"
 
 
 def picture_format(info: VideoInfo, preset: CodecPreset, codec: str) -> tuple[str, list[str]]:
-    """The pixel format of the files, and in words what of the source they do not keep."""
-    if EXR_FORMATS in preset.pixel_formats:
+    """The pixel format of numbered pictures, and warnings about what of the source they do not keep."""
+    if EXR_FORMAT in preset.pixel_formats:
         lost = [f"{codec} keeps no transparency; use --codec png to keep it"] if info.has_alpha else []
-        return EXR_FORMATS, lost
+        return EXR_FORMAT, lost
     deep = info.format.bit_depth > 8
     return ("rgba64be" if deep else "rgba") if info.has_alpha else ("rgb48be" if deep else "rgb24"), []
 
 
-# How swscale has to work where a pixel format changes: its default is off by half a level on a gray ramp.
+# Flags of swscale for changes of the pixel format: its default is off by half a level on a gray ramp.
 ACCURATE = int(
     Interpolation.BICUBIC
     | Interpolation.ACCURATE_RND

@@ -1,4 +1,4 @@
-"""First pass over a source: its segments and where decoding can start for each."""
+"""First pass over a source: finds its segments, and where decoding can start for each."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import hashlib
 from collections import deque
 from collections.abc import Generator, Iterable
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from vidstyle.errors import InputError
-from vidstyle.media.decode import Anchor, Decoder
+from vidstyle.media.container import open_input, picture_stream
+from vidstyle.media.decode import Decoder
+from vidstyle.media.digests import luma_digest
+from vidstyle.media.frame_decoder import Anchor
 from vidstyle.media.image_sequence import is_sequence, numbers_there
-from vidstyle.media.probe import open_source, picture_stream
+from vidstyle.media.probe import Source
 from vidstyle.media.segments import Segment
 
 # Frames that must be found again, each at its time, before a seek is trusted.
@@ -22,20 +24,24 @@ _ANCHOR_FRAMES = 8
 
 @dataclass(frozen=True)
 class SegmentTask:
-    """A segment that can be made by itself, and what must come out.
-
-    last: the clip ends here. times: hash of its timestamps. border: digest of the source's frame before stop.
-    anchor: where decoding may begin; None is the first frame. warnings: of the whole source, on the last.
-    """
+    """A segment that can be made by itself, and what its frames must be."""
 
     number: int
+    """Place among the segments, from 0."""
     start: int
+    """Index of its first frame."""
     stop: int
+    """Index of the frame after its last."""
     last: bool
+    """Whether the clip ends with it."""
     times: str
+    """Hash of its timestamps, see `times_digest`."""
     border: str
+    """Digest of the source's frame before stop; empty where it is not known."""
     anchor: Anchor | None
+    """Where decoding may begin; None is the first frame of the clip."""
     warnings: tuple[str, ...] = ()
+    """Of the last segment: warnings about the whole clip."""
 
     def check(self, source: Path, segment: Segment, packet_pts: Iterable[int], border: str) -> None:
         """Raise InputError unless the segment holds the frames that the first pass found there."""
@@ -58,38 +64,38 @@ class SegmentTask:
 
 
 def times_digest(pts: Iterable[int]) -> str:
-    """Of timestamps in the order they are shown."""
+    """A hash of timestamps; their order does not matter."""
     text = " ".join(str(time) for time in sorted(pts))
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
 def most_frames(source: Path) -> int:
-    """How many frames there can be, from the container's index or by counting packets; nothing is decoded."""
+    """An upper bound of the number of frames, from the index or by counting packets; decodes nothing."""
     if is_sequence(source):
         return len(numbers_there(source))
-    with open_source(source) as container:
+    with open_input(source) as container:
         stream = picture_stream(container, source)
         count = stream.frames or sum(1 for packet in container.demux(stream) if packet.size)
     if not count:
-        raise InputError(f"{source}: there is not a single frame in it. Check that it plays.")
+        raise InputError(f"{source}: it contains no video frames. Check that it plays.")
     return count
 
 
 def scan(
-    source: Path, segment_frames: int, margin: int, deinterlace: bool, fps: Fraction | None = None
+    source: Source, *, segment_frames: int, margin: int, deinterlace: bool
 ) -> Generator[SegmentTask, None, None]:
     """Decode the clip once, quickly, and yield each segment as soon as its frames have been seen.
 
     margin: frames that a worker needs before the first of a segment. Raises InputError like any decoding.
     """
-    with Decoder(source, fps=fps) as decoder:
+    with Decoder(source) as decoder:
         tail: deque[int] = deque(maxlen=_ANCHOR_FRAMES)
         times: list[int] = []
         anchors: dict[int, Anchor] = {}
         number, border, index = 0, "", -1
 
         def task(last: bool) -> SegmentTask:
-            # Deinterlaced frames look different from those of this pass, so only their times are compared.
+            # This pass does not deinterlace, so digests would differ and only times are compared.
             return SegmentTask(
                 number=number,
                 start=number * segment_frames,
@@ -104,7 +110,8 @@ def scan(
         def marked(index: int) -> bool:
             return (index + 1) % segment_frames == 0 or (index + 1 + margin) % segment_frames == 0
 
-        for at, pts, digest in decoder.walk(marked):
+        for at, timed in decoder.frames():
+            pts, digest = timed.pts, luma_digest(timed.frame) if marked(at) else ""
             if at == (number + 1) * segment_frames:
                 yield task(last=False)
                 number, times = number + 1, []

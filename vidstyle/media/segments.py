@@ -1,104 +1,86 @@
 """The work folder: which segments are finished, atomic commits and keys.
 
-A segment is finished when its sidecar `000012.json` stands in the work folder. The sidecar names its data by
-content hash: running a segment twice, or on two machines at once, is harmless, and what was cut short does
-not count.
+A segment is finished when its sidecar `000012.json` is in the work folder. The sidecar names its data by
+content hash. So it is harmless to make a segment twice, or on two machines at once, and an interrupted one
+does not count.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from filelock import BaseFileLock, FileLock, Timeout
 
 from vidstyle.errors import OutputError
-from vidstyle.files import SAMPLE_BYTES, file_digest, map_write_error, write_durably
+from vidstyle.files import file_digest, map_write_error, write_durably
 from vidstyle.media.encode import encoder_settings
-from vidstyle.media.image_sequence import file_of, is_sequence, numbers_there
 from vidstyle.options import ApplyOptions, Tone
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
-
-# Raise when the same options would give other pixels or other packets than before.
+# To be raised when the same options would give other pixels or other packets than before.
 PIXEL_PATH_VERSION = 6
-
-_WHOLE_BYTES = 64 << 20
-_SAMPLES = 32
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Frames [start, stop) of the clip, the number-th stretch of the grid."""
+    """Frames [start, stop) of the clip."""
 
     number: int
+    """Place among the segments, from 0."""
     start: int
+    """Index of its first frame."""
     stop: int
+    """Index of the frame after its last."""
 
 
 @dataclass(frozen=True)
 class Committed:
-    """A finished segment. packet_pts: timestamps in the order of its packets. last: the clip ends here.
-
-    source_digest: of the source's frame before stop, to find the place again. made_on: the hardware.
-    """
+    """A finished segment, as its sidecar describes it."""
 
     number: int
+    """Place among the segments, from 0."""
     start: int
+    """Index of its first frame."""
     stop: int
+    """Index of the frame after its last."""
     data: str
+    """Name of the file with its packets, in the same folder."""
     size_bytes: int
+    """Size of that file."""
     digest: str
+    """Hash of that file."""
     packet_pts: tuple[int, ...]
+    """Timestamps in the order of its packets."""
     last: bool
+    """Whether the clip ends with it."""
     last_duration: int
+    """Of the last segment: how long its last frame is shown; else 0."""
     source_digest: str = ""
+    """Digest of the source's frame before stop, to find the place again when seeking."""
     warnings: tuple[str, ...] = ()
+    """Of the last segment: warnings about the whole clip."""
     made_on: str = ""
-
-
-def fingerprint(source: Path) -> str:
-    """A hash of the content: all of a small file, the length and 32 spread samples of a large one.
-
-    Of numbered pictures the name, the length and the first megabyte of each.
-    """
-    digest = hashlib.blake2b(digest_size=20)
-    if is_sequence(source):
-        for number in numbers_there(source):
-            path = file_of(source, number)
-            digest.update(f"{path.name} {path.stat().st_size}".encode())
-            with path.open("rb") as file:
-                digest.update(file.read(SAMPLE_BYTES))
-        return digest.hexdigest()
-    size = source.stat().st_size
-    digest.update(str(size).encode())
-    with source.open("rb") as file:
-        if size <= _WHOLE_BYTES:
-            while block := file.read(SAMPLE_BYTES):
-                digest.update(block)
-        else:
-            for number in range(_SAMPLES):
-                file.seek((size - SAMPLE_BYTES) * number // (_SAMPLES - 1))
-                digest.update(file.read(SAMPLE_BYTES))
-    return digest.hexdigest()
+    """The hardware, in words; equal hardware gives equal frames."""
 
 
 def key_facts(
-    source: Path, style_hash: str, options: ApplyOptions, made_with: dict[str, str]
+    fingerprint: str, style_hash: str, options: ApplyOptions, made_with: dict[str, str]
 ) -> dict[str, Any]:
-    """Everything that changes a byte of the segments, as JSON knows it."""
+    """Everything that changes a byte of the segments, in types that JSON has.
+
+    fingerprint: of the source. made_with: versions and kind of device.
+    """
     facts = {
-        "source": fingerprint(source),
+        "source": fingerprint,
         "style": style_hash,
         "options": options.pixel_facts(),
         "encoder": encoder_settings(options),
@@ -113,14 +95,14 @@ def _as_json(value: object) -> object:
 
 
 def hash_facts(facts: dict[str, Any]) -> str:
-    """The name of one way to make a clip."""
+    """The key of a work folder: a hash of the facts."""
     return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=12).hexdigest()
 
 
 class WorkFolder:
-    """Where the finished segments of one target wait for the join: `.<target>.vidstyle` beside it.
+    """The folder where the finished segments of one target wait for the join: `.<target>.vidstyle` beside it.
 
-    Or a folder of its own, root, that many machines may write to at once; then target is only a name.
+    Or root, a folder that many machines may write to at once; then target is only named in messages.
     """
 
     def __init__(self, target: Path, key: str, options: ApplyOptions, root: Path | None = None) -> None:
@@ -132,44 +114,73 @@ class WorkFolder:
 
     @contextmanager
     def claimed(self) -> Iterator[WorkFolder]:
-        """Make the folder and keep other runs for the same target out of it while the block runs."""
+        """Make the folder and keep other runs for the same target out of it while the block runs.
+
+        Raises OutputError when another run has it. A lock of the operating system: it is freed however the
+        process ends.
+        """
         makes_folder = not self.root.parent.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.root / "lock").open("a")
         except OSError as error:
             map_write_error(self.target.parent, error)
-        try:
-            _lock(lock, self.root / "lock", self.target)
-        except OutputError:
-            lock.close()
-            raise
+        lock = self._lock()
         try:
             for leftover in self.path.glob("*.part"):
                 leftover.unlink()
             yield self
         finally:
-            if not any(self.path.glob("*.json")) and self.path.is_dir():
-                shutil.rmtree(self.path, ignore_errors=True)
-            if self.root.is_dir() and not any(p for p in self.root.iterdir() if p.name != "lock"):
+            if os.name == "nt":  # an open file cannot be removed there, so nobody else can take it away
+                lock.release()
+            self._remove_if_empty(makes_folder)
+            lock.release()
+
+    def _lock(self) -> BaseFileLock:
+        path = self.root / "lock"
+        lock = FileLock(path)
+        try:
+            lock.acquire(blocking=False)
+            if path.exists():
+                return lock
+            lock.release()  # of a folder that a run which has just ended took away
+        except Timeout:
+            pass
+        except (OSError, NotImplementedError) as error:
+            if getattr(error, "errno", None) in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC):
+                map_write_error(self.target.parent, error)
+            raise OutputError(
+                f"{self.target}: the file system there cannot lock files ({error}). "
+                "Choose a target on another disk."
+            ) from error
+        raise OutputError(
+            f"{self.target}: another run is writing this file. Wait for it, or choose another target."
+        )
+
+    def _remove_if_empty(self, with_parent: bool) -> None:
+        """Remove the folders that hold no finished segment."""
+        if not any(self.path.glob("*.json")) and self.path.is_dir():
+            shutil.rmtree(self.path, ignore_errors=True)
+        if self.root.is_dir() and not any(p for p in self.root.iterdir() if p.name != "lock"):
+            # On Windows both fail when another run has just taken the lock; then the folder is in use.
+            with suppress(PermissionError):
                 (self.root / "lock").unlink(missing_ok=True)
                 self.root.rmdir()
-                if makes_folder and not any(self.root.parent.iterdir()):
+                if with_parent and not any(self.root.parent.iterdir()):
                     self.root.parent.rmdir()
-            lock.close()
 
     def part(self, number: int) -> Path:
-        """Where to write a segment before it is committed: another place every time, on every machine."""
+        """A new path for a segment that is not committed yet, unique over all machines."""
         return self.path / f"{number:06d}.{uuid.uuid4().hex}.part"
 
     def sidecar(self, number: int) -> Path:
+        """The path of a segment's sidecar."""
         return self.path / f"{number:06d}.json"
 
     def data_path(self, segment: Committed) -> Path:
         return self.path / segment.data
 
     def commit(self, part: Path, segment: Segment, **facts: Any) -> Committed:
-        """Give a whole, closed part its final name and write the sidecar that makes it count."""
+        """Give a complete, closed part its final name, and write its sidecar."""
         try:
             digest = file_digest(part)
             data = f"{segment.number:06d}-{digest[:16]}.{self.container}"
@@ -182,7 +193,7 @@ class WorkFolder:
         return done
 
     def finished(self) -> dict[int, Committed]:
-        """The segments that are whole, by number; a damaged one does not count and is made again."""
+        """The finished segments by number; a damaged one does not count and is made again."""
         found: dict[int, Committed] = {}
         for sidecar in sorted(self.path.glob("*.json")):
             segment = self.read(sidecar)
@@ -191,7 +202,7 @@ class WorkFolder:
         return found
 
     def read(self, sidecar: Path, verify: bool = True) -> Committed | None:
-        """A finished segment, or None if it is not there or not whole; verify reads all of its data."""
+        """A finished segment, or None if it is missing or damaged. verify: read all of its data."""
         try:
             facts = json.loads(sidecar.read_text())
             if facts.pop("key") != self.key:
@@ -210,7 +221,7 @@ class WorkFolder:
         return segment if whole else None
 
     def remove(self) -> None:
-        """Forget everything made for this target, also under other options."""
+        """Delete all segments of this target, also those made with other options."""
         shutil.rmtree(self.path, ignore_errors=True)
         for other in self.root.iterdir():
             if other.is_dir():
@@ -228,17 +239,3 @@ def check_complete(segments: list[Committed], target: Path) -> None:
         expected = segment.stop
     if not segments or not segments[-1].last:
         raise OutputError(f"{target}: the frames from {expected} on are missing. Run the same command again.")
-
-
-def _lock(file: IO[str], path: Path, target: Path) -> None:
-    """The operating system frees the lock however the process ends."""
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(file.fileno()).st_ino != path.stat().st_ino:
-            raise BlockingIOError("the folder was taken away by a run that has just ended")
-    except OSError as error:
-        raise OutputError(
-            f"{target}: another run is writing this file. Wait for it, or choose another target."
-        ) from error

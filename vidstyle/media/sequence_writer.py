@@ -19,14 +19,12 @@ from vidstyle.frames import VideoInfo
 from vidstyle.media.image_sequence import (
     FORMAT,
     file_of,
-    first_number,
     is_sequence,
     numbers_there,
     sidecar_of,
 )
-from vidstyle.media.probe import open_source, picture_stream
+from vidstyle.media.probe import Source
 from vidstyle.media.segments import Committed
-from vidstyle.media.streams import Extras
 
 _PRIMARIES = {1: "bt709", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020", 12: "p3-d65"}
 _TRANSFER = {
@@ -41,8 +39,8 @@ _TRANSFER = {
 }
 
 
-def check_sequence(source: Path, target: Path, suffixes: tuple[str, ...], codec: str) -> list[str]:
-    """Find out before any work whether this can be a sequence; return what must be said."""
+def check_sequence(source: Source, target: Path, *, suffixes: tuple[str, ...], codec: str) -> list[str]:
+    """Raise OutputError when target cannot be a sequence; return warnings."""
     if target.suffix.lower() not in suffixes or not is_sequence(target):
         raise OutputError(
             f"{target}: {codec} writes numbered pictures. Name them like frame_%05d{suffixes[0]}."
@@ -53,25 +51,23 @@ def check_sequence(source: Path, target: Path, suffixes: tuple[str, ...], codec:
     return [f"pictures hold no {', '.join(left)}: take them from the source"]
 
 
-def left_out(source: Path) -> list[str]:
-    """What beside its pictures a source holds, in words."""
-    with open_source(source) as original:
-        pictures = picture_stream(original, source).index
-        kinds = [stream.type for stream in original.streams if stream.index != pictures]
-        chapters = len(original.chapters())
+def left_out(source: Source) -> list[str]:
+    """What a source holds beside its pictures, in words."""
+    kinds = [stream.type for stream in source.others]
     counted = [f"{kind} ({kinds.count(kind)})" for kind in dict.fromkeys(kinds)]
-    return counted + ([f"chapters ({chapters})"] if chapters else [])
+    return counted + ([f"chapters ({len(source.chapters)})"] if source.chapters else [])
 
 
 def write_sequence(
-    source: Path,
+    source: Source,
     target: Path,
     segments: list[Committed],
+    *,
     folder: Path,
     info: VideoInfo,
     start_number: int | None,
     overwrite: bool,
-) -> Extras:
+) -> None:
     """Write every packet of the segments as a file, then the sidecar.
 
     Numbers begin with start_number, or as those of the source do.
@@ -79,20 +75,22 @@ def write_sequence(
     frame is missing, and then there is no new file.
     """
     if start_number is None:
-        start_number = first_number(source)
+        start_number = source.first_number
     part = target.parent / f".{sidecar_of(target).stem}.{os.getpid()}.part"
     try:
         part.mkdir(parents=True)
         pts = _unpack(target, part, segments, folder, start_number)
         sidecar = part / "sidecar"
         sidecar.write_text(
-            json.dumps(_facts(source, target, info, start_number, pts, segments[-1].last_duration), indent=1)
+            json.dumps(
+                _facts(source.path, target, info, start_number, pts, segments[-1].last_duration), indent=1
+            )
         )
         old = {file_of(target, number) for number in numbers_there(target)}
         if (old or sidecar_of(target).exists()) and not overwrite:
             raise OutputError(f"{target}: such files exist by now. Choose another target or use --overwrite.")
         new = [file_of(target, start_number + number) for number in range(len(pts))]
-        sidecar_of(target).unlink(missing_ok=True)  # it speaks of what is about to go
+        sidecar_of(target).unlink(missing_ok=True)  # it describes the files that are about to be replaced
         for path in new:
             os.replace(part / path.name, path)
         for stale in old.difference(new):
@@ -102,13 +100,12 @@ def write_sequence(
         map_write_error(target, error)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return Extras()
 
 
 def _unpack(
     target: Path, part: Path, segments: list[Committed], folder: Path, start_number: int
 ) -> list[int]:
-    """Every packet into a file of its own; the timestamps of the files in order."""
+    """Write every packet into a file of its own, and return the timestamps of the files in order."""
     pts: list[int] = []
     for segment in segments:
         with av.open(str(folder / segment.data), options={"ignore_editlist": "1"}) as file:
@@ -119,7 +116,8 @@ def _unpack(
                     number += 1
         if number != segment.stop:
             raise OutputError(
-                f"{target}: segment {segment.number} has not its {segment.stop - segment.start} frames. "
+                f"{target}: segment {segment.number} does not have its "
+                f"{segment.stop - segment.start} frames. "
                 "Run the same command again."
             )
         pts += segment.packet_pts
@@ -129,7 +127,7 @@ def _unpack(
 def _facts(
     source: Path, target: Path, info: VideoInfo, first: int, pts: list[int], last_duration: int
 ) -> dict[str, Any]:
-    """What the pictures do not say of themselves."""
+    """The content of the sidecar: what the pictures themselves cannot say."""
     steps = {after - before for before, after in pairwise(pts)}
     even = len(steps) == 1
     fps = 1 / (next(iter(steps)) * info.time_base) if even else info.average_fps

@@ -1,7 +1,4 @@
-"""All streams besides the picture, and tags: copied, converted or left out with a warning.
-
-Knows no pixels and no segments.
-"""
+"""All streams besides the picture, and tags: copied, converted or left out with a warning."""
 
 from __future__ import annotations
 
@@ -19,55 +16,54 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Disposition, Stream
 from av.subtitles.codeccontext import SubtitleCodecContext
-from av.video.stream import VideoStream
 
 from vidstyle.errors import OutputError
-from vidstyle.media.probe import picture_stream
+from vidstyle.media.probe import Source, StreamFacts
 
 FILE_KEYS = {"major_brand", "minor_version", "compatible_brands", "encoder"}
 _STREAM_KEYS = {"encoder", "vendor_id", "duration", "bps", "number_of_frames", "number_of_bytes", "rotate"}
-# What every container knows by its own name; other keys (phones write many) need a flag in mp4.
+# Every container has a name for these; mp4 stores others (phones write many) only with a flag.
 _PLAIN_KEYS = {
     *("title", "artist", "album", "album_artist", "composer", "comment", "date", "genre", "copyright"),
     *("description", "synopsis", "show", "episode_id", "network", "lyrics", "grouping", "track", "disc"),
     *("keywords", "creation_time", "location", "location-eng", "make", "model", "timecode", "encoded_by"),
     *("hd_video", "gapless_playback", "media_type"),
 }
-# QuickTime knows some languages by their other ISO 639-2 code only.
+# QuickTime uses the other one of two ISO 639-2 codes for these languages.
 _MOV_LANGUAGES = {
     **{"deu": "ger", "nld": "dut", "swe": "sve", "ell": "gre", "isl": "ice", "zho": "chi", "fre": "fra"},
     **{"sqi": "alb", "mkd": "mac", "hye": "arm", "kat": "geo", "mya": "bur", "msa": "may", "cze": "ces"},
 }
-# Matroska may say only how many channels there are, and mp4 asks which.
+# Matroska may say only how many channels there are; mp4 needs to know which.
 _USUAL_LAYOUTS = {"1 channels": "mono", "2 channels": "stereo", "6 channels": "5.1", "8 channels": "7.1"}
 _TEXT_SUBTITLES = {"subrip", "text", "mov_text", "webvtt", "ass", "ssa"}
 
 
 @dataclass
 class Extras:
-    """What beside the picture goes into the target, and what is to be said about it."""
+    """The streams beside the picture that go into the target, counted while they are written."""
 
-    copied: list[tuple[int, Stream]] = field(
-        default_factory=list
-    )  # index in the source, stream of the target
+    copied: list[tuple[int, Stream]] = field(default_factory=list)
+    """(index in the source, stream of the target)."""
     warnings: list[str] = field(default_factory=list)
+    """What was left out or converted, in words."""
     counts: dict[str, int] = field(default_factory=dict)
-    written: dict[int, int] = field(default_factory=dict)  # packets by index in the target
-    broken: dict[int, int] = field(default_factory=dict)  # packets that the target's format cannot parse
-    moved: int = 0  # packets whose time did not follow the one before
+    """Kind of stream -> how many are in the target."""
+    written: dict[int, int] = field(default_factory=dict)
+    """Index in the target -> packets written."""
+    broken: dict[int, int] = field(default_factory=dict)
+    """Index in the target -> packets that the muxer refused as damaged."""
+    moved: int = 0
+    """Packets whose timestamp did not follow the one before."""
 
 
-def own_keys(original: InputContainer) -> list[str]:
+def own_keys(source: Source) -> list[str]:
     """Tags of the file that mp4 has no name for."""
-    return sorted(key for key in original.metadata if key.lower() not in (*_PLAIN_KEYS, *FILE_KEYS))
-
-
-def covers(original: InputContainer) -> list[VideoStream]:
-    return [s for s in original.streams.video if s.disposition & Disposition.attached_pic]
+    return sorted(key for key in source.metadata if key.lower() not in (*_PLAIN_KEYS, *FILE_KEYS))
 
 
 def utf8(metadata: dict[str, str]) -> dict[str, str]:
-    """Valid UTF-8, as every container asks for; what is none was most likely written as Latin-1."""
+    """The tags as valid UTF-8, which every container needs; other bytes are taken as Latin-1."""
 
     def clean(words: str) -> str:
         raw = words.encode("utf-8", "surrogateescape")
@@ -79,10 +75,10 @@ def utf8(metadata: dict[str, str]) -> dict[str, str]:
     return {clean(key): clean(value) for key, value in metadata.items()}
 
 
-def describe(source: Stream, stream: Stream, container: str) -> None:
-    """Language, title, role: what a template does not bring along."""
+def describe(source: StreamFacts, stream: Stream, container: str) -> None:
+    """Copy language, title and roles, which a template does not bring along."""
     kept = describes(utf8(source.metadata))
-    if "name" in kept:  # what mp4 and mov read back as name they write from title
+    if "name" in kept:  # mp4 and mov write title, and read it back as name
         kept.setdefault("title", kept.pop("name"))
     if container == "mov" and kept.get("language") in _MOV_LANGUAGES:
         kept["language"] = _MOV_LANGUAGES[kept["language"]]
@@ -91,98 +87,131 @@ def describe(source: Stream, stream: Stream, container: str) -> None:
 
 
 def describes(metadata: dict[str, str]) -> dict[str, str]:
-    """What of a stream's tags is said by its author and not counted by the program that wrote it."""
+    """The tags of a stream without those that muxers compute, such as sizes and statistics."""
     kept = {k: v for k, v in metadata.items() if k.lower().partition("-")[0] not in _STREAM_KEYS}
     return {k: v for k, v in kept.items() if not k.startswith("_STATISTICS")}
 
 
 def same_language(one: str | None, two: str | None) -> bool:
-    """Whether two codes mean one language; what says nothing and "undetermined" are the same."""
+    """Whether two codes mean the same language; no code is the same as "und" (undetermined)."""
     one, two = (None if code == "und" else _MOV_LANGUAGES.get(code or "", code) for code in (one, two))
     return one == two
 
 
-def add_extras(out: OutputContainer, original: InputContainer, source: Path, target: Path) -> Extras:
+def add_extras(
+    out: OutputContainer, source: Source, original: InputContainer, target: Path, *, dry_run: bool = False
+) -> Extras:
+    """Add to `out` a stream for every stream of the source but the picture.
+
+    original: the source, open. dry_run: only try it; reads no packet of the source. Raises OutputError when
+    the target cannot hold a stream.
+    """
     extras = Extras()
-    pictures = picture_stream(original, source).index
-    if out.format.name == "mp4" and own_keys(original) and covers(original):
-        extras.warnings.append(f"the tags {', '.join(own_keys(original))} do not fit beside cover art in mp4")
-    for stream in original.streams:
-        if stream.index == pictures:
-            continue
-        copy = _add_extra(out, stream, target, extras)
+    if out.format.name == "mp4" and own_keys(source) and any(stream.is_cover for stream in source.others):
+        extras.warnings.append(f"the tags {', '.join(own_keys(source))} do not fit beside cover art in mp4")
+    for facts in source.others:
+        stream = original.streams[facts.index]
+        copy = _add_extra(out, stream, target, extras, dry_run)
         if copy is not None:
             if stream.type != "attachment":
-                describe(stream, copy, out.format.name)
+                describe(facts, copy, out.format.name)
                 extras.copied.append((stream.index, copy))
             extras.counts[stream.type] = extras.counts.get(stream.type, 0) + 1
     return extras
 
 
-def _add_extra(out: OutputContainer, stream: Stream, target: Path, extras: Extras) -> Stream | None:
-    container = out.format.name
+def _add_extra(
+    out: OutputContainer, stream: Stream, target: Path, extras: Extras, dry_run: bool
+) -> Stream | None:
+    """The stream in the target; None where it is left out or needs no stream there."""
     name = stream.codec_context.name if stream.codec_context is not None else None
     name = "subrip" if name == "srt" else name
     if stream.type == "data":
-        if stream.name == "bin_data" or "timecode" in stream.metadata:
-            return None  # chapters and time code are written anew, from the chapters and the tag
-        if stream.name is None or container not in ("mp4", "mov"):
-            what = stream.name or stream.metadata.get("handler_name", "of unknown kind")
-            extras.warnings.append(
-                f"data stream {stream.index} ({what}) is left out: {target.suffix} cannot hold it"
-            )
-            return None
-        return out.add_stream_from_template(stream)
+        return _add_data(out, stream, target, extras)
     if isinstance(stream, AttachmentStream):
-        if container != "matroska":
-            extras.warnings.append(
-                f"attachment {stream.name!r} does not fit into {target.suffix}; .mkv would keep it"
-            )
-            return None
-        return out.add_attachment(
-            (stream.name or "file").encode("utf-8", "replace").decode(),
-            stream.mimetype or "application/octet-stream",
-            stream.data,
-        )
+        return _add_attachment(out, stream, target, extras)
     if name is None:
         raise OutputError(
             f"{target}: the codec of {stream.type} stream {stream.index} is unknown. Remove it first."
         )
-    is_cover = stream.type == "video" and stream.disposition & Disposition.attached_pic
-    if is_cover and container not in ("mp4", "matroska"):
-        extras.warnings.append(f"cover art is left out: {target.suffix} cannot hold it; .mp4 and .mkv would")
-        return None
-    if is_cover and container == "matroska":
-        extension = "png" if name == "png" else "jpg"
-        picture = next(p for p in cast(InputContainer, stream.container).demux(stream) if p.size)
-        out.add_attachment(f"cover.{extension}", f"image/{extension.replace('jpg', 'jpeg')}", bytes(picture))
-        return None
-    if stream.type == "subtitle":
-        wanted = _subtitle_codec(name, container)
-        if wanted != name:
-            if wanted is None or name not in _TEXT_SUBTITLES:
-                raise OutputError(
-                    f"{target}: {target.suffix} cannot hold {name} subtitles. Choose a target ending in .mkv."
-                )
-            extras.warnings.append(f"subtitles {stream.index} are converted from {name} to {wanted}")
-            copy = out.add_stream(wanted)
-            cast(SubtitleCodecContext, copy.codec_context).subtitle_header = _subtitle_header(stream)
-            copy.codec_context.time_base = copy.time_base = Fraction(1, 1000)
-            return copy
+    if stream.type == "video" and stream.disposition & Disposition.attached_pic:
+        if out.format.name == "matroska":
+            _attach_cover(out, stream, name, dry_run)
+            return None
+        if out.format.name != "mp4":
+            extras.warnings.append(
+                f"cover art is left out: {target.suffix} cannot hold it; .mp4 and .mkv would"
+            )
+            return None
+    if stream.type == "subtitle" and _subtitle_codec(name, out.format.name) != name:
+        return _convert_subtitles(out, stream, name, target, extras)
     try:
-        plain = out.add_stream_from_template(stream, opaque=True)
-        sound = plain.codec_context
-        if isinstance(sound, AudioCodecContext) and sound.layout.name in _USUAL_LAYOUTS:
-            sound.layout = _USUAL_LAYOUTS[sound.layout.name]
-        return plain
+        copy = out.add_stream_from_template(stream, opaque=True)
     except ValueError as error:
         raise OutputError(
             f"{target}: {target.suffix} cannot hold {stream.type} in {name}. Choose a target ending in .mkv."
         ) from error
+    sound = copy.codec_context
+    if isinstance(sound, AudioCodecContext) and sound.layout.name in _USUAL_LAYOUTS:
+        sound.layout = _USUAL_LAYOUTS[sound.layout.name]
+    return copy
+
+
+def _add_data(out: OutputContainer, stream: Stream, target: Path, extras: Extras) -> Stream | None:
+    if stream.name == "bin_data" or "timecode" in stream.metadata:
+        return None  # chapters and time code are written again by the muxer, from the chapters and the tag
+    if stream.name is None or out.format.name not in ("mp4", "mov"):
+        what = stream.name or stream.metadata.get("handler_name", "of unknown kind")
+        extras.warnings.append(
+            f"data stream {stream.index} ({what}) is left out: {target.suffix} cannot hold it"
+        )
+        return None
+    return out.add_stream_from_template(stream)
+
+
+def _add_attachment(
+    out: OutputContainer, stream: AttachmentStream, target: Path, extras: Extras
+) -> Stream | None:
+    if out.format.name != "matroska":
+        extras.warnings.append(
+            f"attachment {stream.name!r} does not fit into {target.suffix}; .mkv would keep it"
+        )
+        return None
+    return out.add_attachment(
+        (stream.name or "file").encode("utf-8", "replace").decode(),
+        stream.mimetype or "application/octet-stream",
+        stream.data,
+    )
+
+
+def _attach_cover(out: OutputContainer, stream: Stream, codec: str, dry_run: bool) -> None:
+    """Matroska holds cover art as an attachment."""
+    suffix, kind = ("png", "png") if codec == "png" else ("jpg", "jpeg")
+    out.add_attachment(f"cover.{suffix}", f"image/{kind}", b"\0" if dry_run else _first_packet(stream))
+
+
+def _convert_subtitles(
+    out: OutputContainer, stream: Stream, codec: str, target: Path, extras: Extras
+) -> Stream:
+    wanted = _subtitle_codec(codec, out.format.name)
+    if wanted is None or codec not in _TEXT_SUBTITLES:
+        raise OutputError(
+            f"{target}: {target.suffix} cannot hold {codec} subtitles. Choose a target ending in .mkv."
+        )
+    extras.warnings.append(f"subtitles {stream.index} are converted from {codec} to {wanted}")
+    copy = out.add_stream(wanted)
+    cast(SubtitleCodecContext, copy.codec_context).subtitle_header = _subtitle_header(stream)
+    copy.codec_context.time_base = copy.time_base = Fraction(1, 1000)
+    return copy
+
+
+def _first_packet(stream: Stream) -> bytes:
+    container = cast(InputContainer, stream.container)
+    return next(bytes(packet) for packet in container.demux(stream) if packet.size)
 
 
 def _subtitle_codec(name: str, container: str) -> str | None:
-    """What subtitles of this codec become in this container; None when they cannot be there."""
+    """The codec that subtitles of this codec get in this container; None when it cannot hold them."""
     if container in ("mp4", "mov"):
         return "mov_text"
     if container == "webm":
@@ -198,8 +227,8 @@ def _subtitle_header(stream: Stream) -> bytes:
     return context.subtitle_header or b""
 
 
-def copier(source: Stream, stream: Stream, extras: Extras) -> Callable[[Packet[Any]], Iterable[Packet[Any]]]:
-    """How a packet of the source becomes packets of the target: itself, or its text in another notation."""
+def _copier(source: Stream, stream: Stream, extras: Extras) -> Callable[[Packet[Any]], Iterable[Packet[Any]]]:
+    """A function from a packet of the source to packets of the target: copied, or subtitles converted."""
     context, other = stream.codec_context, source.codec_context
     if not isinstance(context, SubtitleCodecContext) or context.name == other.name:
         last: int | None = None
@@ -210,7 +239,7 @@ def copier(source: Stream, stream: Stream, extras: Extras) -> Callable[[Packet[A
                 packet.dts = packet.pts if packet.pts is not None else last
             if packet.dts is None:
                 packet.dts = 0
-            if last is not None:  # a tick of the target later is still the same moment
+            if last is not None:  # dts must rise by at least a tick of the target
                 tick = math.ceil((stream.time_base or packet.time_base) / packet.time_base)
                 packet.duration = packet.duration or max(0, packet.dts - last)  # or mp4 hides the last one
                 extras.moved += packet.dts < last
@@ -236,11 +265,9 @@ def copier(source: Stream, stream: Stream, extras: Extras) -> Callable[[Packet[A
     return convert
 
 
-def packets(
-    original: InputContainer,
-    writers: dict[int, Callable[[Packet[Any]], Iterable[Packet[Any]]]],
-    extras: Extras,
-) -> Iterator[Packet[Any]]:
+def packets(original: InputContainer, extras: Extras) -> Iterator[Packet[Any]]:
+    """The packets of all copied streams, as the target takes them. Damaged ones are passed over."""
+    writers = {index: _copier(original.streams[index], stream, extras) for index, stream in extras.copied}
     if not writers:
         return
     failures = 0

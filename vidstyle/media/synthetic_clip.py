@@ -1,4 +1,4 @@
-"""Makes a test clip by code: drifting soft shapes, grain and a tone."""
+"""Makes a synthetic test clip: drifting soft shapes, grain and a tone."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 import torch
 
 from vidstyle.errors import InputError
+from vidstyle.media.container import open_input, picture_stream
 from vidstyle.media.decode import Decoder
-from vidstyle.media.probe import open_source, picture_stream
 
 _DRIFT = 240  # pixels to the right and back to the start
 
 
 def make_clip(path: Path, width: int, height: int, frames: int, sound: bool = True, rate: int = 30) -> Path:
-    """H.264, with a tone in AAC if sound; the same bytes every time. The container is told by the suffix."""
+    """Write an H.264 clip, with a tone in AAC if sound: always the same bytes. path ends in .mp4 or .mkv."""
     random = np.random.default_rng(0)
     coarse = random.random((height // 30 + 2, width // 30 + 8, 3)).astype(np.float32)
     large = torch.nn.functional.interpolate(
@@ -43,11 +43,11 @@ def make_clip(path: Path, width: int, height: int, frames: int, sound: bool = Tr
 
 
 def copy_start(source: Path, target: Path, frames: int) -> int:
-    """The first packets of the pictures of a clip, as they are, without sound; how many frames that gives.
+    """Copy the first packets of a clip's picture stream, and return how many frames they give.
 
-    About `frames`: packets are not in the order of the pictures. Raises InputError.
+    About `frames`: packets are not in the order of presentation. InputError when they cannot be decoded.
     """
-    with open_source(source) as container, av.open(str(target), "w", format="matroska") as out:
+    with open_input(source) as container, av.open(str(target), "w", format="matroska") as out:
         stream = picture_stream(container, source)
         copy = out.add_stream_from_template(stream)
         count = 0

@@ -1,11 +1,12 @@
 """Compares the finished file with its source and lists what was lost.
 
-Containers drop what they have no place for without a word. So it is not looked up in a table what they can
-hold: the finished file is asked.
+Muxers drop what their container cannot hold, and do not say so. So the finished file is read back, and no
+table of what containers can hold is needed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -14,10 +15,11 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from vidstyle.frames import VideoInfo
-from vidstyle.media.probe import content_light, display_matrix, mastering
+from vidstyle.media.probe import Source, StreamFacts
 from vidstyle.media.streams import FILE_KEYS, describes, same_language, utf8
+from vidstyle.media.video_info import content_light, display_matrix, mastering
 
-# FFmpeg sets these by itself or writes them under another name; no user would miss them.
+# FFmpeg sets these by itself or writes them under another name; losing them is no loss.
 _NO_LOSS = {"handler_name", "language", "title", "name", "mimetype", "filename", "encoder"}
 _ROLES = (
     *("default", "dub", "original", "comment", "lyrics", "karaoke", "forced", "hearing_impaired"),
@@ -26,19 +28,19 @@ _ROLES = (
 
 
 def losses(
-    original: InputContainer,
+    source: Source,
     written: InputContainer,
-    pairs: list[tuple[Stream, Stream]],
+    pairs: list[tuple[StreamFacts, Stream]],
     info: VideoInfo,
 ) -> list[str]:
-    """Each thing that the source has and the written file has not, in a few words.
+    """What the source has and the written file has not, each in a few words.
 
-    pairs: a stream of the source and the same in the written file, the picture first. info: what the picture
-    was meant to be.
+    pairs: (stream of the source, the same stream in the written file), the picture first. info: of the
+    picture that was to be written.
     """
     picture = pairs[0][1]
     assert isinstance(picture, VideoStream)
-    lost = _of_file(original, written) + _of_picture(written, picture, info)
+    lost = _of_file(source, written) + _of_picture(written, picture, info)
     firsts = {kind: next(a.index for a, _ in pairs if a.type == kind) for kind in {a.type for a, _ in pairs}}
     for before, after in pairs:
         name = "the picture" if after is picture else f"{before.type} {before.index}"
@@ -46,14 +48,14 @@ def losses(
     return lost
 
 
-def _of_file(original: InputContainer, written: InputContainer) -> list[str]:
+def _of_file(source: Source, written: InputContainer) -> list[str]:
     there = {key.lower(): value for key, value in utf8(written.metadata).items()}
     lost = [
         f"tag {key}"
-        for key, value in sorted(utf8(original.metadata).items())
+        for key, value in sorted(utf8(source.metadata).items())
         if key.lower() not in FILE_KEYS and not _same_words(there.get(key.lower()), value)
     ]
-    before, after = (_chapters(file) for file in (original, written))
+    before, after = _chapters(source.chapters), _chapters(written.chapters())
     if len(before) != len(after):
         lost.append(f"{len(before)} chapters")
     elif [title for _, title in before] != [title for _, title in after]:
@@ -63,15 +65,15 @@ def _of_file(original: InputContainer, written: InputContainer) -> list[str]:
     return lost
 
 
-def _chapters(file: InputContainer) -> list[tuple[Fraction, str]]:
+def _chapters(chapters: Iterable[Any]) -> list[tuple[Fraction, str]]:
+    """(start in seconds, title) of each."""
     return [
-        (c["start"] * (c["time_base"] or Fraction(1)), utf8(c["metadata"]).get("title", ""))
-        for c in file.chapters()
+        (c["start"] * (c["time_base"] or Fraction(1)), utf8(c["metadata"]).get("title", "")) for c in chapters
     ]
 
 
 def _of_picture(written: InputContainer, picture: VideoStream, info: VideoInfo) -> list[str]:
-    """Rotation, pixel shape and color tags as a player will find them."""
+    """Rotation, pixel aspect, color tags and HDR metadata, as a player will find them."""
     frame = next(written.decode(picture), None)
     if frame is None:
         return ["every picture"]
@@ -97,10 +99,10 @@ def _of_picture(written: InputContainer, picture: VideoStream, info: VideoInfo) 
     return lost
 
 
-def _of_stream(before: Stream, after: Stream, first: bool) -> list[str]:
+def _of_stream(before: StreamFacts, after: Stream, first: bool) -> list[str]:
     lost = []
     missing = before.disposition & ~after.disposition
-    if first:  # players start with the first one of a kind, marked or not
+    if first:  # players start with the first stream of a kind, marked as default or not
         missing &= ~Disposition.default
     lost += [f"role {role}" for role in _ROLES if missing & Disposition[role]]
     there = utf8(after.metadata)
@@ -120,7 +122,7 @@ def _of_stream(before: Stream, after: Stream, first: bool) -> list[str]:
 
 
 def _same_words(there: str | None, wanted: str) -> bool:
-    """The same but for the end of a date or of a text that a format cuts to seconds."""
+    """Whether two tags are equal, but for the fraction of a second that some containers cut from a date."""
     if there is None:
         return not wanted
     return there == wanted or (there[:19] == wanted[:19] and wanted[10:11] == "T")

@@ -13,7 +13,7 @@ _NAMES = {(1, 1): "420", (1, 0): "422", (0, 0): "444"}
 
 
 def write_y4m(clip: Path, out: BinaryIO) -> None:
-    """Write all frames of a clip. OutputError where y4m cannot say what they are: RGB, or an uneven rate."""
+    """Write all frames of a clip. OutputError for RGB and for a varying frame rate, which y4m cannot hold."""
     with Decoder(clip) as decoder:
         info = decoder.info
         out.write(_header(info))
@@ -25,7 +25,7 @@ def write_y4m(clip: Path, out: BinaryIO) -> None:
                 first = pts if first is None else first
                 if abs(pts - first - number * step) > 1.5:  # in ticks, which are rounded to
                     raise OutputError(
-                        f"stdout: y4m has one rate, and frame {number} of this clip is out of step. "
+                        f"stdout: y4m has one frame rate, but frame {number} of this clip is out of step. "
                         "Use --container mkv."
                     )
                 number += 1

@@ -116,13 +116,27 @@ def join_segments(plan: Plan, segments: list[Committed], work: WorkFolder, optio
     The target appears whole or not at all. Raises OutputError.
     """
     if options.preset.pictures:
-        return write_sequence(
-            plan.source, plan.target, segments, work.path, plan.info, options.start_number, options.overwrite
+        write_sequence(
+            plan.media,
+            plan.target,
+            segments,
+            folder=work.path,
+            info=plan.info,
+            start_number=options.start_number,
+            overwrite=options.overwrite,
         )
+        return Extras()
     part = plan.target.with_name(f".{plan.target.name}.{uuid.uuid4().hex}.part")
     try:
         extras = join(
-            plan.source, plan.target, part, segments, work.path, plan.info, options.preset, options.codec
+            plan.media,
+            plan.target,
+            segments,
+            folder=work.path,
+            part=part,
+            info=plan.info,
+            preset=options.preset,
+            codec=options.codec,
         )
         _move_to_target(part, plan.target, options.overwrite)
     finally:

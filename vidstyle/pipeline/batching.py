@@ -93,7 +93,9 @@ class Batches:
                 f"frame {frames.index}: the style gave back {len(styled)} frames of {len(source)}. "
                 "This is a bug, please report it."
             )
-        yield Restyled(source.part(0, len(frames)), styled.part(0, len(frames)))
+        # Padding hides which frame is the last, and a style may build batches of its own.
+        source, styled = (part.part(0, len(frames)).with_end_of(frames) for part in (source, styled))
+        yield Restyled(source, styled)
 
     def _halve(self, failed: int, error: BaseException) -> None:
         """failed: frames that did not fit. Batches that were submitted before may fail in the same way."""

@@ -13,11 +13,11 @@ import torch
 from vidstyle.errors import InputError, OutputError
 from vidstyle.frames import FrameBatch, VideoInfo
 from vidstyle.imaging.hdr import HDR_PATH_VERSION, PQ, HdrLight, sdr_info
-from vidstyle.media.decode import Decoder
 from vidstyle.media.encode import check_encoder
 from vidstyle.media.image_sequence import is_sequence, numbers_there
 from vidstyle.media.mux import check_target
 from vidstyle.media.pixel_formats import choose_pixel_format
+from vidstyle.media.probe import Source, probe, probing
 from vidstyle.media.segments import hash_facts, key_facts
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.devices import auto_batch_size, device_of
@@ -41,12 +41,13 @@ class Restyler(Protocol):
 class Plan:
     """What a run will do: how many segments it renders, into which format, and under which key.
 
-    info: facts of the frames that will be written. hdr: the light of an HDR source, None for SDR. facts:
-    everything that changes a byte of the segments, as JSON values; `key` is its hash and names the work
-    folder. frames_announced, segments_announced: as the container claims, for progress only.
+    media: what is known of the source. info: facts of the frames that will be written. hdr: the light of an
+    HDR source, None for SDR. facts: everything that changes a byte of the segments, as JSON values; `key` is
+    its hash and names the work folder. frames_announced, segments_announced: as the container claims, for
+    progress only.
     """
 
-    source: Path
+    media: Source
     target: Path
     info: VideoInfo
     key: str
@@ -58,9 +59,15 @@ class Plan:
     warnings: tuple[str, ...]
     hdr: HdrLight | None = None
 
+    @property
+    def source(self) -> Path:
+        return self.media.path
+
     def to_dict(self) -> dict[str, Any]:
         """The plan as JSON values."""
-        return plain(asdict(self))
+        facts = asdict(self)
+        del facts["media"]
+        return plain({"source": self.source, **facts})
 
 
 def plan(source: Path | str, style: Restyler, target: Path | str, options: ApplyOptions) -> Plan:
@@ -88,8 +95,9 @@ def resolve(style: Restyler, options: ApplyOptions) -> tuple[Restyler, ApplyOpti
 def plan_run(source: Path, style_hash: str, device: str, target: Path, options: ApplyOptions) -> Plan:
     """`plan` for a style of which only the content hash and the device are known. options: resolved."""
     _check_paths(source, target, options)
-    planned = plan_segments(source, style_hash, device, target, options)
-    lost = check_target(source, target, options.preset, options.codec)
+    with probing(source, fps=options.fps) as (media, opened):
+        planned = _plan_media(media, style_hash, device, target, options)
+        lost = check_target(media, opened, target, preset=options.preset, codec=options.codec)
     return replace(planned, warnings=(*planned.warnings, *lost))
 
 
@@ -99,8 +107,11 @@ def plan_segments(source: Path, style_hash: str, device: str, target: Path, opti
     options: resolved. Raises InputError for a source that cannot be restyled, and OutputError where the
     encoder cannot be opened.
     """
-    with Decoder(source, fps=options.fps) as decoder:
-        info = decoder.info
+    return _plan_media(probe(source, fps=options.fps), style_hash, device, target, options)
+
+
+def _plan_media(media: Source, style_hash: str, device: str, target: Path, options: ApplyOptions) -> Plan:
+    source, info = media.path, media.info
     warnings = _check_source(source, info, options)
     light = HdrLight.of(info) if info.is_hdr else None
     if light is not None and options.hdr == "tonemap":
@@ -112,11 +123,11 @@ def plan_segments(source: Path, style_hash: str, device: str, target: Path, opti
         "torch": torch.__version__.partition("+")[0],
         "device": device.partition(":")[0],
     }
-    facts = key_facts(source, style_hash, options, made_with)
+    facts = key_facts(media.fingerprint, style_hash, options, made_with)
     if light is not None:
         facts["hdr_path"] = HDR_PATH_VERSION
     return Plan(
-        source=source,
+        media=media,
         target=target,
         info=info,
         key=hash_facts(facts),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 
 from vidstyle.errors import OutputError
 from vidstyle.frames import FrameBatch
 from vidstyle.imaging.hdr import HdrConversion
-from vidstyle.media.decode import Anchor, Decoder
+from vidstyle.media.decode import Decoder
 from vidstyle.media.encode import Encoder
+from vidstyle.media.frame_decoder import Anchor
 from vidstyle.media.segment_index import SegmentTask
 from vidstyle.media.segments import Committed, Segment
 from vidstyle.options import ApplyOptions
@@ -101,22 +102,28 @@ def run_pass(
     with (
         style.at_work(hdr) if isinstance(style, Style) else nullcontext() as running,
         Decoder(
-            plan.source,
+            plan.media,
             stop=None if render_pass.stop is None else render_pass.stop + margin,
             deinterlace=options.deinterlace,
-            fps=options.fps,
             anchor=render_pass.anchor,
             pinned=device_of(style).startswith("cuda"),
             hwaccel=options.hwaccel,
         ) as decoder,
-        closing(decoder.batches(plan.batch_size, options.segment_frames, render_pass.skip, margin)) as frames,
+        closing(
+            decoder.batches(
+                plan.batch_size,
+                segment_frames=options.segment_frames,
+                skip=render_pass.skip,
+                margin=margin,
+            )
+        ) as frames,
         closing(prefetch(frames, depth=2, name="decode")) as batches,
     ):
         depth = running.depth if running is not None else 1
         restyler = Batches(style, plan.batch_size, depth, hdr)
 
         def open_segment(number: int) -> _SegmentWriter:
-            return _SegmentWriter(number, request, decoder, render_pass)
+            return _SegmentWriter(number, request, decoder.warnings, render_pass)
 
         with (
             closing(prefetch(restyler.restyle(batches), depth=1, name="restyle")) as pairs,
@@ -133,15 +140,19 @@ def run_pass(
 
 
 class _SegmentWriter:
-    """Encodes one segment to a temporary file and commits it to the work folder."""
+    """Encodes one segment to a temporary file and commits it to the work folder.
+
+    clip_warnings: warnings about the whole source; complete when the clip's last frame has been decoded.
+    """
 
     def __init__(
-        self, number: int, request: RenderRequest, decoder: Decoder, render_pass: RenderPass
+        self, number: int, request: RenderRequest, clip_warnings: Iterable[str], render_pass: RenderPass
     ) -> None:
         options, work = request.options, request.work
         self._number = number
         self._source, self._work = request.plan.source, work
-        self._decoder, self._render_pass = decoder, render_pass
+        self._clip_warnings, self._render_pass = clip_warnings, render_pass
+        self._border_digest, self._last_duration = "", 0
         self._made_on = hardware_name(request.style)
         self._start = number * options.segment_frames
         self._encoder = Encoder(work.part(number), request.plan.info, options, target=work.target)
@@ -150,14 +161,14 @@ class _SegmentWriter:
         if batch.index != self._start + self._encoder.frames:
             raise OutputError(f"frame {batch.index}: it came out of order. This is a bug, please report it.")
         self._encoder.write(batch)
+        self._border_digest, self._last_duration = batch.border_digest, batch.last_duration
 
     def commit(self, last: bool) -> Committed:
         """Close the file and commit it. last: the clip ends with this segment."""
         self._encoder.close()
         segment = Segment(self._number, self._start, self._start + self._encoder.frames)
-        decoder = self._decoder
-        border = decoder.border_digests.pop(segment.stop, "")
-        warnings = tuple(decoder.warnings) if last else ()
+        border = self._border_digest
+        warnings = tuple(self._clip_warnings) if last else ()
         task = self._render_pass.tasks.get(self._number)
         if task is not None:
             task.check(self._source, segment, self._encoder.packet_pts, border)
@@ -167,7 +178,7 @@ class _SegmentWriter:
             segment,
             packet_pts=tuple(self._encoder.packet_pts),
             last=last,
-            last_duration=decoder.frame_duration if last else 0,
+            last_duration=self._last_duration if last else 0,
             source_digest=border,
             warnings=warnings,
             made_on=self._made_on,

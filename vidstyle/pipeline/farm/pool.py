@@ -108,9 +108,12 @@ class _PoolRun:
         """Find the segments of the clip and queue those that are missing."""
         options = self._request.options
         count = 0
-        margin = smooth_margin(options)
-        source = self._request.plan.source
-        tasks = scan(source, options.segment_frames, margin, options.deinterlace, options.fps)
+        tasks = scan(
+            self._request.plan.media,
+            segment_frames=options.segment_frames,
+            margin=smooth_margin(options),
+            deinterlace=options.deinterlace,
+        )
         try:
             for task in tasks:
                 count += 1

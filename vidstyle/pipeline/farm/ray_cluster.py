@@ -83,15 +83,19 @@ class Cluster:
         self, request: RenderRequest, finished: dict[int, Committed], on_frames: OnFrames
     ) -> list[str]:
         """See Engine. Frames are counted by whole segments."""
-        options, work = request.options, request.work
-        margin = smooth_margin(options)
-        found = scan(request.plan.source, options.segment_frames, margin, options.deinterlace, options.fps)
+        options, work, media = request.options, request.work, request.plan.media
+        found = scan(
+            media,
+            segment_frames=options.segment_frames,
+            margin=smooth_margin(options),
+            deinterlace=options.deinterlace,
+        )
         waiting = deque(task for task in found if task.number not in finished)
+        media = replace(media, path=media.path.absolute())
         shared = WorkFolder(work.target.absolute(), work.key, options, root=work.root.absolute())
-        source = request.plan.source.absolute()
-        request = replace(request, plan=replace(request.plan, source=source), work=shared)
+        request = replace(request, plan=replace(request.plan, media=media), work=shared)
         pickled = for_worker(request, self.device)
-        paths = (str(source), str(shared.path))
+        paths = (str(media.path), str(shared.path))
         actors = [self._actor(pickled, paths) for _ in range(min(self.actors, len(waiting)))]
         try:
             return self._run(actors, waiting, finished, on_frames)

@@ -71,7 +71,10 @@ def plan_work(
         return read_plan(folder)
     tasks: list[SegmentTask] = []
     for task in scan(
-        source, options.segment_frames, smooth_margin(options), options.deinterlace, options.fps
+        plan.media,
+        segment_frames=options.segment_frames,
+        margin=smooth_margin(options),
+        deinterlace=options.deinterlace,
     ):
         tasks.append(task)
         if on_progress is not None:

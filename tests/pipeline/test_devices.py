@@ -35,7 +35,15 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def info(width: int, height: int) -> VideoInfo:
-    return VideoInfo(width, height, Fraction(25), Fraction(1, 25), 1.0, "yuv420p", PlaneFormat())
+    return VideoInfo(
+        width=width,
+        height=height,
+        average_fps=Fraction(25),
+        time_base=Fraction(1, 25),
+        duration_seconds=1.0,
+        pixel_format="yuv420p",
+        format=PlaneFormat(),
+    )
 
 
 def test_batches_fit_the_device_and_the_frame() -> None:

@@ -8,9 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vidstyle.cli.shared import PATH, Command, complete_style, default_of, stopped
+from vidstyle.cli.shared import Command, stopped
+from vidstyle.cli.shared_options import (
+    PATH,
+    default_of,
+    device_option,
+    field_option,
+    json_option,
+    overwrite_option,
+    style_option,
+)
 from vidstyle.errors import OutputError
 from vidstyle.options import BenchOptions
+from vidstyle.pipeline.process_settings import keep_freed_memory
 
 if TYPE_CHECKING:
     from vidstyle.analysis.bench import BenchReport, Measured
@@ -37,40 +47,18 @@ def _written(sizes: tuple[tuple[int, int], ...]) -> str:
     vidstyle bench in.mp4 --style sketch --price-per-hour 2.50""",
 )
 @click.argument("clip", type=PATH, required=False)
-@click.option(
-    "-s",
-    "--style",
-    "wanted",
-    metavar="NAME",
-    default="vlogger",
-    show_default=True,
-    shell_complete=complete_style,
-    help="A style.",
-)
+@style_option("A style.", default="vlogger", show_default=True)
 @click.option(
     "--size",
     metavar="LIST",
     help=f"Of the clips that are made.  [default: {_written(default_of(BenchOptions, 'sizes'))}]",
 )
-@click.option(
-    "--frames",
-    type=int,
-    metavar="N",
-    default=default_of(BenchOptions, "frames"),
-    show_default=True,
-    help="Length of each clip.",
-)
-@click.option(
-    "--device",
-    metavar="NAME",
-    default=default_of(BenchOptions, "device"),
-    show_default=True,
-    help="auto, cpu, cuda or cuda:1.",
-)
+@field_option(BenchOptions, "frames", "Length of each clip.", type=int, metavar="N")
+@device_option(BenchOptions)
 @click.option("--price-per-hour", type=float, metavar="N", help="Of this machine, in any currency.")
 @click.option("--plot", "plot_file", type=PATH, metavar="FILE", help="The stages as bars, a PNG.")
-@click.option("--overwrite", is_flag=True, help="Replace a plot that exists.")
-@click.option("--json", "as_json", is_flag=True, help="Print the JSON document only.")
+@overwrite_option("Replace a plot that exists.")
+@json_option("Print the JSON document only.")
 def bench(
     clip: Path | None,
     wanted: str,
@@ -95,6 +83,7 @@ def bench(
     if plot_file is not None and plot_file.exists() and not overwrite:
         raise OutputError(f"{plot_file}: it exists already. Choose another name or use --overwrite.")
 
+    keep_freed_memory()
     from vidstyle.analysis.bench import bench as measure
     from vidstyle.styles.load import load_style
 

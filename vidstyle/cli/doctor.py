@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from vidstyle.analysis.doctor import Finding, examine
-from vidstyle.cli.shared import PATH, Command, json_option
+from vidstyle.cli.shared import Command
+from vidstyle.cli.shared_options import PATH, json_option
 
 _COLORS = {"ok": "green", "note": "yellow", "broken": "red"}
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vidstyle.cli.progress import Screen, State, open_screen
-from vidstyle.cli.shared import PATH, Command, json_option, progress_option, stopped
+from vidstyle.cli.shared import Command, stopped
+from vidstyle.cli.shared_options import PATH, json_option, overwrite_option, progress_option
 from vidstyle.errors import InputError, OutputError
 from vidstyle.media.inputs import is_still, picture_pairs, still_pictures
 
@@ -43,7 +44,7 @@ _WAYS = {"reinhard": "Reinhard", "mkl": "MKL"}
 @click.argument("result", type=PATH)
 @click.option("--frames", "span", metavar="START:STOP", help="Only these frames of the clips.")
 @click.option("--plot", "plot_file", metavar="FILE", type=PATH, help="E_warp over time, a PNG; cuts are red.")
-@click.option("--overwrite", is_flag=True, help="Replace a plot that exists.")
+@overwrite_option("Replace a plot that exists.")
 @click.option("--pictures", metavar="DIR", type=PATH, help="Pictures of the style: how near is the result?")
 @click.option(
     "--content",

@@ -9,7 +9,16 @@ from typing import Any
 
 import click
 
-from vidstyle.cli.shared import PATH, Command, complete_style, default_of, json_option
+from vidstyle.cli.shared import Command
+from vidstyle.cli.shared_options import (
+    complete_style,
+    dial_option,
+    field_option,
+    flag_option,
+    json_option,
+    output_option,
+    overwrite_option,
+)
 from vidstyle.humanize import size_in_words
 from vidstyle.options import ONNX_OPSET, ApplyOptions
 from vidstyle.styles.spec import parse_style, style_name
@@ -28,26 +37,12 @@ from vidstyle.styles.spec import parse_style, style_name
     metavar="33|65",
     help="Its color alone, as a table with so many entries a side.",
 )
-@click.option("--onnx", is_flag=True, help=f"All of it, as a network in ONNX (opset {ONNX_OPSET}).")
-@click.option(
-    "-o", "--output", metavar="FILE", type=PATH, help="The file.  [default: STYLE.cube or STYLE.onnx]"
-)
-@click.option(
-    "--strength",
-    type=float,
-    metavar="0..1",
-    default=default_of(ApplyOptions, "strength"),
-    help="How far to go to the full look.  [default: 1]",
-)
-@click.option(
-    "--variation",
-    type=int,
-    metavar="SEED",
-    default=default_of(ApplyOptions, "variation"),
-    help="Another take of the look.",
-)
-@click.option("--force", is_flag=True, help="Write a .cube also of a look that is more than color.")
-@click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
+@flag_option("--onnx", words=f"All of it, as a network in ONNX (opset {ONNX_OPSET}).")
+@output_option("The file.  [default: STYLE.cube or STYLE.onnx]")
+@dial_option(ApplyOptions, "strength", "How far to go to the full look.")
+@field_option(ApplyOptions, "variation", "Another take of the look.", shown="", type=int, metavar="SEED")
+@flag_option("--force", words="Write a .cube also of a look that is more than color.")
+@overwrite_option("Replace a file that exists.")
 @json_option()
 def export(
     style: str,

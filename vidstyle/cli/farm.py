@@ -5,31 +5,43 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from vidstyle.cli.apply import apply, apply_options
+from vidstyle.cli.apply_options import apply_options, pixel_options
 from vidstyle.cli.progress import Screen, State, open_screen
-from vidstyle.cli.shared import Command, default_of, json_option, progress_option, stopped
+from vidstyle.cli.shared import Command, Group, stopped
+from vidstyle.cli.shared_options import (
+    ABSOLUTE_PATH,
+    field_option,
+    flag_option,
+    json_option,
+    output_option,
+    overwrite_option,
+    progress_option,
+    style_option,
+)
 from vidstyle.errors import VidstyleError
 from vidstyle.humanize import in_words
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.farm.environment import take_gpus
+from vidstyle.pipeline.process_settings import keep_freed_memory
 
 if TYPE_CHECKING:
     from vidstyle.pipeline.apply import Progress
 
 
 T = TypeVar("T")
-ABSOLUTE = click.Path(path_type=Path, resolve_path=True)
-# What changes pixels is asked for as in `apply`, by the very same options.
-PIXELS = {f.name for f in fields(ApplyOptions)} - {"overwrite", "work_dir"}
 
 
-@click.group()
+@click.group(
+    cls=Group,
+    epilog="""vidstyle farm plan in.mp4 --style vlogger --work /show/work
+    vidstyle farm render --work /show/work --segments 0-11
+    vidstyle farm join --work /show/work --output /show/out.mp4""",
+)
 def farm() -> None:
     """Cut a clip into tasks for a render farm; any machine can do any of them.
 
@@ -39,40 +51,22 @@ def farm() -> None:
     take_gpus(os.environ)
 
 
-def like_apply(command: click.Command) -> click.Command:
-    """The options of `apply` that say what the pictures shall be, in front of the command's own."""
-    own = {parameter.name for parameter in command.params}
-    shared = {*PIXELS, "wanted"} - own
-    command.params[1:1] = [p for p in apply.params if p.name in shared]
-    return command
-
-
-def _work_option() -> Callable[..., Any]:
-    return click.option(
-        "--work", metavar="DIR", type=ABSOLUTE, required=True, help="The folder that all machines share."
-    )
-
-
-def _source_option() -> Callable[..., Any]:
-    return click.option(
-        "--source", metavar="FILE", type=ABSOLUTE, help="The clip, if it lies elsewhere here."
-    )
+work_option = click.option(
+    "--work", metavar="DIR", type=ABSOLUTE_PATH, required=True, help="The folder that all machines share."
+)
+source_option = click.option(
+    "--source", metavar="FILE", type=ABSOLUTE_PATH, help="The clip, if it lies elsewhere here."
+)
 
 
 @farm.command(
     cls=Command, epilog="vidstyle farm plan /show/in.mp4 --style vlogger --work /show/work --device cuda"
 )
-@click.argument("source", type=ABSOLUTE)
-@_work_option()
-@click.option(
-    "--segment-frames",
-    type=int,
-    metavar="N",
-    default=default_of(ApplyOptions, "segment_frames"),
-    show_default=True,
-    help="Frames in a task.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace the plan of something else.")
+@click.argument("source", type=ABSOLUTE_PATH)
+@pixel_options
+@work_option
+@field_option(ApplyOptions, "segment_frames", "Frames in a task.", type=int, metavar="N")
+@overwrite_option("Replace the plan of something else.")
 @progress_option("farm")
 @json_option()
 def plan(
@@ -124,14 +118,11 @@ def plan(
     _tell(report, as_json, f"{work}: {count} segments (0-{count - 1}), {report['frames']} frames")
 
 
-like_apply(plan)
-
-
 @farm.command(cls=Command, epilog="vidstyle farm render --work /show/work --segments 0-11")
-@_work_option()
+@work_option
 @click.option("--segments", "text", metavar="A-B", required=True, help="Both ends included; also 7 or 3,7-9.")
-@_source_option()
-@click.option("-s", "--style", "style_name", metavar="NAME", help="The style, if it lies elsewhere here.")
+@source_option
+@style_option("The style, if it lies elsewhere here.", "style_name")
 @click.option("--device", metavar="NAME", help="cpu, cuda or cuda:1.  [default: as planned]")
 @progress_option("farm")
 @json_option()
@@ -150,6 +141,7 @@ def render(
     harm. SIGTERM ends it with 143; finished segments stay. Exit code 33 means that memory ran out.
     """
     screen = open_screen(progress)
+    keep_freed_memory()
 
     def work_on() -> dict[str, Any]:
         from vidstyle.pipeline.farm.plan_file import read_plan
@@ -170,8 +162,8 @@ def render(
 
 
 @farm.command(cls=Command, epilog="vidstyle farm status --work /show/work --json")
-@_work_option()
-@click.option("--verify", is_flag=True, help="Read all data instead of comparing sizes.")
+@work_option
+@flag_option("--verify", words="Read all data instead of comparing sizes.")
 @json_option()
 def status(work: Path, verify: bool, as_json: bool) -> None:
     """Say which segments are finished, missing or damaged."""
@@ -186,10 +178,10 @@ def status(work: Path, verify: bool, as_json: bool) -> None:
 
 
 @farm.command(cls=Command, epilog="vidstyle farm join --work /show/work --output /show/out.mp4")
-@_work_option()
-@click.option("-o", "--output", metavar="FILE", type=ABSOLUTE, required=True, help="The result.")
-@_source_option()
-@click.option("--overwrite", is_flag=True, help="Replace a result that exists.")
+@work_option
+@output_option("The result.", required=True, kind=ABSOLUTE_PATH)
+@source_option
+@overwrite_option("Replace a result that exists.")
 @progress_option("farm")
 @json_option()
 def join(
@@ -213,7 +205,7 @@ def join(
 
 
 @farm.command(cls=Command, epilog="vidstyle farm clean --work /show/work")
-@_work_option()
+@work_option
 def clean(work: Path) -> None:
     """Remove the plan and all segments from a work folder."""
     from vidstyle.pipeline.farm.plan_file import clean as remove

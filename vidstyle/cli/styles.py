@@ -10,7 +10,15 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from vidstyle.cli.shared import PATH, Command, complain, complete_style, style_names
+from vidstyle.cli.shared import Command, complain
+from vidstyle.cli.shared_options import (
+    PATH,
+    complete_style,
+    json_option,
+    output_option,
+    overwrite_option,
+    style_names,
+)
 from vidstyle.errors import StyleError
 
 
@@ -50,7 +58,7 @@ def styles() -> None:
     vidstyle styles vlogger --json""",
 )
 @click.argument("name", required=False, shell_complete=complete_style)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option("Print one JSON document.")
 def show(name: str | None, as_json: bool) -> None:
     """List the styles, or the facts of one, by its name or file."""
     from vidstyle.styles.library import style_files
@@ -87,7 +95,7 @@ def show(name: str | None, as_json: bool) -> None:
 )
 @click.argument("file", type=PATH)
 @click.option("--name", metavar="NAME", help="What it shall be called.  [default: as the file]")
-@click.option("--overwrite", is_flag=True, help="Replace a style of yours of that name.")
+@overwrite_option("Replace a style of yours of that name.")
 def add(file: Path, name: str | None, overwrite: bool) -> None:
     """Put a style file among your styles, with its card.
 
@@ -115,8 +123,8 @@ def remove(names: Sequence[str]) -> None:
 
 @styles.command(epilog="vidstyle styles export alice -o alice.safetensors")
 @click.argument("name", shell_complete=complete_style)
-@click.option("-o", "--output", metavar="FILE", type=PATH, help="The file.  [default: NAME.safetensors]")
-@click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
+@output_option("The file.  [default: NAME.safetensors]")
+@overwrite_option("Replace a file that exists.")
 def export(name: str, output: Path | None, overwrite: bool) -> None:
     """Write a style with its card into one file to share."""
     from vidstyle.styles.library import export_style

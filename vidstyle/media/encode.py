@@ -156,9 +156,6 @@ class Encoder:
         if options.preset.tag is not None:
             context.codec_tag = options.preset.tag
         context.options = _with_light(encoder_settings(options), info, options.preset.encoder)
-        os.environ.setdefault(
-            "SVT_LOG", "1"
-        )  # SVT-AV1 tells its settings to stderr unless asked for errors only
         context.open()
         unused = sorted(context.options)
         if unused:

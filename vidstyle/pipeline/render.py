@@ -16,7 +16,6 @@ from vidstyle.media.segment_index import Task
 from vidstyle.media.segments import Committed, Segment, WorkFolder
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.batching import Batches, for_light
-from vidstyle.pipeline.malloc import keep_freed_memory
 from vidstyle.pipeline.plan import Plan, Restyler, device_of
 from vidstyle.pipeline.prefetch import prefetch
 from vidstyle.pipeline.segment_lanes import Lanes, lanes_for
@@ -82,7 +81,6 @@ def render(
     on_frames: Callable[[int], None],
 ) -> list[str]:
     """Make segments: the source is decoded once, in order, on one thread, restyled on another."""
-    keep_freed_memory()
     smoother = Smoother(_smooth_options(options, getattr(style, "family", "")))
     margin = smooth_margin(options)
 

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vidstyle.threads import ProcessSetting
+
 # Sampling positions, [H, W, 2] whole pixels and [H, W] their fractions, as cv2.convertMaps packs them.
 Places = tuple[np.ndarray, np.ndarray]
 
@@ -50,18 +52,20 @@ def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
     return torch.from_numpy(cv2.resize(x.numpy(), (size[1], size[0]), interpolation=kind))
 
 
+_cv2_threads = ProcessSetting(cv2.getNumThreads, cv2.setNumThreads)
+
+
 @contextmanager
 def on_one_core() -> Iterator[None]:
     """While the block runs OpenCV works on one core: for those who share out whole frames over threads.
 
-    Its own threads wait actively for work, which costs a fifth of two cores while others need them.
+    Its own threads wait actively for work, which costs a fifth of two cores while others need them: 14.5
+    frames/s with them and 17.2 without (`benchmarks/LOG.md`). OpenCV has one number for the whole process; it
+    is put back when the last such block ends.
     """
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
+    with _cv2_threads.kept():
+        cv2.setNumThreads(1)
         yield
-    finally:
-        cv2.setNumThreads(threads)
 
 
 def less(plane: Tensor, other: Tensor, share: float) -> Tensor:

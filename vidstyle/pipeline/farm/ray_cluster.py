@@ -21,6 +21,7 @@ from vidstyle.media.segments import Committed, WorkFolder
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.farm.worker import Done, Failed, Maker, Order
 from vidstyle.pipeline.plan import Plan, Restyler
+from vidstyle.pipeline.process_settings import set_up_worker
 from vidstyle.pipeline.render import smooth_margin
 from vidstyle.styles.style import Style
 
@@ -36,6 +37,7 @@ class _Actor:
 
     def __init__(self, order: bytes) -> None:
         self._order: Order = pickle.loads(order)
+        set_up_worker(self._order.threads)
         self._maker: Maker | None = None
 
     def ready(self) -> Failed | None:
@@ -155,7 +157,6 @@ class Cluster:
 
 def _connected(address: str) -> Any:
     """The module ray, connected. DeviceError when it is not installed or there is no cluster."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         ray: Any = import_module("ray")
     except ModuleNotFoundError as error:

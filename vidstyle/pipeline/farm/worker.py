@@ -15,14 +15,13 @@ from dataclasses import dataclass, replace
 from types import FrameType
 from typing import IO, Any
 
-import torch
-
 from vidstyle.errors import OutOfMemoryError, VidstyleError
 from vidstyle.media.segment_index import Task
 from vidstyle.media.segments import Committed, WorkFolder
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.batching import is_out_of_memory
 from vidstyle.pipeline.plan import Plan, Restyler, auto_batch_size
+from vidstyle.pipeline.process_settings import set_up_worker
 from vidstyle.pipeline.render import Passage, render
 from vidstyle.styles.style import Style
 
@@ -81,7 +80,6 @@ class Maker:
     def __init__(self, order: Order) -> None:
         self._options = options = order.options
         self._work = order.work
-        torch.set_num_threads(order.threads)
         try:
             self._style: Restyler = pickle.loads(order.style)
             if isinstance(self._style, Style):
@@ -104,7 +102,9 @@ class Maker:
 
 def serve(orders: IO[bytes], tell: Callable[[Any], None]) -> None:
     """Work until the parent closes its end."""
-    maker = Maker(pickle.load(orders))
+    order: Order = pickle.load(orders)
+    set_up_worker(order.threads)
+    maker = Maker(order)
     while True:
         try:
             task: Task = pickle.load(orders)

@@ -11,7 +11,7 @@ import pytest
 _PROGRAM = """
 import resource, sys, threading
 import numpy as np
-from vidstyle.pipeline.malloc import keep_freed_memory
+from vidstyle.pipeline.process_settings import keep_freed_memory
 if sys.argv[1] == "kept":
     keep_freed_memory()
 

@@ -1,0 +1,124 @@
+"""Options that several commands share, each as a decorator that is written once.
+
+A default value comes from the dataclass of options that the command fills, so it is defined in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from vidstyle.cli.progress import SCREENS
+
+PATH = click.Path(path_type=Path)
+# For the farm, whose machines work in different folders.
+ABSOLUTE_PATH = click.Path(path_type=Path, resolve_path=True)
+
+# Takes and returns a function or a click.Command.
+Decorator = Callable[[Any], Any]
+
+
+def together(*decorators: Decorator) -> Decorator:
+    """One decorator for a group of options; `--help` lists them in this order."""
+
+    def decorate(command: Any) -> Any:
+        for decorator in reversed(decorators):  # click puts the option of the outermost decorator first
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+def default_of(options: type[Any], name: str) -> Any:
+    """The default value of a field of a dataclass of options."""
+    value = next(field.default for field in fields(options) if field.name == name)
+    assert value is not MISSING
+    return value
+
+
+def field_option(
+    options: type[Any],
+    name: str,
+    words: str,
+    *,
+    shown: str | None = None,
+    **attributes: Any,
+) -> Decorator:
+    """An option that sets the field `name` of the dataclass `options`, with the default of the field.
+
+    shown: the default in words, if not as click prints it; "" shows none. attributes: of click.option.
+    """
+    attributes.setdefault("show_default", shown is None)
+    return click.option(
+        f"--{name.replace('_', '-')}",
+        name,
+        default=default_of(options, name),
+        help=f"{words}  [default: {shown}]" if shown else words,
+        **attributes,
+    )
+
+
+def dial_option(options: type[Any], name: str, words: str) -> Decorator:
+    """An option from 0 to 1; the dataclass checks the range."""
+    shown = f"{default_of(options, name):g}"
+    return field_option(options, name, words, shown=shown, type=float, metavar="0..1")
+
+
+def flag_option(*flags: str, words: str) -> Decorator:
+    """An option without a value, off by default."""
+    return click.option(*flags, is_flag=True, help=words)
+
+
+def device_option(options: type[Any]) -> Decorator:
+    return field_option(options, "device", "auto, cpu, cuda or cuda:1.", metavar="NAME")
+
+
+def overwrite_option(words: str) -> Decorator:
+    return flag_option("--overwrite", words=words)
+
+
+def progress_option(default: str | None = None) -> Decorator:
+    words = f"{', '.join(SCREENS)}.  [default: {default or 'bar on a terminal'}]"
+    kinds = click.Choice(list(SCREENS))
+    return click.option("--progress", type=kinds, metavar="KIND", default=default, help=words)
+
+
+def json_option(words: str = "Print the report as one JSON document.") -> Decorator:
+    return flag_option("--json", "as_json", words=words)
+
+
+def output_option(
+    words: str, *, metavar: str = "FILE", required: bool = False, kind: click.Path = PATH
+) -> Decorator:
+    return click.option("-o", "--output", metavar=metavar, type=kind, required=required, help=words)
+
+
+def style_option(words: str, name: str = "wanted", **attributes: Any) -> Decorator:
+    """`-s` and `--style`, whose values a shell can complete. name: of the parameter."""
+    attributes["shell_complete"] = complete_style
+    return click.option("-s", "--style", name, metavar="NAME", help=words, **attributes)
+
+
+def pictures_option() -> Decorator:
+    """`--fps`: the source is a folder or pattern of numbered pictures."""
+    words = "Take a folder or pattern of pictures as a clip of this rate."
+    return click.option("--fps", metavar="RATE", help=words)
+
+
+def style_names(text: str) -> list[CompletionItem]:
+    """Completions of the beginning of a style's name, also after the commas of a blend."""
+    from vidstyle.styles.library import style_files
+
+    before, comma, begun = text.rpartition(",")
+    names = [path.stem for path in style_files()]
+    return [CompletionItem(before + comma + name) for name in names if name.startswith(begun)]
+
+
+def complete_style(context: click.Context, option: click.Parameter, text: str) -> list[CompletionItem]:
+    """Names of styles; if none begins with the text, the shell offers files."""
+    return style_names(text) or [CompletionItem(text, type="file")]

@@ -15,8 +15,8 @@ from tests.helpers.styles import tiny_style
 from vidstyle.analysis import doctor
 from vidstyle.analysis.doctor import EXTRAS, PACKAGES, Finding, examine
 from vidstyle.cli import main
+from vidstyle.codecs import CODECS
 from vidstyle.errors import DeviceError
-from vidstyle.options import CODECS
 from vidstyle.styles import library
 
 PROJECT = (Path(__file__).parents[2] / "pyproject.toml").read_text()

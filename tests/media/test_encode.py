@@ -12,12 +12,13 @@ from typing import IO, Any
 import av
 import pytest
 
+from vidstyle.codecs import CODECS
 from vidstyle.errors import DeviceError, OutputError
 from vidstyle.frames import PlaneFormat
 from vidstyle.media.decode import Decoder
 from vidstyle.media.encode import Encoder, check_encoder, encoder_settings
 from vidstyle.media.pixel_formats import choose_pixel_format, layout_name
-from vidstyle.options import CODECS, ApplyOptions
+from vidstyle.options import ApplyOptions
 
 QUICK = ApplyOptions(speed="ultrafast")
 

@@ -19,8 +19,9 @@ from vidstyle.cli.shared_options import (
     style_option,
     together,
 )
+from vidstyle.codecs import CODECS, QUALITIES
 from vidstyle.media.image_sequence import parse_rate
-from vidstyle.options import CODECS, HDR_WAYS, QUALITIES, ApplyOptions, Tone
+from vidstyle.options import HDR_WAYS, ApplyOptions, Tone
 
 # The parameters that `pixel_options` adds, beside the style.
 PIXEL_PARAMETERS = {f.name for f in fields(ApplyOptions)} - {

@@ -42,7 +42,7 @@ class Tone:
         for part in text.split(",") if text else ():
             name, equals, number = (piece.strip() for piece in part.partition("="))
             if name not in _RANGES:
-                raise ValueError(f"tone has no {name!r}: write {', '.join(_RANGES)}, such as exposure=0.3")
+                raise ValueError(f"tone has no {name!r}: use {', '.join(_RANGES)}, such as exposure=0.3")
             if name in values:
                 raise ValueError(f"tone names {name} twice: leave one out")
             try:
@@ -143,7 +143,7 @@ class ApplyOptions:
         if self.quality not in QUALITIES:
             raise ValueError(f"quality must be one of {', '.join(QUALITIES)}, not {self.quality!r}")
         if self.crf is not None and self.quality != "good":
-            raise ValueError("crf and quality say the same: leave one of them out")
+            raise ValueError("crf and quality exclude each other: leave one out")
         if self.encoder is not None:
             hardware = [f"{self.codec}_{kind}" for kind in HARDWARE] if self.codec in IN_HARDWARE else []
             if self.encoder not in (*hardware, CODECS[self.codec].encoder):

@@ -86,7 +86,7 @@ def test_a_missing_package(
     assert code == DeviceError.exit_code
     assert "pip install --upgrade opencv-python-headless" in out
     assert "trial" not in out
-    assert out.endswith("Clips cannot be restyled here as it is.\n")
+    assert out.endswith("Clips cannot be restyled on this machine yet.\n")
 
 
 def test_damaged_styles(folder: Path, one_style: Path, capsys: pytest.CaptureFixture[str]) -> None:

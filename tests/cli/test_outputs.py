@@ -55,8 +55,8 @@ def test_targets(tmp_path: Path, source: str, options: ApplyOptions, how: dict[s
 @pytest.mark.parametrize(
     ("options", "how", "words"),
     [
-        (PLAIN, {"container": "webm"}, "--container webm cannot hold h264"),
-        (PLAIN, {"container": "mkv", "output": "out.mp4"}, "contradict"),
+        (PLAIN, {"container": "webm"}, "--container webm: it cannot hold h264"),
+        (PLAIN, {"container": "mkv", "output": "out.mp4"}, "out.mp4 asks for another one"),
         (PNG, {"output": "one.png"}, "frame_%05d.png"),
         (PLAIN, {"output": "out.mp4", "output_dir": "out"}, "exclude each other"),
     ],

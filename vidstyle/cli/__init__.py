@@ -1,4 +1,4 @@
-"""The command line: reads options, makes one call, prints one report, and exits."""
+"""The command line. Each command reads its options, calls one function, prints one report, and exits."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ farm.add_command(export)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command and exit with its code: 0, 2 for wrong usage, 130 or 143 if stopped, or an error's."""
+    """Run the command and exit: 0, 2 for wrong usage, 130 or 143 after a signal, or the code of an error."""
     try:
         with own_process():
             code = cli.main(arguments, prog_name="vidstyle", standalone_mode=False)
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except MemoryError:
         complain("memory: there is not enough of it. Close other programs, or use a smaller clip.")
         code = OutOfMemoryError.exit_code
-    except (click.Abort, KeyboardInterrupt) as stop:  # where no command had anything to keep
+    except (click.Abort, KeyboardInterrupt) as stop:  # the command had nothing to keep
         click.echo("Stopped before there was a result. The same command starts again.", err=True)
         code = TERMINATED if Terminated in (type(stop), type(stop.__cause__)) else INTERRUPTED
     if arguments is None:  # nobody else's code is in the process

@@ -143,10 +143,12 @@ def apply(
 def _engine(
     options: ApplyOptions, devices: str | None, workers: int | None, cluster: str | None
 ) -> tuple[ApplyOptions, Engine | None]:
-    """Who makes the segments, None for this process, and the options with one of the devices."""
+    """The options with one of the devices, and the engine that renders segments (None is this process)."""
     if cluster is not None:
         if devices or workers:
-            raise click.UsageError("--ray chooses workers and devices itself: leave the others out.")
+            raise click.UsageError(
+                "--ray: it chooses workers and devices itself. Leave out --devices and --workers."
+            )
         from vidstyle.pipeline.farm.ray_cluster import Cluster
 
         return replace(options, device="cpu"), Cluster(cluster, options.device)
@@ -157,7 +159,7 @@ def _engine(
 
 
 def _style_name(wanted: str) -> str:
-    """What results are called by; wrong weights are wrong usage."""
+    """The name that goes into names of results. UsageError if it cannot be parsed."""
     try:
         return style_name(parse_style(wanted))
     except StyleError as error:
@@ -168,7 +170,9 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror}). Choose another folder.") from error
+        raise OutputError(
+            f"{folder}: the folder cannot be made ({error.strerror}). Choose another one."
+        ) from error
 
 
 def _each(
@@ -179,7 +183,9 @@ def _each(
     matched: Matched | None = None,
     screen: Screen | None = None,
 ) -> int:
-    """Work through the inputs; one that fails is reported and the others go on. The first failure's code."""
+    """Work through the inputs. One that fails is reported and the others go on; the first failure gives the
+    exit code that is returned.
+    """
     done: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     for source, target in pairs:
@@ -239,7 +245,7 @@ def _restyle(
 
 
 def _kept(target: Path, options: ApplyOptions) -> str:
-    """What a stopped run leaves behind and how to go on."""
+    """What a stopped run has left, and how to go on."""
     from vidstyle.media.segments import WorkFolder
 
     folder = WorkFolder(target, "", options).root

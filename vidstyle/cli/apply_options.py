@@ -30,7 +30,7 @@ PIXEL_PARAMETERS = {f.name for f in fields(ApplyOptions)} - {
 
 
 def apply_options(batch_size: str, values: dict[str, Any]) -> ApplyOptions:
-    """ApplyOptions from the values as typed. Raises UsageError."""
+    """ApplyOptions from the values as typed. Raises click.UsageError."""
     if batch_size != "auto" and not batch_size.isdecimal():
         raise click.UsageError(f"--batch-size must be a number or auto, not {batch_size!r}.")
     with suppress(ValueError):  # a word; ApplyOptions checks it
@@ -49,7 +49,7 @@ def _encoder_options(texts: Iterable[str]) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not name or not equals:
-            raise ValueError(f"encoder-option must be written as NAME=VALUE, not {text!r}")
+            raise ValueError(f"--encoder-option must be NAME=VALUE, not {text!r}")
         found[name] = value
     return found
 

@@ -1,4 +1,4 @@
-"""`vidstyle farm`: a clip as tasks that any machine can do."""
+"""`vidstyle farm`: cuts a clip into tasks that any machine can do."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ T = TypeVar("T")
 def farm() -> None:
     """Cut a clip into tasks for a render farm; any machine can do any of them.
 
-    plan, render (as often and in as many places as you like), join. Nothing is asked, nothing is read from
-    stdin. Each verb may be repeated: what is done is found, and what was cut short does not count.
+    Run plan once, render on as many machines as you like, then join. No command asks questions or reads
+    stdin, and each may be repeated: finished segments are found, and unfinished ones are made again.
     """
     take_gpus(os.environ)
 
@@ -55,7 +55,7 @@ work_option = click.option(
     "--work", metavar="DIR", type=ABSOLUTE_PATH, required=True, help="The folder that all machines share."
 )
 source_option = click.option(
-    "--source", metavar="FILE", type=ABSOLUTE_PATH, help="The clip, if it lies elsewhere here."
+    "--source", metavar="FILE", type=ABSOLUTE_PATH, help="The clip, if it has another path here."
 )
 
 
@@ -66,7 +66,7 @@ source_option = click.option(
 @pixel_options
 @work_option
 @field_option(ApplyOptions, "segment_frames", "Frames in a task.", type=int, metavar="N")
-@overwrite_option("Replace the plan of something else.")
+@overwrite_option("Replace a plan of another clip or style.")
 @progress_option("farm")
 @json_option()
 def plan(
@@ -80,9 +80,9 @@ def plan(
     as_json: bool,
     **values: Any,
 ) -> None:
-    """Look at a clip and write down its segments.
+    """Scan a clip and write the plan of its segments.
 
-    Prints how many there are. --device says what the tasks are for; a machine that plans needs no GPU.
+    Prints how many there are. --device says where the tasks will run; the machine that plans needs no GPU.
     """
     options = apply_options(batch_size, {**values, "device": "cpu" if device.startswith("cuda") else device})
     screen = open_screen(progress)
@@ -122,7 +122,7 @@ def plan(
 @work_option
 @click.option("--segments", "text", metavar="A-B", required=True, help="Both ends included; also 7 or 3,7-9.")
 @source_option
-@style_option("The style, if it lies elsewhere here.", "style_name")
+@style_option("The style, if it has another path here.", "style_name")
 @click.option("--device", metavar="NAME", help="cpu, cuda or cuda:1.  [default: as planned]")
 @progress_option("farm")
 @json_option()
@@ -137,8 +137,8 @@ def render(
 ) -> None:
     """Make segments of a planned clip.
 
-    What is finished already is found and left alone. The same segments at the same time elsewhere do no
-    harm. SIGTERM ends it with 143; finished segments stay. Exit code 33 means that memory ran out.
+    Finished segments are found and left alone. It does no harm if another machine makes the same ones at the
+    same time. SIGTERM ends it with 143 and finished segments stay. Exit code 33 means out of memory.
     """
     screen = open_screen(progress)
     keep_freed_memory()
@@ -187,9 +187,9 @@ def status(work: Path, verify: bool, as_json: bool) -> None:
 def join(
     work: Path, output: Path, source: Path | None, overwrite: bool, progress: str, as_json: bool
 ) -> None:
-    """Verify every segment and join them, with all else that the source holds.
+    """Verify every segment and join them, with everything else that the source holds.
 
-    What is missing or damaged is named; then the exit code is 6 and there is no result.
+    If segments are missing or damaged, they are named, the exit code is 6 and there is no result.
     """
     screen = open_screen(progress)
 
@@ -228,7 +228,7 @@ def _show(screen: Screen, note: str = "") -> Callable[[Progress], None]:
 
 
 def _watched(screen: Screen, name: str, kept: str, work: Callable[[], T]) -> T:
-    """Do the work while the screen shows it; say what stopped it."""
+    """Do the work while the screen shows it; report what stopped it."""
     screen.start(name)
     try:
         return work()

@@ -43,7 +43,9 @@ ENGINES = {
 @work_option
 @output_option("The result.", required=True, kind=ABSOLUTE_PATH)
 @click.option("--chunk", type=click.IntRange(1), default=1, show_default=True, help="Segments in a task.")
-@click.option("--command", metavar="NAME", default="vidstyle", show_default=True, help="It, on the workers.")
+@click.option(
+    "--command", metavar="NAME", default="vidstyle", show_default=True, help="How workers call vidstyle."
+)
 @field_option(ApplyOptions, "segment_frames", "Frames in a segment.", type=click.IntRange(1), metavar="N")
 @json_option()
 @click.pass_context
@@ -63,9 +65,9 @@ def export(
     as_json: bool,
     **values: Any,
 ) -> None:
-    """Write what a farm's engine needs to plan, render and join a clip.
+    """Write the job files with which a farm plans, renders and joins a clip.
 
-    Nothing is submitted; the command that does it is printed. The options of the look are those of apply.
+    Nothing is submitted; the command that submits is printed. The options of the look are those of apply.
     """
     from vidstyle.media.segment_index import most_frames
     from vidstyle.pipeline.farm.export import Job
@@ -101,7 +103,7 @@ def export(
 
 
 def _settings(context: click.Context) -> list[str]:
-    """The options of the look that were given, as arguments of `farm plan`."""
+    """The options of pixels that were typed, as arguments of `farm plan`."""
     words: list[str] = []
     for option in context.command.params:
         if option.name not in (PIXEL_PARAMETERS | {"segment_frames"}) - {"device"}:

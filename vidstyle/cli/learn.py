@@ -29,9 +29,13 @@ from vidstyle.train.options import LearnOptions, Tick
     vidstyle apply in.mp4 --style alice""",
 )
 @click.argument("material", metavar="CLIP_OR_FOLDER...", type=PATH, nargs=-1, required=True)
-@click.option("--name", required=True, help="What the style shall be called.")
+@click.option("--name", required=True, help="Name of the new style.")
 @click.option(
-    "--content", metavar="DIR", type=PATH, multiple=True, help="What it will be used on, if you have some."
+    "--content",
+    metavar="DIR",
+    type=PATH,
+    multiple=True,
+    help="Pictures or clips that it will be used on, if you have some.",
 )
 @field_option(
     LearnOptions,
@@ -45,7 +49,7 @@ from vidstyle.train.options import LearnOptions, Tick
     LearnOptions, "seed", "The same seed gives the same style.", type=click.IntRange(0), metavar="N"
 )
 @device_option(LearnOptions)
-@flag_option("--mixed", words="Learn also from material that seems to be of several looks.")
+@flag_option("--mixed", words="Learn even if the material seems to have several looks.")
 @flag_option("--resume", words="Go on with a run that was stopped.")
 @overwrite_option("Replace a style of yours of that name.")
 @click.option("--summary", metavar="TEXT", default="", help="The look in a sentence.")
@@ -63,8 +67,8 @@ def learn(
 ) -> None:
     """Learn a look from clips and pictures of one creator, in five minutes.
 
-    The style gets a card with samples and figures, and is used by its name from then on. Material with too
-    little to see, or of more than one look, is refused with the reason.
+    The style gets a card with samples and figures, and can be used by its name. Material that is too little,
+    or that has more than one look, is refused with the reason.
     """
     options = LearnOptions(material=material, name=name, content=content, **values)
     from vidstyle.styles.bundle import card_of, sheet_of

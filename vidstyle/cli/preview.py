@@ -1,4 +1,4 @@
-"""`vidstyle preview`: every style on the keyframes of a clip, to choose by eye."""
+"""`vidstyle preview`: shows every style on the keyframes of a clip."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def preview(
 ) -> None:
     """Show every style on a clip or a picture: one page to open, one contact sheet.
 
-    Small pictures of the clip's telling frames and a few seconds of its scenes are restyled. in.mp4 gives
-    in.preview.html, which needs nothing else and no network, and in.preview.png.
+    Keyframes and a few seconds of the clip's scenes are restyled at a small size. in.mp4 gives
+    in.preview.html, which needs no other file and no network, and in.preview.png.
     """
     for style in styles:
         try:
@@ -99,7 +99,7 @@ def preview(
     for warning in report.warnings:
         click.echo(f"Warning: {clip}: {warning}", err=True)
     if show and not webbrowser.open(report.page.resolve().as_uri()):
-        click.echo(f"Warning: {report.page}: no browser could be started. Open it by hand.", err=True)
+        click.echo(f"Warning: {report.page}: no browser could be started. Open the page by hand.", err=True)
     if as_json:
         click.echo(json.dumps(report.to_dict()))
         return

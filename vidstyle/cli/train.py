@@ -1,4 +1,4 @@
-"""`vidstyle train`: a new style from pictures."""
+"""`vidstyle train`: learns a new style from pictures."""
 
 from __future__ import annotations
 
@@ -44,9 +44,16 @@ def _number(name: str, words: str) -> Decorator:
     type=PATH,
     multiple=True,
     required=True,
-    help="What is to be restyled.",
+    help="Pictures or clips to be restyled.",
 )
-@click.option("--style", "looks", metavar="NAME=DIR", multiple=True, required=True, help="A look.")
+@click.option(
+    "--style",
+    "looks",
+    metavar="NAME=DIR",
+    multiple=True,
+    required=True,
+    help="Name of a look, and its pictures or clips.",
+)
 @field_option(
     TrainOptions,
     "family",
@@ -88,8 +95,8 @@ def train(
 ) -> None:
     """Learn a look from pictures or clips, without pairs.
 
-    Content is what the style will be used on, the style folder is what it should look like: files or
-    folders of pictures and clips, several of each if the option is repeated. The same NAME adds to a look.
+    --content is what the style will be used on, --style is what it should look like: files or folders of
+    pictures and clips. Both may be repeated; the same NAME adds to a look.
     """
     for name, least in _LEAST.items():
         if values[name] < least:
@@ -102,10 +109,12 @@ def train(
     for path in (options.output, options.folder / "checkpoint.pt"):
         if path.exists() and not (overwrite or options.resume):
             raise OutputError(
-                f"{path}: it exists already. Use --resume to go on or --overwrite to begin again."
+                f"{path}: the file exists already. Use --resume to go on or --overwrite to begin again."
             )
     if options.tensorboard and importlib.util.find_spec("tensorboard") is None:
-        raise click.UsageError("--tensorboard needs a package: pip install 'vidstyle[tensorboard]'.")
+        raise click.UsageError(
+            "--tensorboard: a package is missing. Run pip install 'vidstyle[tensorboard]'."
+        )
     from vidstyle.styles.style_file import read_facts
     from vidstyle.train.graceful_stop import Stopping
     from vidstyle.train.loop import train as learn
@@ -148,6 +157,8 @@ def _looks(texts: tuple[str, ...]) -> dict[str, tuple[Path, ...]]:
         if not (name and equals and folder):
             raise click.UsageError(f"--style must be NAME=DIR, not {text!r}.")
         if set(name) & set(",:#/"):
-            raise click.UsageError(f"--style {text!r}: a look's name cannot hold any of , : # /.")
+            raise click.UsageError(
+                f"--style {text!r}: the name of a look cannot contain , : # or /. Choose another name."
+            )
         looks[name] = (*looks.get(name, ()), Path(folder))
     return looks

@@ -98,13 +98,7 @@ def train(
     --content is what the style will be used on, --style is what it should look like: files or folders of
     pictures and clips. Both may be repeated; the same NAME adds to a look.
     """
-    for name, least in _LEAST.items():
-        if values[name] < least:
-            raise click.UsageError(
-                f"--{name.replace('_', '-')} must be at least {least}, not {values[name]}."
-            )
-    if values["minutes"] is not None and not values["minutes"] > 0:
-        raise click.UsageError(f"--minutes must be more than 0, not {values['minutes']}.")
+    _check_ranges(values)
     options = TrainOptions(content=content, styles=_looks(looks), **values)
     for path in (options.output, options.folder / "checkpoint.pt"):
         if path.exists() and not (overwrite or options.resume):
@@ -150,7 +144,19 @@ def train(
     click.echo(json.dumps(report) if as_json else f"{target}: learned in {steps} steps")
 
 
+def _check_ranges(values: dict[str, Any]) -> None:
+    """UsageError for a number that is too small."""
+    for name, least in _LEAST.items():
+        if values[name] < least:
+            raise click.UsageError(
+                f"--{name.replace('_', '-')} must be at least {least}, not {values[name]}."
+            )
+    if values["minutes"] is not None and not values["minutes"] > 0:
+        raise click.UsageError(f"--minutes must be more than 0, not {values['minutes']}.")
+
+
 def _looks(texts: tuple[str, ...]) -> dict[str, tuple[Path, ...]]:
+    """Paths by look, from NAME=DIR texts."""
     looks: dict[str, tuple[Path, ...]] = {}
     for text in texts:
         name, equals, folder = text.partition("=")

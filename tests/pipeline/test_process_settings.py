@@ -1,12 +1,16 @@
-"""Memory that is freed and used again."""
+"""Settings of the command's process and of workers: malloc, threads, quiet libraries."""
 
 from __future__ import annotations
 
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+
+from tests.helpers.styles import tiny_style
 
 _PROGRAM = """
 import resource, sys, threading
@@ -44,3 +48,28 @@ def test_a_large_block_is_asked_for_once() -> None:
     assert max(rest) < first / 10
     first, *rest = page_faults("plain")
     assert min(rest) > first / 2
+
+
+def test_a_worker_is_set_up() -> None:
+    """It has so many threads, and libraries are quiet unless the user wants to hear them."""
+    program = (
+        "import os\n"
+        "os.environ['SVT_LOG'] = '3'\n"
+        "os.environ.pop('OPENCV_LOG_LEVEL', None)\n"
+        "from vidstyle.pipeline.process_settings import set_up_worker\n"
+        "set_up_worker(3)\n"
+        "import cv2, torch\n"
+        "assert torch.get_num_threads() == 3\n"
+        "assert cv2.utils.logging.getLogLevel() == cv2.utils.logging.LOG_LEVEL_SILENT\n"
+        "assert os.environ['SVT_LOG'] == '3'\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_the_command_lets_no_library_talk(clip: Callable[..., Path], tmp_path: Path) -> None:
+    """SVT-AV1 would print its settings for every segment."""
+    style = tiny_style(tmp_path)
+    command = [sys.executable, "-m", "vidstyle", "apply", clip("plain.mp4"), "-s", style]
+    command += ["--codec", "av1", "-o", tmp_path / "out.mp4", "--progress", "none"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "Svt" not in done.stderr

@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -67,7 +66,7 @@ def test_a_sound_machine(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
 def test_in_words(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A line for each finding, and below it what to do; the verdict comes last."""
     missing = Finding("extras", "ray", "note", "not installed", "pip install it")
-    monkeypatch.setattr(import_module("vidstyle.cli.doctor"), "examine", lambda _: iter([missing]))
+    monkeypatch.setattr("vidstyle.analysis.doctor.examine", lambda _: iter([missing]))
     code, out = run(folder, capsys)
     assert code == 0
     assert [line.split() for line in out.splitlines()] == [

@@ -78,7 +78,7 @@ apply_style_option = style_option("A style, its file, FILE#LOOK, or a blend of t
 look_options = together(
     _dial("strength", "How far to go from the source to the full look."),
     _dial("grade", "Share of the look's color."),
-    _dial("light", "Share of its light: local brightness, glow."),
+    _dial("light", "Share of the look's light: local brightness, glow."),
     _dial("texture", "Share of what drawn looks draw."),
     _field(
         "variation",
@@ -130,7 +130,7 @@ source_options = together(
     flag_option("--deinterlace", words="Deinterlace the source."),
     _field(
         "hdr",
-        "Of HDR: refuse, tonemap, or keep with half of the look.",
+        "HDR sources: refuse, tonemap, or keep with half of the look.",
         type=click.Choice(HDR_WAYS),
         metavar="HOW",
     ),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from vidstyle.analysis.doctor import Finding, examine
 from vidstyle.cli.shared import Command
 from vidstyle.cli.shared_options import PATH, json_option
+
+if TYPE_CHECKING:
+    from vidstyle.analysis.doctor import Finding
 
 _COLORS = {"ok": "green", "note": "yellow", "broken": "red"}
 
@@ -35,6 +38,8 @@ def doctor(folder: Path, as_json: bool) -> int:
     generated frames. What is missing is printed with what to do. The exit code is 0 if clips can be restyled
     here, otherwise 4 for styles, 5 for packages, 6 for encoders and disk.
     """
+    from vidstyle.analysis.doctor import examine
+
     found: list[Finding] = []
     for finding in examine(folder):
         found.append(finding)

@@ -46,21 +46,26 @@ farm.add_command(export)
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit: 0, 2 for wrong usage, 130 or 143 after a signal, or the code of an error."""
+    with own_process():
+        code = _run(arguments)
+    if arguments is None:  # nobody else's code is in the process
+        leave(code)
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Run the command, report what stopped it, and return the exit code."""
     try:
-        with own_process():
-            code = cli.main(arguments, prog_name="vidstyle", standalone_mode=False)
+        return cli.main(arguments, prog_name="vidstyle", standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()
-        code = error.exit_code
+        return error.exit_code
     except VidstyleError as error:
         complain(str(error))
-        code = error.exit_code
+        return error.exit_code
     except MemoryError:
         complain("memory: there is not enough of it. Close other programs, or use a smaller clip.")
-        code = OutOfMemoryError.exit_code
+        return OutOfMemoryError.exit_code
     except (click.Abort, KeyboardInterrupt) as stop:  # the command had nothing to keep
         click.echo("Stopped before there was a result. The same command starts again.", err=True)
-        code = TERMINATED if Terminated in (type(stop), type(stop.__cause__)) else INTERRUPTED
-    if arguments is None:  # nobody else's code is in the process
-        leave(code or 0)
-    sys.exit(code)
+        return TERMINATED if Terminated in (type(stop), type(stop.__cause__)) else INTERRUPTED

@@ -22,6 +22,7 @@ def batch(count: int = 3, height: int = 5, width: int = 7, fmt: PlaneFormat | No
 
 
 def test_odd_pictures_have_a_whole_chroma_sample_at_the_border():
+    """Chroma planes of odd sizes are rounded up."""
     assert PlaneFormat().chroma_size(5, 7) == (3, 4)
     assert PlaneFormat(chroma_shift=(1, 0)).chroma_size(5, 7) == (5, 4)
 
@@ -31,6 +32,7 @@ def test_odd_pictures_have_a_whole_chroma_sample_at_the_border():
     [PlaneFormat(), PlaneFormat(10), PlaneFormat(8, (0, 0), "rgb", True), PlaneFormat(8, (0, 0), "gray")],
 )
 def test_a_batch_of_each_kind_is_accepted(fmt: PlaneFormat):
+    """Gray, subsampled, full and RGB formats."""
     made = batch(fmt=fmt)
     assert (len(made), made.height, made.width) == (3, 5, 7)
 
@@ -48,6 +50,7 @@ def test_a_batch_of_each_kind_is_accepted(fmt: PlaneFormat):
     ],
 )
 def test_a_batch_that_contradicts_itself_is_refused(change: dict):
+    """Planes, times and format must fit each other."""
     with pytest.raises(ValueError, match=r"must|need"):
         replace(batch(), **change)
 
@@ -63,11 +66,13 @@ def test_a_batch_that_contradicts_itself_is_refused(change: dict):
     ],
 )
 def test_an_impossible_format_is_refused(arguments: dict):
+    """Unknown matrices, depths and subsamplings are errors."""
     with pytest.raises(ValueError, match="must"):
         PlaneFormat(**arguments)
 
 
 def test_padding_repeats_the_last_frame_and_part_takes_it_off_again():
+    """Padded batches have the frames that they began with."""
     short = batch(3)
     padded = short.padded(8)
     assert len(padded) == 8
@@ -79,6 +84,7 @@ def test_padding_repeats_the_last_frame_and_part_takes_it_off_again():
 
 
 def test_a_part_knows_its_place_in_the_clip():
+    """The index and the times of its first frame are right."""
     part = replace(batch(3), index=40).part(1, 3)
     assert (part.index, part.pts) == (41, (1, 2))
 

@@ -23,6 +23,7 @@ from vidstyle.humanize import in_words, size_in_words
     ],
 )
 def test_times(seconds: float, words: str) -> None:
+    """Two units at most, rounded."""
     assert in_words(seconds) == words
 
 
@@ -39,4 +40,5 @@ def test_times(seconds: float, words: str) -> None:
     ],
 )
 def test_sizes(size: float, words: str) -> None:
+    """Powers of 1000, two or three digits."""
     assert size_in_words(size) == words

@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     help=f"{', '.join(CONTAINERS)}.  [default: as the input]",
 )
 @source_options
-@flag_option("--match", words="First bring the light and color of several inputs together.")
+@flag_option("--match", help_text="First bring the light and color of several inputs together.")
 @overwrite_option("Replace results that exist.")
 @device_option(ApplyOptions)
 @click.option("--devices", metavar="LIST", help="Several: cuda:0,cuda:1 or all.  [default: all GPUs]")
@@ -77,7 +77,7 @@ if TYPE_CHECKING:
 @click.option("--ray", "cluster", metavar="ADDRESS", help="Use a Ray cluster: auto, or its address.")
 @batch_size_option
 @progress_option()
-@flag_option("--dry-run", words="Print what would be done and do nothing.")
+@flag_option("--dry-run", help_text="Print what would be done and do nothing.")
 @json_option()
 def apply(
     inputs: tuple[str, ...],

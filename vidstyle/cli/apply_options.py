@@ -54,12 +54,12 @@ def _encoder_options(texts: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _field(name: str, words: str, **attributes: Any) -> Decorator:
-    return field_option(ApplyOptions, name, words, **attributes)
+def _field(name: str, help_text: str, **attributes: Any) -> Decorator:
+    return field_option(ApplyOptions, name, help_text, **attributes)
 
 
-def _dial(name: str, words: str) -> Decorator:
-    return dial_option(ApplyOptions, name, words)
+def _dial(name: str, help_text: str) -> Decorator:
+    return dial_option(ApplyOptions, name, help_text)
 
 
 def _short(names: Iterable[str]) -> str:
@@ -127,7 +127,7 @@ source_options = together(
         metavar="N",
     ),
     _field("smooth", "Average along the motion: auto, off or 0..1.", metavar="HOW"),
-    flag_option("--deinterlace", words="Deinterlace the source."),
+    flag_option("--deinterlace", help_text="Deinterlace the source."),
     _field(
         "hdr",
         "HDR sources: refuse, tonemap, or keep with half of the look.",

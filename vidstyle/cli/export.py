@@ -37,11 +37,11 @@ from vidstyle.styles.spec import parse_style, style_name
     metavar="33|65",
     help="Only its color, as a table with this many entries a side.",
 )
-@flag_option("--onnx", words=f"The whole look, as a network in ONNX (opset {ONNX_OPSET}).")
+@flag_option("--onnx", help_text=f"The whole look, as a network in ONNX (opset {ONNX_OPSET}).")
 @output_option("The file.  [default: STYLE.cube or STYLE.onnx]")
 @dial_option(ApplyOptions, "strength", "How far to go to the full look.")
 @field_option(ApplyOptions, "variation", "Another take of the look.", shown="", type=int, metavar="SEED")
-@flag_option("--force", words="Write a .cube even if the look is more than color.")
+@flag_option("--force", help_text="Write a .cube even if the look is more than color.")
 @overwrite_option("Replace a file that exists.")
 @json_option()
 def export(

@@ -163,7 +163,7 @@ def render(
 
 @farm.command(cls=Command, epilog="vidstyle farm status --work /show/work --json")
 @work_option
-@flag_option("--verify", words="Read all data instead of comparing sizes.")
+@flag_option("--verify", help_text="Read all data instead of comparing sizes.")
 @json_option()
 def status(work: Path, verify: bool, as_json: bool) -> None:
     """Say which segments are finished, missing or damaged."""

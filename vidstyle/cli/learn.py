@@ -49,8 +49,8 @@ from vidstyle.train.options import LearnOptions, Tick
     LearnOptions, "seed", "The same seed gives the same style.", type=click.IntRange(0), metavar="N"
 )
 @device_option(LearnOptions)
-@flag_option("--mixed", words="Learn even if the material seems to have several looks.")
-@flag_option("--resume", words="Go on with a run that was stopped.")
+@flag_option("--mixed", help_text="Learn even if the material seems to have several looks.")
+@flag_option("--resume", help_text="Go on with a run that was stopped.")
 @overwrite_option("Replace a style of yours of that name.")
 @click.option("--summary", metavar="TEXT", default="", help="The look in a sentence.")
 @click.option("--licence", metavar="TEXT", default="", help="Who may use it, and for what.")

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 )
 @field_option(PreviewOptions, "size", "Short side of the stills in pixels.", type=int, metavar="N")
 @pictures_option()
-@flag_option("--open", "show", words="Open the page in the browser when it is done.")
+@flag_option("--open", "show", help_text="Open the page in the browser when it is done.")
 @overwrite_option("Replace a preview that exists.")
 @device_option(PreviewOptions)
 @progress_option()

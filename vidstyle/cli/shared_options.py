@@ -44,7 +44,7 @@ def default_of(options: type[Any], name: str) -> Any:
 def field_option(
     options: type[Any],
     name: str,
-    words: str,
+    help_text: str,
     *,
     shown: str | None = None,
     **attributes: Any,
@@ -58,56 +58,61 @@ def field_option(
         f"--{name.replace('_', '-')}",
         name,
         default=default_of(options, name),
-        help=f"{words}  [default: {shown}]" if shown else words,
+        help=f"{help_text}  [default: {shown}]" if shown else help_text,
         **attributes,
     )
 
 
-def dial_option(options: type[Any], name: str, words: str) -> Decorator:
+def dial_option(options: type[Any], name: str, help_text: str) -> Decorator:
     """An option from 0 to 1; the dataclass checks the range."""
     shown = f"{default_of(options, name):g}"
-    return field_option(options, name, words, shown=shown, type=float, metavar="0..1")
+    return field_option(options, name, help_text, shown=shown, type=float, metavar="0..1")
 
 
-def flag_option(*flags: str, words: str) -> Decorator:
+def flag_option(*flags: str, help_text: str) -> Decorator:
     """An option without a value, off by default."""
-    return click.option(*flags, is_flag=True, help=words)
+    return click.option(*flags, is_flag=True, help=help_text)
 
 
 def device_option(options: type[Any]) -> Decorator:
+    """`--device`."""
     return field_option(options, "device", "auto, cpu, cuda or cuda:1.", metavar="NAME")
 
 
-def overwrite_option(words: str) -> Decorator:
-    return flag_option("--overwrite", words=words)
+def overwrite_option(help_text: str) -> Decorator:
+    """`--overwrite`."""
+    return flag_option("--overwrite", help_text=help_text)
 
 
 def progress_option(default: str | None = None) -> Decorator:
-    words = f"{', '.join(SCREENS)}.  [default: {default or 'bar on a terminal'}]"
+    """`--progress`: a screen of `cli/progress.py`. default: its name; None chooses by the terminal."""
+    help_text = f"{', '.join(SCREENS)}.  [default: {default or 'bar on a terminal'}]"
     kinds = click.Choice(list(SCREENS))
-    return click.option("--progress", type=kinds, metavar="KIND", default=default, help=words)
+    return click.option("--progress", type=kinds, metavar="KIND", default=default, help=help_text)
 
 
-def json_option(words: str = "Print the report as one JSON document.") -> Decorator:
-    return flag_option("--json", "as_json", words=words)
+def json_option(help_text: str = "Print the report as one JSON document.") -> Decorator:
+    """`--json`: the report as JSON."""
+    return flag_option("--json", "as_json", help_text=help_text)
 
 
 def output_option(
-    words: str, *, metavar: str = "FILE", required: bool = False, kind: click.Path = PATH
+    help_text: str, *, metavar: str = "FILE", required: bool = False, kind: click.Path = PATH
 ) -> Decorator:
-    return click.option("-o", "--output", metavar=metavar, type=kind, required=required, help=words)
+    """`-o` and `--output`."""
+    return click.option("-o", "--output", metavar=metavar, type=kind, required=required, help=help_text)
 
 
-def style_option(words: str, name: str = "wanted", **attributes: Any) -> Decorator:
+def style_option(help_text: str, name: str = "wanted", **attributes: Any) -> Decorator:
     """`-s` and `--style`, whose values a shell can complete. name: of the parameter."""
     attributes["shell_complete"] = complete_style
-    return click.option("-s", "--style", name, metavar="NAME", help=words, **attributes)
+    return click.option("-s", "--style", name, metavar="NAME", help=help_text, **attributes)
 
 
 def pictures_option() -> Decorator:
     """`--fps`: the source is a folder or pattern of numbered pictures."""
-    words = "Take a folder or pattern of pictures as a clip of this rate."
-    return click.option("--fps", metavar="RATE", help=words)
+    help_text = "Take a folder or pattern of pictures as a clip of this rate."
+    return click.option("--fps", metavar="RATE", help=help_text)
 
 
 def style_names(text: str) -> list[CompletionItem]:

@@ -29,9 +29,9 @@ from vidstyle.train.options import FAMILIES, Tick, TrainOptions
 _LEAST = {"steps": 1, "seed": 0, "batch_size": 1, "paint_size": 32}
 
 
-def _number(name: str, words: str) -> Decorator:
+def _number(name: str, help_text: str) -> Decorator:
     """An option for a whole number of TrainOptions, checked against _LEAST."""
-    return field_option(TrainOptions, name, words, type=int, metavar="N")
+    return field_option(TrainOptions, name, help_text, type=int, metavar="N")
 
 
 @click.command(
@@ -64,7 +64,7 @@ def _number(name: str, words: str) -> Decorator:
 @click.option(
     "--run-folder", metavar="DIR", type=PATH, help="Checkpoint, curves, samples.  [default: FILE.run]"
 )
-@flag_option("--resume", words="Go on from the checkpoint in the run folder.")
+@flag_option("--resume", help_text="Go on from the checkpoint in the run folder.")
 @click.option(
     "--from",
     "start",
@@ -82,7 +82,7 @@ def _number(name: str, words: str) -> Decorator:
 @click.option("--summary", metavar="TEXT", default="", help="The look in a sentence, for the style file.")
 @click.option("--licence", metavar="TEXT", default="", help="Its license.")
 @click.option("--provenance", metavar="TEXT", default="", help="Where its pictures come from.")
-@flag_option("--tensorboard", words="Write the figures for TensorBoard too.")
+@flag_option("--tensorboard", help_text="Write the figures for TensorBoard too.")
 @progress_option()
 @json_option()
 def train(

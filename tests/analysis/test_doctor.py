@@ -72,7 +72,7 @@ def test_in_words(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch:
     assert [line.split() for line in out.splitlines()] == [
         ["note", "extras", "ray:", "not", "installed"],
         ["pip", "install", "it"],
-        ["Clips", "can", "be", "restyled", "here."],
+        ["Clips", "can", "be", "restyled", "on", "this", "machine."],
     ]
 
 

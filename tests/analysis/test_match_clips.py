@@ -226,7 +226,7 @@ def test_pictures_are_matched_too(folder: Path, run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["a.mkv", "--match"], "there is only one: name the others"),
+        (["a.mkv", "--match"], "there is only one. Name the others"),
         (["a.mkv", "./a.mkv", "--match"], "there is only one"),
         (["a.mkv", "b.mkv", "--match", "--hdr", "keep"], "--hdr tonemap"),
     ],

@@ -18,7 +18,7 @@ SHELLS = {
 @click.argument("shell", type=click.Choice(list(SHELLS)))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print the script with which a shell completes commands, options and styles.
+    """Print a script that completes commands, options and styles in a shell.
 
     Put the line for your shell into the file beside it and open a new terminal. Bash must be 4.4 or newer.
     """

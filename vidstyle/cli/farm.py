@@ -187,7 +187,7 @@ def status(work: Path, verify: bool, as_json: bool) -> None:
 def join(
     work: Path, output: Path, source: Path | None, overwrite: bool, progress: str, as_json: bool
 ) -> None:
-    """Verify every segment and join them, with everything else that the source holds.
+    """Verify every segment and join them, with all else of the source.
 
     If segments are missing or damaged, they are named, the exit code is 6 and there is no result.
     """

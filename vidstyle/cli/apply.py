@@ -97,7 +97,7 @@ def apply(
 ) -> int:
     """Restyle clips and pictures: files, folders or quoted patterns.
 
-    Everything but the look is kept. in.mp4 gives in.<style>.mp4 beside it, unless -o or -d is given.
+    Everything but the look is kept. in.mp4 gives in.<style>.mp4, or the name of -o or -d.
     """
     options = apply_options(batch_size, values)
     check_pipes(inputs, output, container, as_json or progress in ("openjd", "farm"))

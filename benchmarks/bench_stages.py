@@ -15,6 +15,7 @@ from common import report, style_file, table
 
 from vidstyle.analysis.bench import bench
 from vidstyle.options import BenchOptions
+from vidstyle.pipeline.process_settings import keep_freed_memory
 from vidstyle.styles.load import load_style
 
 
@@ -27,6 +28,7 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args(given)
     torch.set_num_threads(arguments.threads)
+    keep_freed_memory()  # as the command does
     sizes = tuple(tuple(map(int, size.split("x"))) for size in arguments.sizes.split(","))
     options = BenchOptions(sizes=sizes, frames=arguments.frames, device=arguments.device)  # type: ignore[arg-type]
     rows, found = [], {}

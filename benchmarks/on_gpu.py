@@ -32,6 +32,7 @@ from vidstyle.media.decode import Decoder
 from vidstyle.media.synthetic_clip import make_clip
 from vidstyle.options import BenchOptions
 from vidstyle.pipeline.devices import auto_batch_size
+from vidstyle.pipeline.process_settings import keep_freed_memory
 from vidstyle.styles.executor import OnGpu
 from vidstyle.styles.load import load_style
 from vidstyle.styles.style import Style
@@ -147,6 +148,7 @@ def whole(found: Report, styles: dict[str, Style], sizes: Sequence[tuple[int, in
             if not found.has_time(f"{name} {width}x{height} whole apply", 75):
                 continue
             options = BenchOptions(sizes=((width, height),), frames=frames, device=str(style.device))
+            keep_freed_memory()  # as the command does
             made = bench(style, options)
             (clip,) = made.clips
             fps.append(clip.fps)

@@ -1,6 +1,8 @@
-"""Gives a whole video the look of other pictures. `load_style` and `apply` are all that most programs need.
+"""Gives a whole video the look of other pictures. Most programs need only `load_style` and `apply`.
 
-Nothing heavy is imported before one of the names below is used.
+`__all__` is the public API. Heavy libraries such as torch are imported when a name of it is first used. The
+functions change no settings of the process that calls them; those that the command line sets for speed are in
+`vidstyle.pipeline.process_settings`.
 """
 
 from __future__ import annotations

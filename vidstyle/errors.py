@@ -1,25 +1,34 @@
-"""The error tree, with the exit code of each error on the command line.
+"""The exceptions that vidstyle raises on purpose, with the exit code of each on the command line.
 
-Every message reads `<path or value>: <what is wrong>. <what to do>.`
+    VidstyleError            1
+      InputError             3   the source
+      StyleError             4   the style
+      DeviceError            5   the device, or what is installed
+        OutOfMemoryError    33   its memory
+      OutputError            6   the target
+      TrainingError          7   the training data, or the training
+
+The command line has three more: 2 for wrong usage, 130 after Ctrl-C and 143 after SIGTERM. Every message
+reads `<path or value>: <what is wrong>. <what to do>.`
 """
 
 from __future__ import annotations
 
 
 class VidstyleError(Exception):
-    """Something the user can act on; anything else that escapes is a bug."""
+    """Base of all; something that the user can act on. Any other exception that escapes is a bug."""
 
     exit_code: int = 1
 
 
 class InputError(VidstyleError):
-    """The source is missing, is no video, has no picture stream or cannot be read."""
+    """The source is missing, is not a video, has no video stream or cannot be read."""
 
     exit_code = 3
 
 
 class StyleError(VidstyleError):
-    """The style is unknown, damaged or not to be trusted."""
+    """The style is unknown, damaged or not safe to load."""
 
     exit_code = 4
 
@@ -31,21 +40,21 @@ class DeviceError(VidstyleError):
 
 
 class OutOfMemoryError(DeviceError):
-    """The device's memory does not hold a single frame, or the machine's is full.
+    """The memory of the device cannot hold a single frame, or the memory of the machine is full.
 
-    OpenCue runs a task that ends with this code again, with more memory.
+    OpenCue runs a task again, with more memory, if it ends with this code.
     """
 
     exit_code = 33
 
 
 class OutputError(VidstyleError):
-    """The target cannot be written or encoded, or frames were lost on the way."""
+    """The target cannot be written or encoded, or frames were lost."""
 
     exit_code = 6
 
 
 class TrainingError(VidstyleError):
-    """The training data is empty or unusable, or the loss is no longer finite."""
+    """The training data is empty or unusable, or the loss is not finite any more."""
 
     exit_code = 7

@@ -1,4 +1,4 @@
-"""Durations and sizes in words for people."""
+"""Durations and sizes as people write them."""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
-"""Every option with its default, the codecs, and Tone. Defaults are defined only here."""
+"""Options of applying, measuring and previewing a style, with their defaults and their ranges."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from pathlib import Path
+
+from vidstyle.codecs import CODECS, HARDWARE, IN_HARDWARE, PRORES_PROFILES, QUALITIES, CodecPreset
 
 _RANGES = {
     "exposure": (-5.0, 5.0),
@@ -15,19 +16,18 @@ _RANGES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tone:
-    """What is changed about the light of a picture; as it stands here, nothing.
-
-    exposure: stops, -5 to 5; one more is twice the light. contrast: slope at middle gray, 0 to 3. warmth:
-    stops that red is raised over blue, -2 to 2; white keeps its luminance. saturation: distance of colors
-    from gray, 0 to 3. ValueError beyond these.
-    """
+    """Corrections of light and color; the defaults change nothing. ValueError for values out of range."""
 
     exposure: float = 0.0
+    """Stops, -5 to 5: one more is twice the light."""
     contrast: float = 1.0
+    """Slope at middle gray, 0 to 3."""
     warmth: float = 0.0
+    """Stops that red is raised over blue, -2 to 2; white keeps its luminance."""
     saturation: float = 1.0
+    """Factor on the distance of colors from gray, 0 to 3."""
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():
@@ -37,12 +37,12 @@ class Tone:
 
     @classmethod
     def from_text(cls, text: str) -> Tone:
-        """From `exposure=0.3,contrast=1.1`, in any order. ValueError for unknown names and no numbers."""
+        """From `exposure=0.3,contrast=1.1`, in any order. ValueError for other names or what is no number."""
         values: dict[str, float] = {}
         for part in text.split(",") if text else ():
             name, equals, number = (piece.strip() for piece in part.partition("="))
             if name not in _RANGES:
-                raise ValueError(f"tone has no {name!r}: write {', '.join(_RANGES)}, such as exposure=0.3")
+                raise ValueError(f"tone has no {name!r}: use {', '.join(_RANGES)}, such as exposure=0.3")
             if name in values:
                 raise ValueError(f"tone names {name} twice: leave one out")
             try:
@@ -53,10 +53,11 @@ class Tone:
 
     @property
     def is_nothing(self) -> bool:
+        """Whether it changes no pixel."""
         return self == NEUTRAL
 
     def __str__(self) -> str:
-        """The text that `from_text` reads; empty for nothing."""
+        """The text that `from_text` reads, of what is not a default."""
         changed = {f.name: getattr(self, f.name) for f in fields(self)}
         return ",".join(f"{n}={v:g}" for n, v in changed.items() if v != getattr(NEUTRAL, n))
 
@@ -64,190 +65,68 @@ class Tone:
 NEUTRAL = Tone()
 
 
-@dataclass(frozen=True)
-class CodecPreset:
-    """How one `--codec` is encoded.
-
-    crf: default constant quality, or None where the codec has none. pixel_formats: what the encoder takes.
-    container: the format segments are kept in. suffixes: target files that can hold the codec.
-    pictures: whether it makes numbered pictures instead of one file.
-    halves_chroma: whether it codes the half sample of subsampled color at the border of an odd size.
-    """
-
-    encoder: str
-    crf: int | None
-    options: dict[str, str]
-    pixel_formats: tuple[str, ...]
-    container: str
-    suffixes: tuple[str, ...]
-    tag: str | None = None
-    speed: str | None = None
-    crf_option: str = "crf"
-    highest_crf: int = 51
-    halves_chroma: bool = False
-    pictures: bool = False
-
-    @property
-    def deepest(self) -> int:
-        """Most bits per sample that the encoder takes."""
-        if self.pictures:
-            return 16
-        if "p010le" in self.pixel_formats:
-            return 10
-        return max(int((re.findall(r"(\d+)le$", name) or ["8"])[0]) for name in self.pixel_formats)
-
-
-_YUV8 = ("yuv420p", "yuv422p", "yuv444p")
-_YUV10 = ("yuv420p10le", "yuv422p10le", "yuv444p10le")
-_YUV12 = ("yuv420p12le", "yuv422p12le", "yuv444p12le")
-_ISO = (".mp4", ".m4v", ".mov", ".mkv")
-
-CODECS: dict[str, CodecPreset] = {
-    "h264": CodecPreset("libx264", 18, {}, (*_YUV8, "gray"), "mp4", (*_ISO, ".ts", ".m2ts"), speed="faster"),
-    "h264-high10": CodecPreset("libx264", 18, {}, _YUV10, "mp4", (*_ISO, ".ts", ".m2ts"), speed="faster"),
-    "hevc": CodecPreset(
-        "libx265",
-        20,
-        {"x265-params": "open-gop=0:log-level=error"},
-        (*_YUV8, *_YUV10, *_YUV12, "gray", "gray10le", "gray12le", "gbrp", "gbrp10le", "gbrp12le"),
-        "mp4",
-        (*_ISO, ".ts", ".m2ts"),
-        tag="hvc1",
-        speed="fast",
-    ),
-    "av1": CodecPreset(
-        "libsvtav1",
-        26,
-        {},
-        ("yuv420p", "yuv420p10le"),
-        "mp4",
-        (*_ISO, ".webm"),
-        speed="8",
-        highest_crf=63,
-        halves_chroma=True,
-    ),
-    "prores": CodecPreset(
-        "prores_ks",
-        None,
-        {"profile": "hq", "vendor": "apl0"},
-        ("yuv422p10le",),
-        "mov",
-        (".mov", ".mkv"),
-        halves_chroma=True,
-    ),
-    "prores4444": CodecPreset(
-        "prores_ks",
-        None,
-        {"profile": "4444", "vendor": "apl0"},
-        ("yuv444p10le", "yuva444p10le"),
-        "mov",
-        (".mov", ".mkv"),
-    ),
-    "ffv1": CodecPreset(
-        "ffv1",
-        None,
-        {"level": "3", "slicecrc": "1"},
-        (
-            *_YUV8,
-            *_YUV10,
-            *_YUV12,
-            "yuv420p16le",
-            "yuv422p16le",
-            "yuv444p16le",
-            "gray",
-            "gray10le",
-            "gray12le",
-            "gray16le",
-            "gbrp10le",
-            "gbrp12le",
-            "gbrp16le",
-            "yuva420p",
-            "yuva422p",
-            "yuva444p",
-            "yuva444p10le",
-        ),
-        "matroska",
-        (".mkv",),
-        halves_chroma=True,
-    ),
-    "png": CodecPreset(
-        "png",
-        None,
-        {"pred": "mixed"},
-        ("rgb24", "rgba", "rgb48be", "rgba64be"),
-        "mov",
-        (".png",),
-        halves_chroma=True,
-        pictures=True,
-    ),
-    "exr": CodecPreset(
-        "exr",
-        None,
-        {"compression": "zip16", "format": "half"},
-        ("gbrpf32le",),
-        "mov",
-        (".exr",),
-        halves_chroma=True,
-        pictures=True,
-    ),
-}
-
-_IN_HARDWARE = ("h264", "hevc", "av1")
-# What --quality adds to a preset's crf, and the profile of ProRes it stands for.
-QUALITIES = {"draft": 8, "good": 0, "high": -4}
-_PRORES_PROFILES = {"draft": "lt", "good": "hq", "high": "hq"}
-
-
-@dataclass(frozen=True)
-class Hardware:
-    """A family of hardware encoders. crf_option: what it calls constant quality."""
-
-    options: dict[str, str]
-    crf_option: str
-    pixel_formats: tuple[str, ...]
-
-
-HARDWARE = {
-    "nvenc": Hardware({"preset": "p5", "rc": "vbr", "b": "0"}, "cq", ("yuv420p", "p010le", "yuv444p")),
-    "qsv": Hardware({"preset": "medium"}, "global_quality", ("nv12", "p010le")),
-    "amf": Hardware({"quality": "quality", "rc": "cqp"}, "qp_i", ("nv12", "p010le")),
-}
-# What to do with PQ and HLG: stop; make SDR of it; or keep it, with less of the look.
+# What to do with HDR (PQ and HLG): stop; convert it to SDR; or keep it, with half of the look.
 HDR_WAYS = ("refuse", "tonemap", "keep")
-# The version of ONNX's operators that `export --onnx` writes: the oldest that has all it needs (GridSample).
+# The operator set that `export --onnx` writes: the oldest that has all it needs (GridSample).
 ONNX_OPSET = 16
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ApplyOptions:
-    """How a style is applied and the result written."""
+    """How a style is applied and how the result is written. ValueError for values out of range."""
 
     strength: float = 1.0
+    """How far to go from the source (0) to the full look (1)."""
     grade: float = 1.0
+    """Share of the look's color, 0 to 1."""
     light: float = 1.0
+    """Share of the look's light (local brightness, glow), 0 to 1."""
     texture: float = 1.0
+    """Share of what drawn looks draw, 0 to 1."""
     variation: int = 0
+    """Seed of another take of the look, the same in all frames; 0 is the look itself."""
     sharpen: float = 0.0
+    """Sharpening of the result, 0 to 1."""
     deblur: float = 0.0
+    """Removal of a little blur of the source, 0 to 1."""
     tone: Tone = NEUTRAL
+    """Corrections of light and color after the style."""
     device: str = "auto"
+    """auto (a GPU if there is one), cpu, cuda or cuda:1."""
     batch_size: int | None = None
+    """Frames in one step; None chooses by the size of the frames. Does not change the result."""
     codec: str = "h264"
+    """A name of `vidstyle.codecs.CODECS`."""
     crf: int | None = None
+    """Constant quality, lower is better; None is the codec's default, moved by `quality`."""
     quality: str = "good"
+    """draft, good or high, in place of a number for `crf`."""
     encoder: str | None = None
+    """A hardware encoder, such as h264_nvenc; None encodes in software."""
     hwaccel: str | None = None
+    """A hardware decoder, such as cuda or qsv; None decodes in software."""
     speed: str | None = None
+    """The encoder's preset of speed; None is the codec's default."""
     segment_frames: int = 240
+    """Frames in a segment, which is finished and kept by itself."""
     encoder_threads: int = 4
+    """Threads of one encoder; part of the result, so not chosen by the machine."""
     smooth: str | float = "auto"
+    """Averaging along the motion: a share from 0 to 1, off, or auto (by the family of the style)."""
     deinterlace: bool = False
+    """Deinterlace the source."""
     fps: Fraction | None = None
+    """Frame rate of a source that is a folder or pattern of numbered pictures."""
     start_number: int | None = None
+    """Number of the first picture that is written; None is the source's, or 1."""
     hdr: str = "refuse"
+    """One of HDR_WAYS."""
     overwrite: bool = False
+    """Replace a target that exists."""
     work_dir: Path | None = None
+    """Where unfinished work is kept; None is a hidden folder beside the target."""
     encoder_options: dict[str, str] = field(default_factory=dict)
+    """More private options of the encoder, such as {"tune": "film"}."""
 
     def __post_init__(self) -> None:
         for name in ("strength", "grade", "light", "texture", "sharpen", "deblur"):
@@ -264,9 +143,9 @@ class ApplyOptions:
         if self.quality not in QUALITIES:
             raise ValueError(f"quality must be one of {', '.join(QUALITIES)}, not {self.quality!r}")
         if self.crf is not None and self.quality != "good":
-            raise ValueError("crf and quality say the same: leave one of them out")
+            raise ValueError("crf and quality exclude each other: leave one out")
         if self.encoder is not None:
-            hardware = [f"{self.codec}_{kind}" for kind in HARDWARE] if self.codec in _IN_HARDWARE else []
+            hardware = [f"{self.codec}_{kind}" for kind in HARDWARE] if self.codec in IN_HARDWARE else []
             if self.encoder not in (*hardware, CODECS[self.codec].encoder):
                 known = ", ".join(hardware) or "none, leave it out"
                 raise ValueError(f"encoder for {self.codec} must be one of {known}; not {self.encoder!r}")
@@ -286,13 +165,13 @@ class ApplyOptions:
 
     @property
     def preset(self) -> CodecPreset:
-        """How to encode, with `quality` and `encoder` in it."""
+        """The preset of the codec, as `quality` and `encoder` change it."""
         preset = CODECS[self.codec]
         if preset.crf is not None:
             crf = min(max(preset.crf + QUALITIES[self.quality], 0), preset.highest_crf)
             preset = replace(preset, crf=crf)
         elif self.codec == "prores":
-            profile = {"profile": _PRORES_PROFILES[self.quality]}
+            profile = {"profile": PRORES_PROFILES[self.quality]}
             preset = replace(preset, options=preset.options | profile)
         if self.encoder is None or self.encoder == preset.encoder:
             return preset
@@ -308,19 +187,23 @@ class ApplyOptions:
         )
 
     def pixel_facts(self) -> dict[str, object]:
-        """All options that change a byte of the picture stream; they are part of every segment's key."""
+        """All options that change a byte of the video stream; they are part of every segment's key."""
         unseen = {"device", "batch_size", "overwrite", "work_dir", "start_number"}
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in unseen}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BenchOptions:
-    """What to measure. sizes: of the clips that are made, width and height; frames: of each clip."""
+    """What `bench` measures. ValueError for values out of range."""
 
     sizes: tuple[tuple[int, int], ...] = ((1280, 720),)
+    """Width and height of each generated clip, even numbers from 16."""
     frames: int = 120
+    """Length of each clip, from 8."""
     device: str = "auto"
+    """auto, cpu, cuda or cuda:1."""
     price_per_hour: float | None = None
+    """Of the machine, in any currency; None gives no prices."""
 
     def __post_init__(self) -> None:
         if self.frames < 8:
@@ -331,19 +214,22 @@ class BenchOptions:
             raise ValueError(f"price-per-hour must be at least 0, not {self.price_per_hour}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PreviewOptions:
-    """How much a preview shows. size: short side of its stills in pixels; clips have three quarters of it.
-
-    frames: stills at most. seconds: of moving pictures, in all; 0 leaves them out. fps: of numbered pictures.
-    """
+    """How much a preview shows. ValueError for values out of range."""
 
     frames: int = 6
+    """Stills at most, 1 to 24."""
     seconds: float = 8.0
+    """Of moving pictures in all, 0 to 60; 0 leaves them out."""
     size: int = 360
+    """Short side of the stills in pixels, 120 to 1080; moving pictures have three quarters of it."""
     device: str = "auto"
+    """auto, cpu, cuda or cuda:1."""
     fps: Fraction | None = None
+    """Frame rate of a source that is a folder or pattern of numbered pictures."""
     overwrite: bool = False
+    """Replace a preview that exists."""
 
     def __post_init__(self) -> None:
         for name, least, most in (("frames", 1, 24), ("seconds", 0, 60), ("size", 120, 1080)):

@@ -3,11 +3,53 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Generic, TypeVar
 
 import torch
+
+T = TypeVar("T")
+
+
+class ProcessSetting(Generic[T]):
+    """A setting of the whole process that is changed while work is done, and put back after it.
+
+    Blocks of several threads may overlap: the first one to begin notes the value, and the last one to end
+    puts it back. So what the rest of the process sets meanwhile does not last. read, write: of the value.
+    """
+
+    def __init__(self, read: Callable[[], T], write: Callable[[T], None]) -> None:
+        self._read, self._write = read, write
+        self._lock = threading.Lock()
+        self._blocks = 0
+        self._before: T | None = None
+
+    def outside(self) -> T:
+        """The value without any block: the present one, or the one that will be put back."""
+        with self._lock:
+            return self._read() if self._before is None else self._before
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Whatever is done to the setting within the block, its value is the same after it."""
+        with self._lock:
+            if not self._blocks:
+                self._before = self._read()
+            self._blocks += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._blocks -= 1
+                if not self._blocks and self._before is not None:
+                    self._write(self._before)
+                    self._before = None
+
+
+_torch_threads = ProcessSetting(torch.get_num_threads, torch.set_num_threads)
 
 
 def usable_cores() -> int:
@@ -19,20 +61,22 @@ def usable_cores() -> int:
 
 def cpu_workers() -> int:
     """Frames that a CPU works on at a time: one for each thread that torch may use (OMP_NUM_THREADS)."""
-    return max(1, torch.get_num_threads())
+    return max(1, _torch_threads.outside())
 
 
 @contextmanager
-def frame_threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """So many threads while the block runs; new ones elsewhere have torch on one core too until it ends.
+def frame_threads(count: int, name: str = "vidstyle-frame") -> Iterator[ThreadPoolExecutor]:
+    """A pool of `count` threads in which torch uses one core each, while the block runs.
 
-    A frame to a thread is cheaper than sharing out every small operation, and no result can depend on the
-    number of cores. What torch may use is asked for before, see `cpu_workers`.
+    One frame for each thread is cheaper than sharing out every small operation of a frame, and no result can
+    depend on the number of cores. torch's setting is partly global: threads that start anywhere within the
+    block begin with one core too; those that ran before keep what they have. Putting the global part back as
+    soon as the pool runs costs a fourth of the speed, since matrix products in the pool then start threads of
+    their own (19 in place of 25.1 frames/s, `benchmarks/LOG.md`). So it is put back when the last such block
+    of the process ends.
     """
-    threads = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(count, "vidstyle-frame", torch.set_num_threads, (1,)) as pool:
-            yield pool
-    finally:
-        # What a thread sets for itself is also what a new one anywhere begins with.
-        torch.set_num_threads(threads)
+    with (
+        _torch_threads.kept(),
+        ThreadPoolExecutor(count, name, torch.set_num_threads, (1,)) as pool,
+    ):
+        yield pool

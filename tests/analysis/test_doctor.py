@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,8 @@ from tests.helpers.styles import tiny_style
 from vidstyle.analysis import doctor
 from vidstyle.analysis.doctor import EXTRAS, PACKAGES, Finding, examine
 from vidstyle.cli import main
+from vidstyle.codecs import CODECS
 from vidstyle.errors import DeviceError
-from vidstyle.options import CODECS
 from vidstyle.styles import library
 
 PROJECT = (Path(__file__).parents[2] / "pyproject.toml").read_text()
@@ -67,13 +66,13 @@ def test_a_sound_machine(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
 def test_in_words(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A line for each finding, and below it what to do; the verdict comes last."""
     missing = Finding("extras", "ray", "note", "not installed", "pip install it")
-    monkeypatch.setattr(import_module("vidstyle.cli.doctor"), "examine", lambda _: iter([missing]))
+    monkeypatch.setattr("vidstyle.analysis.doctor.examine", lambda _: iter([missing]))
     code, out = run(folder, capsys)
     assert code == 0
     assert [line.split() for line in out.splitlines()] == [
         ["note", "extras", "ray:", "not", "installed"],
         ["pip", "install", "it"],
-        ["Clips", "can", "be", "restyled", "here."],
+        ["Clips", "can", "be", "restyled", "on", "this", "machine."],
     ]
 
 
@@ -86,7 +85,7 @@ def test_a_missing_package(
     assert code == DeviceError.exit_code
     assert "pip install --upgrade opencv-python-headless" in out
     assert "trial" not in out
-    assert out.endswith("Clips cannot be restyled here as it is.\n")
+    assert out.endswith("Clips cannot be restyled on this machine yet.\n")
 
 
 def test_damaged_styles(folder: Path, one_style: Path, capsys: pytest.CaptureFixture[str]) -> None:

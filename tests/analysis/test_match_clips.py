@@ -226,7 +226,7 @@ def test_pictures_are_matched_too(folder: Path, run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["a.mkv", "--match"], "there is only one: name the others"),
+        (["a.mkv", "--match"], "there is only one. Name the others"),
         (["a.mkv", "./a.mkv", "--match"], "there is only one"),
         (["a.mkv", "b.mkv", "--match", "--hdr", "keep"], "--hdr tonemap"),
     ],
@@ -264,7 +264,7 @@ def test_a_run_stopped_while_measuring(folder: Path, run: Run, monkeypatch: pyte
     style = folder / "styles" / "tiny.safetensors"
     code, out, err = run("apply", folder / "in", "-s", style, "--match", "--progress", "none")
     assert (code, out) == (130, "")
-    assert err.strip().startswith("Interrupted. Nothing was begun yet")
+    assert err.strip().startswith("Interrupted. No clip was begun yet")
     assert left_over(folder / "in") == ["a.mkv", "b.mkv", "c.mkv"]
 
 

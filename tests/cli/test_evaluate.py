@@ -116,10 +116,10 @@ def test_sixteen_bits_and_gray_are_read(tmp_path: Path) -> None:
     [
         (["a.mp4", "b.mp4", "--frames", "12"], "--frames must be START:STOP"),
         (["a.mp4", "b.mp4", "--frames", "3:4"], "two frames"),
-        (["a.png", "b.png", "--plot", "c.png"], "for clips"),
-        (["a.png", "b.png", "--frames", "0:9"], "for clips"),
-        (["a.png", "b.png", "--raft", "c.pth"], "for clips"),
-        (["a.mp4", "b.mp4", "--content", "here"], "--content needs --pictures"),
+        (["a.png", "b.png", "--plot", "c.png"], "only to clips"),
+        (["a.png", "b.png", "--frames", "0:9"], "only to clips"),
+        (["a.png", "b.png", "--raft", "c.pth"], "only to clips"),
+        (["a.mp4", "b.mp4", "--content", "here"], "together with --pictures"),
         (["a.mp4"], "RESULT"),
     ],
 )

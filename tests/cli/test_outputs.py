@@ -55,13 +55,14 @@ def test_targets(tmp_path: Path, source: str, options: ApplyOptions, how: dict[s
 @pytest.mark.parametrize(
     ("options", "how", "words"),
     [
-        (PLAIN, {"container": "webm"}, "--container webm cannot hold h264"),
-        (PLAIN, {"container": "mkv", "output": "out.mp4"}, "contradict"),
+        (PLAIN, {"container": "webm"}, "--container webm: it cannot hold h264"),
+        (PLAIN, {"container": "mkv", "output": "out.mp4"}, "out.mp4 asks for another one"),
         (PNG, {"output": "one.png"}, "frame_%05d.png"),
         (PLAIN, {"output": "out.mp4", "output_dir": "out"}, "exclude each other"),
     ],
 )
 def test_contradictions(tmp_path: Path, options: ApplyOptions, how: dict[str, str], words: str):
+    """Options that cannot both be followed are wrong usage."""
     with pytest.raises(click.UsageError, match=words):
         target(tmp_path, "in.mp4", options, **how)
 
@@ -87,6 +88,7 @@ def test_from_pictures_to_pictures_by_command(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_a_rate_that_is_none_is_wrong_usage(tmp_path: Path, clip: Callable[..., Path]):
+    """A word is not a rate."""
     with pytest.raises(SystemExit) as ended:
         main(["apply", str(tmp_path), "--style", "vlogger", "--fps", "fast"])
     assert ended.value.code == 2

@@ -63,6 +63,7 @@ def test_a_warning_has_a_line_of_its_own(kind: str, capsys: pytest.CaptureFixtur
 
 
 def test_time_left_in_words(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hours, minutes and seconds as people write them."""
     monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
     shown = open_screen("plain")
     shown.start("in.mp4")

@@ -45,7 +45,7 @@ def test_bare_frames_to_stdout(tmp_path: Path, clip: Callable[..., Path]):
         str(clip("sound.mp4", frames=8)), "-o", "-", "--container", "y4m", "--strength", "0"
     )
     assert code == 0, err
-    assert "y4m holds no audio (1)" in err
+    assert "y4m cannot hold audio (1)" in err
     (tmp_path / "out.y4m").write_bytes(out)
     with av.open(str(tmp_path / "out.y4m")) as file:
         assert file.streams.video[0].average_rate == Fraction(30)
@@ -53,8 +53,9 @@ def test_bare_frames_to_stdout(tmp_path: Path, clip: Callable[..., Path]):
 
 
 def test_nothing_on_stdin_is_an_input_error(tmp_path: Path):
+    """The message says that stdin is empty."""
     code, out, err = call("-", "-o", str(tmp_path / "out.mkv"))
-    assert (code, out) == (3, b"") and "stdin: nothing came in" in err
+    assert (code, out) == (3, b"") and "stdin: it is empty" in err
 
 
 @pytest.mark.parametrize(
@@ -78,6 +79,7 @@ def test_y4m_is_read_as_it_was(tmp_path: Path, clip: Callable[..., Path], name: 
 
 @pytest.mark.parametrize(("name", "words"), [("vfr.mp4", "out of step"), ("rgb.mkv", "holds YUV")])
 def test_what_y4m_cannot_say_is_refused(tmp_path: Path, clip: Callable[..., Path], name: str, words: str):
+    """Irregular times of frames and RGB end in an error."""
     with (tmp_path / "out.y4m").open("wb") as out, pytest.raises(OutputError, match=words):
         write_y4m(clip(name), out)
 
@@ -86,20 +88,22 @@ def test_what_y4m_cannot_say_is_refused(tmp_path: Path, clip: Callable[..., Path
     ("inputs", "output", "container", "to_stdout", "words"),
     [
         (("-",), None, None, False, "needs a name"),
-        (("-", "a.mp4"), Path("o.mp4"), None, False, "one input"),
+        (("-", "a.mp4"), Path("o.mp4"), None, False, "only input"),
         (("a.mp4",), Path("-"), None, True, "--json"),
         (("a.mp4",), Path("-"), "mp4", False, "mkv or y4m"),
-        (("a.mp4",), Path("o.y4m"), "y4m", False, "stdout only"),
+        (("a.mp4",), Path("o.y4m"), "y4m", False, "only go to stdout"),
     ],
 )
 def test_pipes_that_cannot_be(
     inputs: tuple[str, ...], output: Path | None, container: str | None, to_stdout: bool, words: str
 ):
+    """Each contradiction about stdin and stdout is wrong usage."""
     with pytest.raises(click.UsageError, match=words):
         check_pipes(inputs, output, container, to_stdout)
 
 
 def test_a_pipe_takes_the_place_of_one_file_only():
+    """A result from stdin cannot be named by --output-dir."""
     with pytest.raises(SystemExit) as ended:
         main(["apply", "-", "--style", "vlogger", "-d", "out"])
     assert ended.value.code == 2

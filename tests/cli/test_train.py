@@ -110,7 +110,7 @@ def test_tensorboard_is_asked_for_before_any_work(
         (["--content", "none", "--style", "a=none"], 7, "none"),
         (["--content", "bare", "--style", "a=bare"], 7, "too few"),
         (["--content", "bare", "--style", "airy"], 2, "NAME=DIR"),
-        (["--content", "bare", "--style", "dusk:0.5=bare"], 2, "cannot hold"),
+        (["--content", "bare", "--style", "dusk:0.5=bare"], 2, "cannot contain"),
         (["--content", "bare", "--style", "a=bare", "--steps", "0"], 2, "--steps"),
         (["--content", "bare", "--style", "a=bare", "--minutes", "0"], 2, "--minutes"),
         (["--style", "a=bare"], 2, "--content"),

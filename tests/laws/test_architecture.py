@@ -5,14 +5,17 @@ from __future__ import annotations
 import ast
 import os
 import resource
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 import vidstyle
+from vidstyle.cli import cli
 
 HOME = Path(vidstyle.__file__).parent
 
@@ -28,7 +31,7 @@ MAY_IMPORT = {
     "train": {"imaging", "media", "models", "temporal", "styles", "analysis"},
     "cli": {"imaging", "media", "temporal", "styles", "pipeline", "analysis", "train"},
 }
-ROOT = {"", "errors", "files", "frames", "humanize", "options", "threads", "version"}
+ROOT = {"", "codecs", "errors", "files", "frames", "humanize", "options", "threads", "version"}
 # The only places that may import a library: packages or modules.
 DOORS = {
     "av": ("media", "imaging.lut", "pipeline.plan", "analysis.doctor"),  # the last two ask for its version
@@ -161,6 +164,50 @@ def test_a_package_file_says_what_the_package_is() -> None:
             assert name in ("", "cli", "analysis.preview.page") or len(tree.body) == 1, name
 
 
+def commands(
+    command: click.Command = cli, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command and group with what is typed to call it, after `vidstyle`."""
+    yield path, command
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from commands(inner, (*path, name))
+
+
+COMMANDS = dict(commands())
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_is_documented(path: tuple[str, ...]) -> None:
+    """A README has it, its help begins with a sentence, and each of its options says what it does."""
+    typed = " ".join(("vidstyle", *path))
+    group, verb = typed.rpartition(" ")[::2]
+    texts = [file.read_text() for file in (HOME.parent / "README.md", *HOME.rglob("README.md"))]
+    known = any(typed in text or (group in text and f"`{verb}`" in text) for text in texts)
+    assert known or path == ("styles", "show"), f"no README has {typed}"
+    command = COMMANDS[path]
+    assert (command.help or "").split("\n\n")[0].rstrip().endswith((".", "`."))
+    for parameter in command.params:
+        assert not isinstance(parameter, click.Option) or parameter.help, f"{typed}: {parameter.opts}"
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_has_examples_that_can_be_typed(path: tuple[str, ...]) -> None:
+    """Below "Examples:" in its help; the command line takes them as they stand, without running them."""
+    command = COMMANDS[path]
+    assert "Examples:" in command.get_help(click.Context(command))
+    lines = [line.strip() for line in (command.epilog or "").splitlines()]
+    assert lines
+    for line in lines:
+        if not line.startswith("vidstyle "):  # a line for the configuration of a shell
+            continue
+        called: click.Command = cli
+        words = shlex.split(line.partition(" | ")[0])[1:]
+        while isinstance(called, click.Group) and words and words[0] in called.commands:
+            called = called.commands[words.pop(0)]
+        called.make_context(line, words)
+
+
 def run(*arguments: str) -> tuple[str, float]:
     """(stdout and stderr, CPU seconds) of this Python with arguments."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -181,7 +228,7 @@ def run(*arguments: str) -> tuple[str, float]:
     "command",
     [
         *([], ["apply"], ["preview"], ["styles"], ["evaluate"], ["bench"], ["train"], ["learn"], ["farm"]),
-        *(["farm", "plan"], ["export"], ["doctor"], ["completion"]),
+        *(["farm", "plan"], ["farm", "export"], ["export"], ["doctor"], ["completion"]),
     ],
 )
 def test_help_is_quick_and_without_torch(command: list[str]) -> None:

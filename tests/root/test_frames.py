@@ -31,7 +31,7 @@ def test_what_belongs_to_the_end_goes_with_the_last_frame():
 
 
 def test_odd_pictures_have_a_whole_chroma_sample_at_the_border():
-    """Chroma sizes are rounded up."""
+    """Chroma planes of odd sizes are rounded up."""
     assert PlaneFormat().chroma_size(5, 7) == (3, 4)
     assert PlaneFormat(chroma_shift=(1, 0)).chroma_size(5, 7) == (5, 4)
 
@@ -41,7 +41,7 @@ def test_odd_pictures_have_a_whole_chroma_sample_at_the_border():
     [PlaneFormat(), PlaneFormat(10), PlaneFormat(8, (0, 0), "rgb", True), PlaneFormat(8, (0, 0), "gray")],
 )
 def test_a_batch_of_each_kind_is_accepted(fmt: PlaneFormat):
-    """8 and 10 bit, RGB and gray."""
+    """Gray, subsampled, full and RGB formats."""
     made = batch(fmt=fmt)
     assert (len(made), made.height, made.width) == (3, 5, 7)
 
@@ -59,7 +59,7 @@ def test_a_batch_of_each_kind_is_accepted(fmt: PlaneFormat):
     ],
 )
 def test_a_batch_that_contradicts_itself_is_refused(change: dict):
-    """Shapes, types and counts must fit together."""
+    """Planes, times and format must fit each other."""
     with pytest.raises(ValueError, match=r"must|need"):
         replace(batch(), **change)
 
@@ -75,13 +75,13 @@ def test_a_batch_that_contradicts_itself_is_refused(change: dict):
     ],
 )
 def test_an_impossible_format_is_refused(arguments: dict):
-    """A PlaneFormat checks its values."""
+    """Unknown matrices, depths and subsamplings are errors."""
     with pytest.raises(ValueError, match="must"):
         PlaneFormat(**arguments)
 
 
 def test_padding_repeats_the_last_frame_and_part_takes_it_off_again():
-    """padded and part undo each other."""
+    """Padded batches have the frames that they began with."""
     short = batch(3)
     padded = short.padded(8)
     assert len(padded) == 8
@@ -93,7 +93,7 @@ def test_padding_repeats_the_last_frame_and_part_takes_it_off_again():
 
 
 def test_a_part_knows_its_place_in_the_clip():
-    """The index of a part is that of its first frame."""
+    """The index and the times of its first frame are right."""
     part = replace(batch(3), index=40).part(1, 3)
     assert (part.index, part.pts) == (41, (1, 2))
 

@@ -23,7 +23,7 @@ from vidstyle.humanize import in_words, size_in_words
     ],
 )
 def test_times(seconds: float, words: str) -> None:
-    """Seconds in words."""
+    """Two units at most, rounded."""
     assert in_words(seconds) == words
 
 
@@ -40,5 +40,5 @@ def test_times(seconds: float, words: str) -> None:
     ],
 )
 def test_sizes(size: float, words: str) -> None:
-    """Bytes in words."""
+    """Powers of 1000, two or three digits."""
     assert size_in_words(size) == words

@@ -136,7 +136,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert report["target"] == str(target)
     assert report["size_bytes"] == target.stat().st_size
     assert "local light" in report["left_out"][0]
-    assert f"Warning: {target}: not in it: local light" in err
+    assert f"Warning: {target}: left out: local light" in err
     before = target.read_bytes()
     assert export(style, "--cube", 65, "-o", target) == 6
     assert "--overwrite" in capsys.readouterr().err

@@ -20,6 +20,7 @@ from vidstyle.styles.style_file import read_network
 from vidstyle.train import losses
 from vidstyle.train.adaptive_balance import PATIENCE, Balance
 from vidstyle.train.data.frame_pairs import motion_loss
+from vidstyle.train.graceful_stop import Stopping
 from vidstyle.train.loop import train
 from vidstyle.train.mixed_precision import in_half, quicken
 from vidstyle.train.options import TrainOptions
@@ -30,6 +31,7 @@ from vidstyle.train.run_folder import RunFolder
 KILLED = """
 import os, pathlib, sys
 from vidstyle.train.run import Run
+from vidstyle.train.graceful_stop import Stopping
 from vidstyle.train.loop import train
 from vidstyle.train.options import TrainOptions
 
@@ -143,7 +145,7 @@ def test_law_11_stopped_in_the_middle_of_a_step(
     with monkeypatch.context() as patch:
         patch.setattr(Run, "_logits", stop_at_six)
         with pytest.raises(KeyboardInterrupt):
-            train(options)
+            train(options, stopping=Stopping())
     signal.signal(signal.SIGINT, before)
     assert torch.load(options.folder / "checkpoint.pt", weights_only=True)["step"] == (
         7 if signals == 1 else 4

@@ -29,7 +29,6 @@ from vidstyle.media.synthetic_clip import copy_start, make_clip
 from vidstyle.options import ApplyOptions, BenchOptions
 from vidstyle.pipeline.apply import Progress, apply
 from vidstyle.pipeline.batching import Batches
-from vidstyle.pipeline.malloc import keep_freed_memory
 from vidstyle.pipeline.plan import plan
 from vidstyle.styles.executor import OnCores, OnGpu
 from vidstyle.styles.style import Style
@@ -120,7 +119,6 @@ def bench(
     watch: told what is measured next. Raises what apply raises.
     """
     options = options or BenchOptions()
-    keep_freed_memory()
     if source is not None and is_sequence(source):
         raise InputError(f"{source}: numbered pictures cannot be measured. Name a clip.")
     style = style.with_options(ApplyOptions(device=options.device))

@@ -22,9 +22,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from vidstyle.codecs import CODECS, HARDWARE
 from vidstyle.errors import DeviceError, OutputError, StyleError, VidstyleError
 from vidstyle.humanize import in_words, size_in_words
-from vidstyle.options import CODECS, HARDWARE, ApplyOptions
+from vidstyle.options import ApplyOptions
 from vidstyle.version import __version__
 
 if TYPE_CHECKING:

@@ -1,14 +1,9 @@
-"""The command line: reads options, makes one call, prints one report, and exits."""
+"""The command line. Each command reads its options, calls one function, prints one report, and exits."""
 
 from __future__ import annotations
 
-import atexit
-import os
-import signal
 import sys
-import threading
 from collections.abc import Sequence
-from types import FrameType
 from typing import NoReturn
 
 import click
@@ -23,14 +18,21 @@ from vidstyle.cli.farm import farm
 from vidstyle.cli.farm_export import export
 from vidstyle.cli.learn import learn
 from vidstyle.cli.preview import preview
-from vidstyle.cli.shared import INTERRUPTED, TERMINATED, Terminated, complain
+from vidstyle.cli.shared import INTERRUPTED, TERMINATED, Group, complain
+from vidstyle.cli.startup import Terminated, leave, own_process
 from vidstyle.cli.styles import styles
 from vidstyle.cli.train import train
 from vidstyle.errors import OutOfMemoryError, VidstyleError
 from vidstyle.version import __version__
 
 
-@click.group(context_settings={"max_content_width": 90, "help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Group,
+    context_settings={"max_content_width": 90, "help_option_names": ["-h", "--help"]},
+    epilog="""vidstyle styles
+    vidstyle preview in.mp4 --open
+    vidstyle apply in.mp4 --style vlogger""",
+)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
     """Give whole videos and pictures the look of other pictures."""
@@ -43,46 +45,27 @@ farm.add_command(export)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command and exit with its code: 0, 2 for wrong usage, 130 or 143 if stopped, or an error's."""
-    before = signal.signal(signal.SIGTERM, _on_terminate)
-    try:
-        code = cli.main(arguments, prog_name="vidstyle", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except VidstyleError as error:
-        complain(str(error))
-        code = error.exit_code
-    except MemoryError:
-        complain("memory: the machine has not enough. Close other programs, or scale the clip down.")
-        code = OutOfMemoryError.exit_code
-    except (click.Abort, KeyboardInterrupt) as stop:  # where no command had anything to keep
-        click.echo("Stopped before there was a result. The same command starts again.", err=True)
-        code = TERMINATED if Terminated in (type(stop), type(stop.__cause__)) else INTERRUPTED
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    if arguments is None:  # the process is ours
-        _leave(code or 0)
+    """Run the command and exit: 0, 2 for wrong usage, 130 or 143 after a signal, or the code of an error."""
+    with own_process():
+        code = _run(arguments)
+    if arguments is None:  # nobody else's code is in the process
+        leave(code)
     sys.exit(code)
 
 
-def _leave(code: int) -> None:
-    """Exit with what is to be done at an exit, but do not take torch apart first: that takes 0.15 s.
-
-    Returns where somebody is still at work or watches the process.
-    """
-    others = [t for t in threading.enumerate() if not t.daemon and t is not threading.main_thread()]
-    if "torch" not in sys.modules or others or sys.gettrace() or sys.getprofile():
-        return
-    atexit._run_exitfuncs()
+def _run(arguments: Sequence[str] | None) -> int:
+    """Run the command, report what stopped it, and return the exit code."""
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except (OSError, ValueError):  # nobody reads any more: Python knows what to say
-        return
-    os._exit(code)
-
-
-def _on_terminate(number: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough; cleaning up goes undisturbed
-    raise Terminated
+        return cli.main(arguments, prog_name="vidstyle", standalone_mode=False) or 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except VidstyleError as error:
+        complain(str(error))
+        return error.exit_code
+    except MemoryError:
+        complain("memory: there is not enough of it. Close other programs, or use a smaller clip.")
+        return OutOfMemoryError.exit_code
+    except (click.Abort, KeyboardInterrupt) as stop:  # the command had nothing to keep
+        click.echo("Stopped before there was a result. The same command starts again.", err=True)
+        return TERMINATED if Terminated in (type(stop), type(stop.__cause__)) else INTERRUPTED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,26 +12,34 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vidstyle.cli.apply_options import (
+    apply_options,
+    apply_style_option,
+    batch_size_option,
+    encoding_options,
+    look_options,
+    source_options,
+)
 from vidstyle.cli.match import check_match, find_matches
 from vidstyle.cli.outputs import CONTAINERS, pairs_of
 from vidstyle.cli.progress import Screen, State, open_screen
-from vidstyle.cli.shared import (
+from vidstyle.cli.shared import Command, complain, stopped
+from vidstyle.cli.shared_options import (
     PATH,
-    Command,
-    complain,
-    complete_style,
-    default_of,
+    device_option,
+    flag_option,
     json_option,
-    loading,
+    output_option,
+    overwrite_option,
     progress_option,
-    stopped,
 )
+from vidstyle.cli.startup import loading
 from vidstyle.cli.stdio import PIPE, check_pipes, piped, pour
 from vidstyle.errors import OutputError, StyleError, VidstyleError
 from vidstyle.humanize import in_words, size_in_words
-from vidstyle.media.image_sequence import parse_rate
 from vidstyle.media.inputs import is_still
-from vidstyle.options import CODECS, HDR_WAYS, QUALITIES, ApplyOptions, Tone
+from vidstyle.options import ApplyOptions
+from vidstyle.pipeline.process_settings import keep_freed_memory
 from vidstyle.styles.spec import parse_style, style_name
 
 if TYPE_CHECKING:
@@ -41,30 +49,6 @@ if TYPE_CHECKING:
     from vidstyle.styles.style import Style
 
 
-_AT_LEAST_1 = click.IntRange(1)
-
-
-def _default(name: str) -> Any:
-    return default_of(ApplyOptions, name)
-
-
-def _dial(name: str, words: str) -> Callable[..., Any]:
-    """An option from 0 to 1, which ApplyOptions checks."""
-    words = f"{words}  [default: {_default(name):g}]"
-    return click.option(f"--{name}", type=float, metavar="0..1", default=_default(name), help=words)
-
-
-def _short(names: Iterable[str]) -> str:
-    """`prores[4444]` for prores and prores4444: one line has to hold all of them."""
-    kept: list[str] = []
-    for name in names:
-        if kept and name.startswith(kept[-1]):
-            kept[-1] += f"[{name.removeprefix(kept[-1])}]"
-        else:
-            kept.append(name)
-    return ", ".join(kept)
-
-
 @click.command(
     cls=Command,
     epilog="""vidstyle apply in.mp4 --style vlogger
@@ -72,123 +56,29 @@ def _short(names: Iterable[str]) -> str:
     vidstyle apply holiday/ "more/*.mov" --style vlogger --output-dir out""",
 )
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option(
-    "-s",
-    "--style",
-    "wanted",
-    metavar="NAME",
-    required=True,
-    shell_complete=complete_style,
-    help="A style, its file, FILE#LOOK, or a blend of them.",
-)
-@click.option("-o", "--output", metavar="FILE", type=PATH, help="The result of a single input.")
+@apply_style_option
+@output_option("The result of a single input.")
 @click.option(
     "-d", "--output-dir", metavar="DIR", type=PATH, help="Folder for the results, under the same names."
 )
-@_dial("strength", "How far to go from the source to the full look.")
-@_dial("grade", "Share of the look's color.")
-@_dial("light", "Share of its light: local brightness, glow.")
-@_dial("texture", "Share of what drawn looks draw.")
-@click.option(
-    "--variation",
-    type=int,
-    metavar="SEED",
-    default=_default("variation"),
-    help="Another take of the look, the same over all of a clip.",
-)
-@_dial("sharpen", "Sharpen the result, without halos.")
-@_dial("deblur", "Take back a little blur.")
-@click.option(
-    "--tone",
-    metavar="TEXT",
-    default=str(_default("tone")),
-    help="exposure=0.3,contrast=1.1,warmth=0.2,saturation=1.1",
-)
-@click.option(
-    "--codec",
-    type=click.Choice(list(CODECS)),
-    metavar="NAME",
-    default=_default("codec"),
-    help=f"{_short(CODECS)}.  [default: {_default('codec')}]",
-)
-@click.option(
-    "--crf",
-    type=int,
-    metavar="N",
-    default=_default("crf"),
-    help="Quality of clips, lower is better.  [default: by codec]",
-)
-@click.option(
-    "--quality",
-    type=click.Choice(list(QUALITIES)),
-    metavar="NAME",
-    default=_default("quality"),
-    help=f"Instead of a number: {', '.join(QUALITIES)}.  [default: {_default('quality')}]",
-)
-@click.option(
-    "--encoder",
-    metavar="NAME",
-    default=_default("encoder"),
-    help="Encode in hardware: h264_nvenc, hevc_qsv, ...  [default: no]",
-)
-@click.option(
-    "--hwaccel",
-    metavar="NAME",
-    default=_default("hwaccel"),
-    help="Decode in hardware: cuda (NVDEC), qsv, ...  [default: no]",
-)
-@click.option(
-    "--encoder-option",
-    "encoder_options",
-    metavar="K=V",
-    multiple=True,
-    help="One of the encoder's own, such as tune=film; may be repeated.",
-)
+@look_options
+@encoding_options
 @click.option(
     "--container",
     type=click.Choice(CONTAINERS),
     metavar="NAME",
     help=f"{', '.join(CONTAINERS)}.  [default: as the input]",
 )
-@click.option("--fps", metavar="RATE", help="Take a folder or pattern of pictures as a clip of this rate.")
-@click.option(
-    "--start-number",
-    type=int,
-    metavar="N",
-    default=_default("start_number"),
-    help="First number of png and exr results.  [default: input's or 1]",
-)
-@click.option(
-    "--smooth",
-    metavar="HOW",
-    default=_default("smooth"),
-    show_default=True,
-    help="Average along the motion: auto, off or 0..1.",
-)
-@click.option("--match", is_flag=True, help="First bring the light and color of several inputs together.")
-@click.option("--deinterlace", is_flag=True, default=_default("deinterlace"), help="Deinterlace the source.")
-@click.option(
-    "--hdr",
-    type=click.Choice(HDR_WAYS),
-    metavar="HOW",
-    default=_default("hdr"),
-    show_default=True,
-    help="Of HDR: refuse, tonemap, or keep with half of the look.",
-)
-@click.option("--overwrite", is_flag=True, default=_default("overwrite"), help="Replace results that exist.")
-@click.option(
-    "--device",
-    metavar="NAME",
-    default=_default("device"),
-    show_default=True,
-    help="auto, cpu, cuda or cuda:1.",
-)
+@source_options
+@flag_option("--match", help_text="First bring the light and color of several inputs together.")
+@overwrite_option("Replace results that exist.")
+@device_option(ApplyOptions)
 @click.option("--devices", metavar="LIST", help="Several: cuda:0,cuda:1 or all.  [default: all GPUs]")
-@click.option("--workers", type=_AT_LEAST_1, metavar="N", help="Processes for the work.  [default: 1]")
+@click.option("--workers", type=click.IntRange(1), metavar="N", help="Processes for the work.  [default: 1]")
 @click.option("--ray", "cluster", metavar="ADDRESS", help="Use a Ray cluster: auto, or its address.")
-@click.option("--batch-size", metavar="N", default="auto", show_default=True, help="Frames in one step.")
+@batch_size_option
 @progress_option()
-@click.option("--dry-run", is_flag=True, help="Print what would be done and do nothing.")
+@flag_option("--dry-run", help_text="Print what would be done and do nothing.")
 @json_option()
 def apply(
     inputs: tuple[str, ...],
@@ -208,7 +98,7 @@ def apply(
 ) -> int:
     """Restyle clips and pictures: files, folders or quoted patterns.
 
-    All but the look stays. in.mp4 gives in.<style>.mp4 beside it; -o and -d name others.
+    Everything but the look is kept. in.mp4 gives in.<style>.mp4, or the name of -o or -d.
     """
     options = apply_options(batch_size, values)
     check_pipes(inputs, output, container, as_json or progress in ("openjd", "farm"))
@@ -216,6 +106,7 @@ def apply(
     if match:
         check_match(len(pairs), options)
 
+    keep_freed_memory()
     with loading():
         import vidstyle.pipeline.apply  # noqa: F401 - needed soon, and then it is there
         from vidstyle.styles.load import load_style
@@ -253,10 +144,12 @@ def apply(
 def _engine(
     options: ApplyOptions, devices: str | None, workers: int | None, cluster: str | None
 ) -> tuple[ApplyOptions, Engine | None]:
-    """Who makes the segments, None for this process, and the options with one of the devices."""
+    """The options with one of the devices, and the engine that renders segments (None is this process)."""
     if cluster is not None:
         if devices or workers:
-            raise click.UsageError("--ray chooses workers and devices itself: leave the others out.")
+            raise click.UsageError(
+                "--ray: it chooses workers and devices itself. Leave out --devices and --workers."
+            )
         from vidstyle.pipeline.farm.ray_cluster import Cluster
 
         return replace(options, device="cpu"), Cluster(cluster, options.device)
@@ -270,32 +163,8 @@ def _engine(
     return replace(options, device=names[0]), Pool(names)
 
 
-def apply_options(batch_size: str, values: dict[str, Any]) -> ApplyOptions:
-    if batch_size != "auto" and not batch_size.isdecimal():
-        raise click.UsageError(f"--batch-size must be a number or auto, not {batch_size!r}.")
-    with suppress(ValueError):  # a word; ApplyOptions knows which
-        values["smooth"] = float(values["smooth"])
-    try:
-        values["fps"] = None if values["fps"] is None else parse_rate(values["fps"])
-        values["encoder_options"] = _encoder_options(values["encoder_options"])
-        values["tone"] = Tone.from_text(values["tone"])
-        return ApplyOptions(batch_size=None if batch_size == "auto" else int(batch_size), **values)
-    except ValueError as error:
-        raise click.UsageError(f"{error}.") from error
-
-
-def _encoder_options(texts: Iterable[str]) -> dict[str, str]:
-    found = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not name or not equals:
-            raise ValueError(f"encoder-option must be written as NAME=VALUE, not {text!r}")
-        found[name] = value
-    return found
-
-
 def _style_name(wanted: str) -> str:
-    """What results are called by; wrong weights are wrong usage."""
+    """The name that goes into names of results. UsageError if it cannot be parsed."""
     try:
         return style_name(parse_style(wanted))
     except StyleError as error:
@@ -306,7 +175,9 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror}). Choose another folder.") from error
+        raise OutputError(
+            f"{folder}: the folder cannot be made ({error.strerror}). Choose another one."
+        ) from error
 
 
 def _each(
@@ -317,7 +188,9 @@ def _each(
     matched: Matched | None = None,
     screen: Screen | None = None,
 ) -> int:
-    """Work through the inputs; one that fails is reported and the others go on. The first failure's code."""
+    """Work through the inputs. One that fails is reported and the others go on; the first failure gives the
+    exit code that is returned.
+    """
     done: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     for source, target in pairs:
@@ -377,7 +250,7 @@ def _restyle(
 
 
 def _kept(target: Path, options: ApplyOptions) -> str:
-    """What a stopped run leaves behind and how to go on."""
+    """What a stopped run has left, and how to go on."""
     from vidstyle.media.segments import WorkFolder
 
     folder = WorkFolder(target, "", options).root

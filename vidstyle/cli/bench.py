@@ -8,9 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vidstyle.cli.shared import PATH, Command, complete_style, default_of, stopped
+from vidstyle.cli.shared import Command, stopped
+from vidstyle.cli.shared_options import (
+    PATH,
+    default_of,
+    device_option,
+    field_option,
+    json_option,
+    overwrite_option,
+    style_option,
+)
 from vidstyle.errors import OutputError
 from vidstyle.options import BenchOptions
+from vidstyle.pipeline.process_settings import keep_freed_memory
 
 if TYPE_CHECKING:
     from vidstyle.analysis.bench import BenchReport, Measured
@@ -21,7 +31,7 @@ def _sizes(text: str) -> tuple[tuple[int, int], ...]:
     for part in text.split(","):
         width, cross, height = part.strip().partition("x")
         if not cross or not width.isdecimal() or not height.isdecimal():
-            raise click.UsageError(f"--size must be such as 1280x720,1920x1080, not {text!r}.")
+            raise click.UsageError(f"--size must be like 1280x720,1920x1080, not {text!r}.")
         found.append((int(width), int(height)))
     return tuple(found)
 
@@ -37,40 +47,18 @@ def _written(sizes: tuple[tuple[int, int], ...]) -> str:
     vidstyle bench in.mp4 --style sketch --price-per-hour 2.50""",
 )
 @click.argument("clip", type=PATH, required=False)
-@click.option(
-    "-s",
-    "--style",
-    "wanted",
-    metavar="NAME",
-    default="vlogger",
-    show_default=True,
-    shell_complete=complete_style,
-    help="A style.",
-)
+@style_option("A style.", default="vlogger", show_default=True)
 @click.option(
     "--size",
     metavar="LIST",
-    help=f"Of the clips that are made.  [default: {_written(default_of(BenchOptions, 'sizes'))}]",
+    help=f"Sizes of the generated clips.  [default: {_written(default_of(BenchOptions, 'sizes'))}]",
 )
-@click.option(
-    "--frames",
-    type=int,
-    metavar="N",
-    default=default_of(BenchOptions, "frames"),
-    show_default=True,
-    help="Length of each clip.",
-)
-@click.option(
-    "--device",
-    metavar="NAME",
-    default=default_of(BenchOptions, "device"),
-    show_default=True,
-    help="auto, cpu, cuda or cuda:1.",
-)
-@click.option("--price-per-hour", type=float, metavar="N", help="Of this machine, in any currency.")
-@click.option("--plot", "plot_file", type=PATH, metavar="FILE", help="The stages as bars, a PNG.")
-@click.option("--overwrite", is_flag=True, help="Replace a plot that exists.")
-@click.option("--json", "as_json", is_flag=True, help="Print the JSON document only.")
+@field_option(BenchOptions, "frames", "Length of each clip.", type=int, metavar="N")
+@device_option(BenchOptions)
+@click.option("--price-per-hour", type=float, metavar="N", help="Price of this machine, in any currency.")
+@click.option("--plot", "plot_file", type=PATH, metavar="FILE", help="Draw the stages as bars into a PNG.")
+@overwrite_option("Replace a plot that exists.")
+@json_option("Print the JSON document only.")
 def bench(
     clip: Path | None,
     wanted: str,
@@ -80,12 +68,13 @@ def bench(
     as_json: bool,
     **values: Any,
 ) -> None:
-    """Measure a style on clips made for it, or on the start of CLIP.
+    """Measure a style on generated clips, or on the start of CLIP.
 
-    Each stage alone, then all together, as apply runs them. A table, then one JSON document on the last line.
+    Each stage is measured alone, then all together, as apply runs them. Prints a table, then one JSON
+    document on the last line.
     """
     if clip is not None and size is not None:
-        raise click.UsageError("--size is for clips that are made: leave it out, or the clip.")
+        raise click.UsageError("--size: it applies only to generated clips. Omit --size or CLIP.")
     try:
         if size is not None:
             values["sizes"] = _sizes(size)
@@ -93,8 +82,9 @@ def bench(
     except ValueError as error:
         raise click.UsageError(f"{error}.") from error
     if plot_file is not None and plot_file.exists() and not overwrite:
-        raise OutputError(f"{plot_file}: it exists already. Choose another name or use --overwrite.")
+        raise OutputError(f"{plot_file}: the file exists already. Choose another name or use --overwrite.")
 
+    keep_freed_memory()
     from vidstyle.analysis.bench import bench as measure
     from vidstyle.styles.load import load_style
 
@@ -109,7 +99,7 @@ def bench(
         for measured, found in zip(report.clips, document["clips"], strict=True):
             _print(measured, found)
     if document["machine"]["load"] and document["machine"]["load"] > 1.5 * document["machine"]["cores"]:
-        click.echo("Note: other programs are running on this machine, so the figures are too low.", err=True)
+        click.echo("Note: other programs use this machine, so the figures are too low.", err=True)
     click.echo(json.dumps(document))
 
 
@@ -142,7 +132,7 @@ def _print(clip: Measured, found: dict[str, Any]) -> None:
 
 
 def _print_cost(cost: dict[str, float | None]) -> None:
-    """Figures a farm buys by."""
+    """Figures for the cost of a farm."""
     per_gpu = cost["fps_per_gpu"]
     line = f"  {cost['fps_per_core']:.1f} frames/s a CPU core"
     line += "" if per_gpu is None else f", {per_gpu:.1f} frames/s a GPU"

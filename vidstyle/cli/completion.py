@@ -18,9 +18,9 @@ SHELLS = {
 @click.argument("shell", type=click.Choice(list(SHELLS)))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print what makes a shell complete commands, options and styles.
+    """Print a script that completes commands, options and styles in a shell.
 
-    Put the line for your shell where it says, and open a new terminal. Bash must be 4.4 or newer.
+    Put the line for your shell into the file beside it and open a new terminal. Bash must be 4.4 or newer.
     """
     kind = get_completion_class(shell)
     assert kind is not None

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from vidstyle.analysis.doctor import Finding, examine
-from vidstyle.cli.shared import PATH, Command, json_option
+from vidstyle.cli.shared import Command
+from vidstyle.cli.shared_options import PATH, json_option
+
+if TYPE_CHECKING:
+    from vidstyle.analysis.doctor import Finding
 
 _COLORS = {"ok": "green", "note": "yellow", "broken": "red"}
 
@@ -19,16 +23,23 @@ _COLORS = {"ok": "green", "note": "yellow", "broken": "red"}
     vidstyle doctor --dir /show/out --json""",
 )
 @click.option(
-    "--dir", "folder", metavar="DIR", type=PATH, default=Path(), help="Where results would lie.  [default: .]"
+    "--dir",
+    "folder",
+    metavar="DIR",
+    type=PATH,
+    default=Path(),
+    help="Folder of the results, to check its disk.  [default: .]",
 )
 @json_option()
 def doctor(folder: Path, as_json: bool) -> int:
-    """Look at what vidstyle needs here, and try it.
+    """Check whether this machine can restyle clips, and try it.
 
-    Prints versions, devices, encoders that open, room on the disk, styles, extras, and restyles a few frames
-    made up for it. What is missing comes with what to do. The exit code is 0 when clips can be restyled
+    Prints versions, devices, working encoders, free disk space, styles and extras, and restyles a few
+    generated frames. What is missing is printed with what to do. The exit code is 0 if clips can be restyled
     here, otherwise 4 for styles, 5 for packages, 6 for encoders and disk.
     """
+    from vidstyle.analysis.doctor import examine
+
     found: list[Finding] = []
     for finding in examine(folder):
         found.append(finding)
@@ -38,9 +49,9 @@ def doctor(folder: Path, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps({"exit_code": code, "findings": [finding.to_dict() for finding in found]}))
     elif code:
-        click.echo(click.style("Clips cannot be restyled here as it is.", fg="red"))
+        click.echo(click.style("Clips cannot be restyled on this machine yet.", fg="red"))
     else:
-        click.echo("Clips can be restyled here.")
+        click.echo("Clips can be restyled on this machine.")
     return code
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vidstyle.cli.progress import Screen, State, open_screen
-from vidstyle.cli.shared import PATH, Command, json_option, progress_option, stopped
+from vidstyle.cli.shared import Command, stopped
+from vidstyle.cli.shared_options import PATH, json_option, overwrite_option, progress_option
 from vidstyle.errors import InputError, OutputError
 from vidstyle.media.inputs import is_still, picture_pairs, still_pictures
 
@@ -42,16 +43,22 @@ _WAYS = {"reinhard": "Reinhard", "mkl": "MKL"}
 @click.argument("source", type=PATH)
 @click.argument("result", type=PATH)
 @click.option("--frames", "span", metavar="START:STOP", help="Only these frames of the clips.")
-@click.option("--plot", "plot_file", metavar="FILE", type=PATH, help="E_warp over time, a PNG; cuts are red.")
-@click.option("--overwrite", is_flag=True, help="Replace a plot that exists.")
-@click.option("--pictures", metavar="DIR", type=PATH, help="Pictures of the style: how near is the result?")
+@click.option(
+    "--plot", "plot_file", metavar="FILE", type=PATH, help="Draw E_warp over time into a PNG; cuts are red."
+)
+@overwrite_option("Replace a plot that exists.")
+@click.option(
+    "--pictures", metavar="DIR", type=PATH, help="Pictures of the style, to measure how near the result is."
+)
 @click.option(
     "--content",
     metavar="DIR",
     type=PATH,
-    help="What plain transfers to that style are fitted on.  [default: the source]",
+    help="Pictures that the color transfers are fitted on.  [default: the source]",
 )
-@click.option("--raft", metavar="FILE", type=PATH, help="Weights of RAFT (small): motion by it, not by DIS.")
+@click.option(
+    "--raft", metavar="FILE", type=PATH, help="Weights of RAFT (small), to use it for motion instead of DIS."
+)
 @progress_option()
 @json_option()
 def evaluate(
@@ -68,18 +75,18 @@ def evaluate(
 ) -> None:
     """Compare a restyled clip, picture or folder of pictures with its source.
 
-    E_warp is the error left after the motion of the source is undone (Lai et al., ECCV 2018): flicker, once
-    less what the source has itself. Style strength is a distance in CIELAB, content kept a correlation of
-    what is drawn. With --pictures three plain color transfers show what could be had without a style.
+    E_warp is the error that is left after the motion of the source is undone (Lai et al., ECCV 2018): the
+    flicker of both clips, and its ratio. Style strength is a distance in CIELAB; content kept is a
+    correlation of structure. With --pictures, three plain color transfers show what a style must beat.
     """
     start, stop = _span(span)
     stills = source.is_dir() or is_still(source)
     if stills and (span or plot_file or raft):
-        raise click.UsageError("--frames, --plot and --raft are for clips.")
+        raise click.UsageError("--frames, --plot and --raft: they apply only to clips. Leave them out.")
     if content and not pictures:
-        raise click.UsageError("--content needs --pictures.")
+        raise click.UsageError("--content: it applies only together with --pictures. Give both.")
     if plot_file is not None and plot_file.exists() and not overwrite:
-        raise OutputError(f"{plot_file}: it exists already. Choose another name or use --overwrite.")
+        raise OutputError(f"{plot_file}: the file exists already. Choose another name or use --overwrite.")
     for folder in (pictures, content):
         if folder is not None:
             still_pictures(folder)  # before the long part
@@ -111,7 +118,7 @@ def _span(text: str | None) -> tuple[int, int | None]:
     if not colon or not all(part.isdecimal() or not part for part in (start, stop)):
         raise click.UsageError(f"--frames must be START:STOP, such as 0:120, not {text!r}.")
     if stop and int(stop) < int(start or 0) + 2:
-        raise click.UsageError(f"--frames must name two frames or more, not {text!r}.")
+        raise click.UsageError(f"--frames must contain at least two frames, not {text!r}.")
     return int(start or 0), int(stop) if stop else None
 
 
@@ -143,14 +150,14 @@ def _pictures(source: Path, result: Path, sample: FrameSample | None, screen: Sc
     from vidstyle.analysis.picture_report import evaluate_pictures
 
     if result.is_dir() != source.is_dir():
-        raise InputError(f"{result}: is not of the same kind as {source}. Name two files or two folders.")
+        raise InputError(f"{result}: not of the same kind as {source}. Pass two files or two folders.")
     pairs = picture_pairs(source, result)
     found = evaluate_pictures(pairs, watch=_watch(sample, screen, len(pairs)))
     return found.to_dict() | {"kind": "pictures"}
 
 
 def _watch(sample: FrameSample | None, screen: Screen, total: int) -> Callable[[Tensor, Tensor], None]:
-    """Counts the frames that are compared for the screen, and keeps some of them."""
+    """A function that counts compared frames for the screen and adds them to the sample."""
     done = 0
 
     def watch(before: Tensor, after: Tensor) -> None:

@@ -9,7 +9,16 @@ from typing import Any
 
 import click
 
-from vidstyle.cli.shared import PATH, Command, complete_style, default_of, json_option
+from vidstyle.cli.shared import Command
+from vidstyle.cli.shared_options import (
+    complete_style,
+    dial_option,
+    field_option,
+    flag_option,
+    json_option,
+    output_option,
+    overwrite_option,
+)
 from vidstyle.humanize import size_in_words
 from vidstyle.options import ONNX_OPSET, ApplyOptions
 from vidstyle.styles.spec import parse_style, style_name
@@ -26,28 +35,14 @@ from vidstyle.styles.spec import parse_style, style_name
     "--cube",
     type=click.Choice(["33", "65"]),
     metavar="33|65",
-    help="Its color alone, as a table with so many entries a side.",
+    help="Only its color, as a table with this many entries a side.",
 )
-@click.option("--onnx", is_flag=True, help=f"All of it, as a network in ONNX (opset {ONNX_OPSET}).")
-@click.option(
-    "-o", "--output", metavar="FILE", type=PATH, help="The file.  [default: STYLE.cube or STYLE.onnx]"
-)
-@click.option(
-    "--strength",
-    type=float,
-    metavar="0..1",
-    default=default_of(ApplyOptions, "strength"),
-    help="How far to go to the full look.  [default: 1]",
-)
-@click.option(
-    "--variation",
-    type=int,
-    metavar="SEED",
-    default=default_of(ApplyOptions, "variation"),
-    help="Another take of the look.",
-)
-@click.option("--force", is_flag=True, help="Write a .cube also of a look that is more than color.")
-@click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
+@flag_option("--onnx", help_text=f"The whole look, as a network in ONNX (opset {ONNX_OPSET}).")
+@output_option("The file.  [default: STYLE.cube or STYLE.onnx]")
+@dial_option(ApplyOptions, "strength", "How far to go to the full look.")
+@field_option(ApplyOptions, "variation", "Another take of the look.", shown="", type=int, metavar="SEED")
+@flag_option("--force", help_text="Write a .cube even if the look is more than color.")
+@overwrite_option("Replace a file that exists.")
 @json_option()
 def export(
     style: str,
@@ -63,15 +58,17 @@ def export(
     """Write a style as a file that other programs load.
 
     STYLE is what apply takes: a name, a file, FILE#LOOK, or a blend. A .cube is for pictures as they are
-    shown (BT.709, sRGB), not for camera log or linear light; its header says what of the look it leaves out.
-    The network takes frames of any size and number, RGB in 0..1, and needs the extra onnx to be written.
+    shown (BT.709, sRGB), not for camera log or linear light; its header says which parts of the look it
+    lacks. The network takes any number of frames of any size, RGB in 0..1. Writing it needs the extra onnx.
     """
     if (cube is not None) == onnx:
-        raise click.UsageError("say what to write: --cube 33, --cube 65 or --onnx.")
+        raise click.UsageError("nothing to write: no format is given. Use --cube 33, --cube 65 or --onnx.")
     if onnx and force:
-        raise click.UsageError("--force is for --cube: ONNX holds every look whole.")
+        raise click.UsageError(
+            "--force: it applies only to --cube, since ONNX holds every look. Leave it out."
+        )
     if onnx and importlib.util.find_spec("onnx") is None:
-        raise click.UsageError("--onnx needs a package: pip install 'vidstyle[onnx]'.")
+        raise click.UsageError("--onnx: a package is missing. Run pip install 'vidstyle[onnx]'.")
     try:
         options = ApplyOptions(strength=strength, variation=variation, device="cpu")
     except ValueError as error:
@@ -91,6 +88,6 @@ def export(
 
 def _tell(made: dict[str, Any], as_json: bool) -> None:
     for words in made["left_out"]:
-        click.echo(f"Warning: {made['target']}: not in it: {words}", err=True)
+        click.echo(f"Warning: {made['target']}: left out: {words}", err=True)
     line = f"{made['target']}: {made['kind']} of {made['style']}, {size_in_words(made['size_bytes'])}"
     click.echo(json.dumps(made) if as_json else line)

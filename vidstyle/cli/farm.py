@@ -1,78 +1,72 @@
-"""`vidstyle farm`: a clip as tasks that any machine can do."""
+"""`vidstyle farm`: cuts a clip into tasks that any machine can do."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from vidstyle.cli.apply import apply, apply_options
+from vidstyle.cli.apply_options import apply_options, pixel_options
 from vidstyle.cli.progress import Screen, State, open_screen
-from vidstyle.cli.shared import Command, default_of, json_option, progress_option, stopped
+from vidstyle.cli.shared import Command, Group, stopped
+from vidstyle.cli.shared_options import (
+    ABSOLUTE_PATH,
+    field_option,
+    flag_option,
+    json_option,
+    output_option,
+    overwrite_option,
+    progress_option,
+    style_option,
+)
 from vidstyle.errors import VidstyleError
 from vidstyle.humanize import in_words
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.farm.environment import take_gpus
+from vidstyle.pipeline.process_settings import keep_freed_memory
 
 if TYPE_CHECKING:
     from vidstyle.pipeline.apply import Progress
 
 
 T = TypeVar("T")
-ABSOLUTE = click.Path(path_type=Path, resolve_path=True)
-# What changes pixels is asked for as in `apply`, by the very same options.
-PIXELS = {f.name for f in fields(ApplyOptions)} - {"overwrite", "work_dir"}
 
 
-@click.group()
+@click.group(
+    cls=Group,
+    epilog="""vidstyle farm plan in.mp4 --style vlogger --work /show/work
+    vidstyle farm render --work /show/work --segments 0-11
+    vidstyle farm join --work /show/work --output /show/out.mp4""",
+)
 def farm() -> None:
     """Cut a clip into tasks for a render farm; any machine can do any of them.
 
-    plan, render (as often and in as many places as you like), join. Nothing is asked, nothing is read from
-    stdin. Each verb may be repeated: what is done is found, and what was cut short does not count.
+    Run plan once, render on as many machines as you like, then join. No command asks questions or reads
+    stdin, and each may be repeated: finished segments are found, and unfinished ones are made again.
     """
     take_gpus(os.environ)
 
 
-def like_apply(command: click.Command) -> click.Command:
-    """The options of `apply` that say what the pictures shall be, in front of the command's own."""
-    own = {parameter.name for parameter in command.params}
-    shared = {*PIXELS, "wanted"} - own
-    command.params[1:1] = [p for p in apply.params if p.name in shared]
-    return command
-
-
-def _work_option() -> Callable[..., Any]:
-    return click.option(
-        "--work", metavar="DIR", type=ABSOLUTE, required=True, help="The folder that all machines share."
-    )
-
-
-def _source_option() -> Callable[..., Any]:
-    return click.option(
-        "--source", metavar="FILE", type=ABSOLUTE, help="The clip, if it lies elsewhere here."
-    )
+work_option = click.option(
+    "--work", metavar="DIR", type=ABSOLUTE_PATH, required=True, help="The folder that all machines share."
+)
+source_option = click.option(
+    "--source", metavar="FILE", type=ABSOLUTE_PATH, help="The clip, if it has another path here."
+)
 
 
 @farm.command(
     cls=Command, epilog="vidstyle farm plan /show/in.mp4 --style vlogger --work /show/work --device cuda"
 )
-@click.argument("source", type=ABSOLUTE)
-@_work_option()
-@click.option(
-    "--segment-frames",
-    type=int,
-    metavar="N",
-    default=default_of(ApplyOptions, "segment_frames"),
-    show_default=True,
-    help="Frames in a task.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace the plan of something else.")
+@click.argument("source", type=ABSOLUTE_PATH)
+@pixel_options
+@work_option
+@field_option(ApplyOptions, "segment_frames", "Frames in a task.", type=int, metavar="N")
+@overwrite_option("Replace a plan of another clip or style.")
 @progress_option("farm")
 @json_option()
 def plan(
@@ -86,9 +80,9 @@ def plan(
     as_json: bool,
     **values: Any,
 ) -> None:
-    """Look at a clip and write down its segments.
+    """Scan a clip and write the plan of its segments.
 
-    Prints how many there are. --device says what the tasks are for; a machine that plans needs no GPU.
+    Prints how many there are. --device says where the tasks will run; the machine that plans needs no GPU.
     """
     options = apply_options(batch_size, {**values, "device": "cpu" if device.startswith("cuda") else device})
     screen = open_screen(progress)
@@ -124,14 +118,11 @@ def plan(
     _tell(report, as_json, f"{work}: {count} segments (0-{count - 1}), {report['frames']} frames")
 
 
-like_apply(plan)
-
-
 @farm.command(cls=Command, epilog="vidstyle farm render --work /show/work --segments 0-11")
-@_work_option()
+@work_option
 @click.option("--segments", "text", metavar="A-B", required=True, help="Both ends included; also 7 or 3,7-9.")
-@_source_option()
-@click.option("-s", "--style", "style_name", metavar="NAME", help="The style, if it lies elsewhere here.")
+@source_option
+@style_option("The style, if it has another path here.", "style_name")
 @click.option("--device", metavar="NAME", help="cpu, cuda or cuda:1.  [default: as planned]")
 @progress_option("farm")
 @json_option()
@@ -146,10 +137,11 @@ def render(
 ) -> None:
     """Make segments of a planned clip.
 
-    What is finished already is found and left alone. The same segments at the same time elsewhere do no
-    harm. SIGTERM ends it with 143; finished segments stay. Exit code 33 means that memory ran out.
+    Finished segments are found and left alone. It does no harm if another machine makes the same ones at the
+    same time. SIGTERM ends it with 143 and finished segments stay. Exit code 33 means out of memory.
     """
     screen = open_screen(progress)
+    keep_freed_memory()
 
     def work_on() -> dict[str, Any]:
         from vidstyle.pipeline.farm.plan_file import read_plan
@@ -171,8 +163,8 @@ def render(
 
 
 @farm.command(cls=Command, epilog="vidstyle farm status --work /show/work --json")
-@_work_option()
-@click.option("--verify", is_flag=True, help="Read all data instead of comparing sizes.")
+@work_option
+@flag_option("--verify", help_text="Read all data instead of comparing sizes.")
 @json_option()
 def status(work: Path, verify: bool, as_json: bool) -> None:
     """Say which segments are finished, missing or damaged."""
@@ -187,18 +179,18 @@ def status(work: Path, verify: bool, as_json: bool) -> None:
 
 
 @farm.command(cls=Command, epilog="vidstyle farm join --work /show/work --output /show/out.mp4")
-@_work_option()
-@click.option("-o", "--output", metavar="FILE", type=ABSOLUTE, required=True, help="The result.")
-@_source_option()
-@click.option("--overwrite", is_flag=True, help="Replace a result that exists.")
+@work_option
+@output_option("The result.", required=True, kind=ABSOLUTE_PATH)
+@source_option
+@overwrite_option("Replace a result that exists.")
 @progress_option("farm")
 @json_option()
 def join(
     work: Path, output: Path, source: Path | None, overwrite: bool, progress: str, as_json: bool
 ) -> None:
-    """Verify every segment and join them, with all else that the source holds.
+    """Verify every segment and join them, with all else of the source.
 
-    What is missing or damaged is named; then the exit code is 6 and there is no result.
+    If segments are missing or damaged, they are named, the exit code is 6 and there is no result.
     """
     screen = open_screen(progress)
 
@@ -214,7 +206,7 @@ def join(
 
 
 @farm.command(cls=Command, epilog="vidstyle farm clean --work /show/work")
-@_work_option()
+@work_option
 def clean(work: Path) -> None:
     """Remove the plan and all segments from a work folder."""
     from vidstyle.pipeline.farm.plan_file import clean as remove
@@ -237,7 +229,7 @@ def _show(screen: Screen, note: str = "") -> Callable[[Progress], None]:
 
 
 def _watched(screen: Screen, name: str, kept: str, work: Callable[[], T]) -> T:
-    """Do the work while the screen shows it; say what stopped it."""
+    """Do the work while the screen shows it; report what stopped it."""
     screen.start(name)
     try:
         return work()

@@ -9,8 +9,10 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from vidstyle.cli.farm import ABSOLUTE, PIXELS, like_apply
-from vidstyle.cli.shared import Command, default_of, json_option
+from vidstyle.cli.apply_options import PIXEL_PARAMETERS, pixel_options
+from vidstyle.cli.farm import work_option
+from vidstyle.cli.shared import Command
+from vidstyle.cli.shared_options import ABSOLUTE_PATH, field_option, json_option, output_option
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.farm.export import write
 from vidstyle.pipeline.farm.openjd import bundle
@@ -30,27 +32,21 @@ ENGINES = {
     cls=Command,
     epilog="vidstyle farm export in.mp4 -s vlogger --engine slurm --work /show/w -o /show/out.mp4 --dir job",
 )
-@click.argument("source", type=ABSOLUTE)
+@click.argument("source", type=ABSOLUTE_PATH)
+@pixel_options
 @click.option(
     "--engine", type=click.Choice(list(ENGINES)), metavar="NAME", required=True, help=f"{', '.join(ENGINES)}."
 )
 @click.option(
-    "--dir", "folder", metavar="DIR", type=ABSOLUTE, required=True, help="Where to write the files."
+    "--dir", "folder", metavar="DIR", type=ABSOLUTE_PATH, required=True, help="Where to write the files."
 )
-@click.option(
-    "--work", metavar="DIR", type=ABSOLUTE, required=True, help="The folder that all machines share."
-)
-@click.option("-o", "--output", metavar="FILE", type=ABSOLUTE, required=True, help="The result.")
+@work_option
+@output_option("The result.", required=True, kind=ABSOLUTE_PATH)
 @click.option("--chunk", type=click.IntRange(1), default=1, show_default=True, help="Segments in a task.")
-@click.option("--command", metavar="NAME", default="vidstyle", show_default=True, help="It, on the workers.")
 @click.option(
-    "--segment-frames",
-    type=click.IntRange(1),
-    metavar="N",
-    default=default_of(ApplyOptions, "segment_frames"),
-    show_default=True,
-    help="Frames in a segment.",
+    "--command", metavar="NAME", default="vidstyle", show_default=True, help="How workers call vidstyle."
 )
+@field_option(ApplyOptions, "segment_frames", "Frames in a segment.", type=click.IntRange(1), metavar="N")
 @json_option()
 @click.pass_context
 def export(
@@ -69,9 +65,9 @@ def export(
     as_json: bool,
     **values: Any,
 ) -> None:
-    """Write what a farm's engine needs to plan, render and join a clip.
+    """Write the job files with which a farm plans, renders and joins a clip.
 
-    Nothing is submitted; the command that does it is printed. The options of the look are those of apply.
+    Nothing is submitted; the command that submits is printed. The options of the look are those of apply.
     """
     from vidstyle.media.segment_index import most_frames
     from vidstyle.pipeline.farm.export import SchedulerJob
@@ -107,10 +103,10 @@ def export(
 
 
 def _settings(context: click.Context) -> list[str]:
-    """The options of the look that were given, as arguments of `farm plan`."""
+    """The options of pixels that were typed, as arguments of `farm plan`."""
     words: list[str] = []
     for option in context.command.params:
-        if option.name not in (PIXELS | {"segment_frames"}) - {"device"}:
+        if option.name not in (PIXEL_PARAMETERS | {"segment_frames"}) - {"device"}:
             continue
         if context.get_parameter_source(option.name) is not ParameterSource.COMMANDLINE:
             continue
@@ -119,6 +115,3 @@ def _settings(context: click.Context) -> list[str]:
             is_flag = isinstance(option, click.Option) and option.is_flag
             words += [option.opts[-1]] if is_flag else [option.opts[-1], str(one)]
     return words
-
-
-like_apply(export)

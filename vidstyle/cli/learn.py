@@ -10,7 +10,16 @@ from typing import Any
 import click
 
 from vidstyle.cli.progress import State, open_screen
-from vidstyle.cli.shared import PATH, Command, default_of, json_option, progress_option, stopped
+from vidstyle.cli.shared import Command, stopped
+from vidstyle.cli.shared_options import (
+    PATH,
+    device_option,
+    field_option,
+    flag_option,
+    json_option,
+    overwrite_option,
+    progress_option,
+)
 from vidstyle.train.options import LearnOptions, Tick
 
 
@@ -20,44 +29,29 @@ from vidstyle.train.options import LearnOptions, Tick
     vidstyle apply in.mp4 --style alice""",
 )
 @click.argument("material", metavar="CLIP_OR_FOLDER...", type=PATH, nargs=-1, required=True)
-@click.option("--name", required=True, help="What the style shall be called.")
+@click.option("--name", required=True, help="Name of the new style.")
 @click.option(
-    "--content", metavar="DIR", type=PATH, multiple=True, help="What it will be used on, if you have some."
+    "--content",
+    metavar="DIR",
+    type=PATH,
+    multiple=True,
+    help="Pictures or clips that it will be used on, if you have some.",
 )
-@click.option(
-    "--minutes",
+@field_option(
+    LearnOptions,
+    "minutes",
+    "Stop after so much work.",
     type=click.FloatRange(0, min_open=True),
     metavar="N",
-    default=default_of(LearnOptions, "minutes"),
-    show_default=True,
-    help="Stop after so much work.",
 )
-@click.option(
-    "--steps",
-    type=click.IntRange(1),
-    metavar="N",
-    default=default_of(LearnOptions, "steps"),
-    show_default=True,
-    help="Stop after so many steps.",
+@field_option(LearnOptions, "steps", "Stop after so many steps.", type=click.IntRange(1), metavar="N")
+@field_option(
+    LearnOptions, "seed", "The same seed gives the same style.", type=click.IntRange(0), metavar="N"
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    metavar="N",
-    default=default_of(LearnOptions, "seed"),
-    show_default=True,
-    help="The same seed gives the same style.",
-)
-@click.option(
-    "--device",
-    metavar="NAME",
-    default=default_of(LearnOptions, "device"),
-    show_default=True,
-    help="auto, cpu, cuda or cuda:1.",
-)
-@click.option("--mixed", is_flag=True, help="Learn also from material that seems to be of several looks.")
-@click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
-@click.option("--overwrite", is_flag=True, help="Replace a style of yours of that name.")
+@device_option(LearnOptions)
+@flag_option("--mixed", help_text="Learn even if the material seems to have several looks.")
+@flag_option("--resume", help_text="Go on with a run that was stopped.")
+@overwrite_option("Replace a style of yours of that name.")
 @click.option("--summary", metavar="TEXT", default="", help="The look in a sentence.")
 @click.option("--licence", metavar="TEXT", default="", help="Who may use it, and for what.")
 @click.option("--provenance", metavar="TEXT", default="", help="Whose material it is.")
@@ -73,11 +67,12 @@ def learn(
 ) -> None:
     """Learn a look from clips and pictures of one creator, in five minutes.
 
-    The style gets a card with samples and figures, and is used by its name from then on. Material with too
-    little to see, or of more than one look, is refused with the reason.
+    The style gets a card with samples and figures, and can be used by its name. Material that is too little,
+    or that has more than one look, is refused with the reason.
     """
     options = LearnOptions(material=material, name=name, content=content, **values)
     from vidstyle.styles.bundle import card_of, sheet_of
+    from vidstyle.train.graceful_stop import Stopping
     from vidstyle.train.personal.learn import learn as learned_from
     from vidstyle.train.personal.learn import run_folder
 
@@ -90,7 +85,7 @@ def learn(
         screen.update(State(tick.step, total, 0, tick.remaining_seconds))
 
     try:
-        found = learned_from(options, show, lambda warning: screen.say(f"Warning: {warning}"))
+        found = learned_from(options, show, lambda warning: screen.say(f"Warning: {warning}"), Stopping())
     except KeyboardInterrupt as stop:
         screen.stop()
         kept = (run_folder(name) / "checkpoint.pt").exists()

@@ -18,20 +18,22 @@ if TYPE_CHECKING:
 
 
 def check_match(inputs: int, options: ApplyOptions) -> None:
-    """UsageError for what cannot be meant."""
+    """UsageError if --match does not fit the other arguments."""
     if inputs < 2:
         raise click.UsageError(
-            "--match brings several inputs together, and there is only one: "
-            "name the others too, or leave it out."
+            "--match: it brings several inputs together, but there is only one. "
+            "Name the others too, or leave it out."
         )
     if options.hdr == "keep":
-        raise click.UsageError("--match works on SDR: use --hdr tonemap instead of keep, or leave it out.")
+        raise click.UsageError(
+            "--match: it works only on SDR. Use --hdr tonemap instead of keep, or leave it out."
+        )
 
 
 def find_matches(
     sources: Sequence[Path], style: Style, options: ApplyOptions, screen: Screen, quiet: bool
 ) -> Matched:
-    """Look at all sources; say what was found unless quiet."""
+    """Measure all sources; print what was found unless quiet."""
     from vidstyle.analysis.match_clips import survey
 
     begun: list[Path] = []
@@ -47,11 +49,11 @@ def find_matches(
         matched = survey(sources, style, options, on_seen)
     except KeyboardInterrupt as stop:
         screen.stop()
-        raise stopped(stop, "Nothing was begun yet; the same command starts again.") from None
+        raise stopped(stop, "No clip was begun yet; the same command starts again.") from None
     finally:
         screen.stop()
     if len(matched.matches) == 1:
-        click.echo("Warning: only one input can be used: there is nothing to match it with.", err=True)
+        click.echo("Warning: only one input can be used, so there is nothing to match it with.", err=True)
     elif not quiet:
         for line in _words(matched):
             click.echo(line)

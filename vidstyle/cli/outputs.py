@@ -1,4 +1,4 @@
-"""Which results belong to which inputs: all that can be refused by names alone."""
+"""Pairs each input with its target, and refuses what names alone show to be wrong."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def pairs_of(
     container: str | None,
     options: ApplyOptions,
 ) -> list[tuple[Path, Path]]:
-    """Every source with its target. name: of the style. Raises UsageError for what cannot be meant."""
+    """Every source with its target. name: of the style. UsageError if they contradict."""
     if output is not None and output_dir is not None:
-        raise click.UsageError("--output and --output-dir exclude each other.")
+        raise click.UsageError("--output and --output-dir exclude each other. Leave one out.")
     if output == PIPE:
         return [(Path(inputs[0]), PIPE)]
     suffixes = _suffixes(output, container, options)
@@ -34,7 +34,7 @@ def pairs_of(
     if output is not None:
         if len(sources) > 1:
             raise click.UsageError(
-                f"--output names one file, but there are {len(sources)} inputs: use --output-dir."
+                f"--output names one file, but there are {len(sources)} inputs. Use --output-dir."
             )
         return [(sources[0], _named(sources[0], output, options))]
     pairs = [(source, target_of(source, name, output_dir, suffixes)) for source in sources]
@@ -46,15 +46,19 @@ def pairs_of(
 
 
 def _suffixes(output: Path | None, container: str | None, options: ApplyOptions) -> tuple[str, ...]:
-    """What results may end in, the preferred one first."""
+    """Suffixes that targets may have, the preferred one first."""
     if container is None:
         return options.preset.suffixes
     suffix = f".{container}"
     if suffix not in options.preset.suffixes:
         known = ", ".join(known[1:] for known in options.preset.suffixes)
-        raise click.UsageError(f"--container {container} cannot hold {options.codec}: use one of {known}.")
+        raise click.UsageError(
+            f"--container {container}: it cannot hold {options.codec}. Use one of {known}."
+        )
     if output is not None and output.suffix.lower() != suffix:
-        raise click.UsageError(f"--container {container} and the name {output} contradict each other.")
+        raise click.UsageError(
+            f"--container {container}: the name {output} asks for another one. Leave one of them out."
+        )
     return (suffix,)
 
 
@@ -62,13 +66,13 @@ def _named(source: Path, output: Path, options: ApplyOptions) -> Path:
     """The target of --output, where a folder stands for the numbered pictures in it."""
     if not options.preset.pictures or is_still(source):
         if output.is_dir():
-            raise click.UsageError(f"--output names a file, but {output} is a folder: use --output-dir.")
+            raise click.UsageError(f"--output must name a file, but {output} is a folder. Use --output-dir.")
         return output
     if is_sequence(output):
         return output
     if output.suffix and not output.is_dir():
         raise click.UsageError(
-            f"{options.codec} writes numbered pictures, but {output} is one name: "
-            f"give a folder, or a name like frame_%05d{options.preset.suffixes[0]}."
+            f"{output}: it is the name of one file, but {options.codec} writes numbered pictures. "
+            f"Give a folder, or a name like frame_%05d{options.preset.suffixes[0]}."
         )
     return output / f"%06d{options.preset.suffixes[0]}"

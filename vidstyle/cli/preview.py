@@ -1,4 +1,4 @@
-"""`vidstyle preview`: every style on the keyframes of a clip, to choose by eye."""
+"""`vidstyle preview`: shows every style on the keyframes of a clip."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vidstyle.cli.progress import State, open_screen
-from vidstyle.cli.shared import (
-    PATH,
-    Command,
-    complete_style,
-    default_of,
+from vidstyle.cli.shared import Command, stopped
+from vidstyle.cli.shared_options import (
+    device_option,
+    field_option,
+    flag_option,
     json_option,
+    output_option,
+    overwrite_option,
+    pictures_option,
     progress_option,
-    stopped,
+    style_option,
 )
 from vidstyle.errors import StyleError
 from vidstyle.media.image_sequence import parse_rate, pattern_of
@@ -28,10 +31,6 @@ if TYPE_CHECKING:
     from vidstyle.pipeline.apply import Progress
 
 
-def _default(name: str) -> Any:
-    return default_of(PreviewOptions, name)
-
-
 @click.command(
     cls=Command,
     epilog="""vidstyle preview in.mp4
@@ -39,52 +38,21 @@ def _default(name: str) -> Any:
     vidstyle preview photo.jpg -o pages/""",
 )
 @click.argument("source", metavar="CLIP")
-@click.option(
-    "-s",
-    "--style",
+@style_option(
+    "A style or a blend, as apply takes them; may be repeated.  [default: all styles]",
     "styles",
-    metavar="NAME",
     multiple=True,
-    shell_complete=complete_style,
-    help="A style or a blend, as apply takes them; may be repeated.  [default: all styles]",
 )
-@click.option("-o", "--output", metavar="PATH", type=PATH, help="A folder, or a name such as page.html.")
-@click.option(
-    "--frames",
-    type=int,
-    metavar="N",
-    default=_default("frames"),
-    show_default=True,
-    help="Stills to show, at most.",
+@output_option("A folder, or a name such as page.html.", metavar="PATH")
+@field_option(PreviewOptions, "frames", "Stills to show, at most.", type=int, metavar="N")
+@field_option(
+    PreviewOptions, "seconds", "Moving pictures, in all; 0 leaves them out.", type=float, metavar="N"
 )
-@click.option(
-    "--seconds",
-    type=float,
-    metavar="N",
-    default=_default("seconds"),
-    show_default=True,
-    help="Moving pictures, in all; 0 leaves them out.",
-)
-@click.option(
-    "--size",
-    type=int,
-    metavar="N",
-    default=_default("size"),
-    show_default=True,
-    help="Short side of the stills in pixels.",
-)
-@click.option("--fps", metavar="RATE", help="Take a folder or pattern of pictures as a clip of this rate.")
-@click.option("--open", "show", is_flag=True, help="Open the page in the browser when it is done.")
-@click.option(
-    "--overwrite", is_flag=True, default=_default("overwrite"), help="Replace a preview that exists."
-)
-@click.option(
-    "--device",
-    metavar="NAME",
-    default=_default("device"),
-    show_default=True,
-    help="auto, cpu, cuda or cuda:1.",
-)
+@field_option(PreviewOptions, "size", "Short side of the stills in pixels.", type=int, metavar="N")
+@pictures_option()
+@flag_option("--open", "show", help_text="Open the page in the browser when it is done.")
+@overwrite_option("Replace a preview that exists.")
+@device_option(PreviewOptions)
 @progress_option()
 @json_option()
 def preview(
@@ -99,8 +67,8 @@ def preview(
 ) -> None:
     """Show every style on a clip or a picture: one page to open, one contact sheet.
 
-    Small pictures of the clip's telling frames and a few seconds of its scenes are restyled. in.mp4 gives
-    in.preview.html, which needs nothing else and no network, and in.preview.png.
+    Keyframes and a few seconds of the clip's scenes are restyled at a small size. in.mp4 gives
+    in.preview.html, which needs no other file and no network, and in.preview.png.
     """
     for style in styles:
         try:
@@ -131,7 +99,7 @@ def preview(
     for warning in report.warnings:
         click.echo(f"Warning: {clip}: {warning}", err=True)
     if show and not webbrowser.open(report.page.resolve().as_uri()):
-        click.echo(f"Warning: {report.page}: no browser could be started. Open it by hand.", err=True)
+        click.echo(f"Warning: {report.page}: no browser could be started. Open the page by hand.", err=True)
     if as_json:
         click.echo(json.dumps(report.to_dict()))
         return

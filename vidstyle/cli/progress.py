@@ -1,4 +1,4 @@
-"""Progress on stderr as a bar or lines, and as messages for a farm."""
+"""Shows progress: a bar or lines on stderr, or the messages that render farms read."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 from vidstyle.humanize import in_words
 
 _SECONDS_BETWEEN_LINES = 5.0
-_LEAST_SECONDS_APART, _MOST_SECONDS_APART = 1.0, 60.0  # of what a farm reads
+_LEAST_SECONDS_APART, _MOST_SECONDS_APART = 1.0, 60.0  # of two messages to a farm
 
 
 @dataclass(frozen=True)
 class State:
     """How far an input has come: `done` of about `total` units, `resumed` of them from an earlier run.
 
-    seconds_left: if somebody knows better than speed and total. note: a word on what is going on.
+    seconds_left: if known better than by speed and total. note: a word on what is done now.
     """
 
     done: int
@@ -30,7 +30,7 @@ class State:
 
 
 class Screen:
-    """Shows nothing; the base of those that do. One input after the other: start, update ..., stop."""
+    """Shows nothing; the base of the others. For each input: start, update any number of times, stop."""
 
     def __init__(self, inputs: int = 1, unit: str = "frames") -> None:
         self.inputs = inputs
@@ -46,17 +46,17 @@ class Screen:
         self.began = time.monotonic()
 
     def update(self, state: State) -> None:
-        """So much of it is done."""
+        """Show how far it is."""
 
     def say(self, line: str) -> None:
-        """A line beside the progress, such as a warning, which must not run into it."""
+        """Print a line, such as a warning, without breaking the bar."""
         print(line, file=sys.stderr, flush=True)
 
     def fail(self, message: str) -> None:
         """The input could not be finished."""
 
     def stop(self) -> None:
-        """The input is done with, in whatever way; may be called again."""
+        """The input ended, well or not. May be called twice."""
 
 
 class Plain(Screen):
@@ -126,9 +126,9 @@ def _knows_its_size() -> bool:
 
 
 class OpenJD(Screen):
-    """The messages of Open Job Description (2023-09), each a line of its own on stdout.
+    """The messages of Open Job Description (2023-09), one a line on stdout.
 
-    Progress comes at most once a second and at least once a minute: farms give up tasks that are silent.
+    Progress is printed at most once a second and at least once a minute: farms give up silent tasks.
     """
 
     percent = said = -1.0
@@ -175,7 +175,7 @@ class OpenJD(Screen):
 
 
 class Farm(OpenJD):
-    """Those of Open Job Description, and the line in whole percents that Deadline 10 and others look for."""
+    """The messages of OpenJD, and the line in whole percents that Deadline 10 and others read."""
 
     def announce(self) -> None:
         super().announce()
@@ -192,5 +192,5 @@ SCREENS: dict[str, type[Screen]] = {
 
 
 def open_screen(name: str | None, inputs: int = 1, unit: str = "frames") -> Screen:
-    """The screen of that name; without one a bar where a person can see it, else lines."""
+    """The screen of that name; None is a bar on a terminal, else lines."""
     return SCREENS[name or ("bar" if sys.stderr.isatty() else "plain")](inputs, unit)

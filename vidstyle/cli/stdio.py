@@ -1,4 +1,4 @@
-"""`-` for stdin and stdout: read whole before the work, written when all is done."""
+"""`-` as stdin and stdout: the input is read whole before the work, and the result written after it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def piped(
             with source.open("wb") as file:
                 shutil.copyfileobj(sys.stdin.buffer, file)
             if not source.stat().st_size:
-                raise InputError("stdin: nothing came in. Pipe a video into it.")
+                raise InputError("stdin: it is empty. Pipe a video into it.")
         if target == PIPE:
             target = Path(folder) / "stdout.mkv"
             if container == "y4m":  # bare frames come from what is lossless
@@ -46,17 +46,19 @@ def piped(
 def check_pipes(inputs: tuple[str, ...], output: Path | None, container: str | None, to_stdout: bool) -> None:
     """UsageError for what cannot go through a pipe. to_stdout: whether reports are meant to go there."""
     if "-" in inputs and (len(inputs) > 1 or output is None):
-        raise click.UsageError("stdin is one input, and its result needs a name: use --output.")
+        raise click.UsageError("stdin: it must be the only input, and its result needs a name. Use --output.")
     if output == PIPE and to_stdout:
-        raise click.UsageError("the result goes to stdout: leave out --json and --progress openjd or farm.")
+        raise click.UsageError(
+            "stdout: the result goes there. Leave out --json and --progress openjd or farm."
+        )
     if output == PIPE and container not in (None, *PIPED):
-        raise click.UsageError(f"stdout takes {' or '.join(PIPED)}, not {container}.")
+        raise click.UsageError(f"stdout: it cannot hold {container}. Use --container {' or '.join(PIPED)}.")
     if container == "y4m" and output != PIPE:
-        raise click.UsageError("y4m goes to stdout only: use --output -.")
+        raise click.UsageError("y4m: it can only go to stdout. Use --output -.")
 
 
 def pour(result: Path, source: Path, container: str | None) -> None:
-    """A finished result to stdout."""
+    """Write a finished result to stdout."""
     out = sys.stdout.buffer
     try:
         if container == "y4m":
@@ -67,7 +69,7 @@ def pour(result: Path, source: Path, container: str | None) -> None:
 
             lost = [] if is_sequence(source) else left_out(probe(source))
             if lost:
-                click.echo(f"Warning: y4m holds no {', '.join(lost)}.", err=True)
+                click.echo(f"Warning: y4m cannot hold {', '.join(lost)}.", err=True)
             write_y4m(result, out)
         else:
             with result.open("rb") as file:
@@ -75,4 +77,4 @@ def pour(result: Path, source: Path, container: str | None) -> None:
         out.flush()
     except BrokenPipeError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())  # or Python complains once more at the end
-        raise OutputError("stdout: closed by its reader before the end. Check the program there.") from error
+        raise OutputError("stdout: its reader closed it before the end. Check that program.") from error

@@ -10,12 +10,20 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from vidstyle.cli.shared import PATH, Command, complain, complete_style, style_names
+from vidstyle.cli.shared import Command, complain
+from vidstyle.cli.shared_options import (
+    PATH,
+    complete_style,
+    json_option,
+    output_option,
+    overwrite_option,
+    style_names,
+)
 from vidstyle.errors import StyleError
 
 
 class Styles(click.Group):
-    """A group that shows styles where no other command of it is named: `styles`, `styles vlogger`."""
+    """A group whose default command is `show`: `styles`, `styles vlogger`."""
 
     command_class = Command
     format_epilog = Command.format_epilog
@@ -40,8 +48,8 @@ class Styles(click.Group):
 def styles() -> None:
     """List the styles, or the facts of one: `vidstyle styles`, `vidstyle styles vlogger`.
 
-    Your own styles stand in the folder that your system keeps for the data of programs. A style that was
-    added, imported or learned can be named like those that came with vidstyle.
+    Your own styles are in the folder that your system has for the data of programs. A style that was added,
+    imported or learned is used by its name, like those that came with vidstyle.
     """
 
 
@@ -50,7 +58,7 @@ def styles() -> None:
     vidstyle styles vlogger --json""",
 )
 @click.argument("name", required=False, shell_complete=complete_style)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option("Print one JSON document.")
 def show(name: str | None, as_json: bool) -> None:
     """List the styles, or the facts of one, by its name or file."""
     from vidstyle.styles.library import style_files
@@ -86,12 +94,12 @@ def show(name: str | None, as_json: bool) -> None:
     vidstyle styles import alice.safetensors --name alice_2""",
 )
 @click.argument("file", type=PATH)
-@click.option("--name", metavar="NAME", help="What it shall be called.  [default: as the file]")
-@click.option("--overwrite", is_flag=True, help="Replace a style of yours of that name.")
+@click.option("--name", metavar="NAME", help="Its new name.  [default: as the file]")
+@overwrite_option("Replace one of your styles with that name.")
 def add(file: Path, name: str | None, overwrite: bool) -> None:
-    """Put a style file among your styles, with its card.
+    """Add a style file to your styles, with its card.
 
-    `import` is another word for it, for a file that was exported elsewhere.
+    `add` and `import` are the same.
     """
     from vidstyle.styles.library import add_style
 
@@ -106,7 +114,7 @@ styles.add_command(add, "import")
 @styles.command(epilog="vidstyle styles remove alice")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=complete_style)
 def remove(names: Sequence[str]) -> None:
-    """Remove styles of yours, with their cards."""
+    """Remove some of your styles, with their cards."""
     from vidstyle.styles.library import remove_style
 
     for name in names:
@@ -115,8 +123,8 @@ def remove(names: Sequence[str]) -> None:
 
 @styles.command(epilog="vidstyle styles export alice -o alice.safetensors")
 @click.argument("name", shell_complete=complete_style)
-@click.option("-o", "--output", metavar="FILE", type=PATH, help="The file.  [default: NAME.safetensors]")
-@click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
+@output_option("The file.  [default: NAME.safetensors]")
+@overwrite_option("Replace a file that exists.")
 def export(name: str, output: Path | None, overwrite: bool) -> None:
     """Write a style with its card into one file to share."""
     from vidstyle.styles.library import export_style
@@ -135,5 +143,5 @@ def _list(found: Sequence[dict[str, Any]]) -> None:
 
 
 def _plain(text: str) -> str:
-    """Without what a terminal would obey: the words come from files of other people."""
+    """Without control characters: the text comes from files of other people."""
     return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -1,24 +1,27 @@
-"""`vidstyle train`: a new style from pictures."""
+"""`vidstyle train`: learns a new style from pictures."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from vidstyle.cli.progress import State, open_screen
-from vidstyle.cli.shared import (
+from vidstyle.cli.shared import Command, stopped
+from vidstyle.cli.shared_options import (
     PATH,
-    Command,
+    Decorator,
     complete_style,
-    default_of,
+    device_option,
+    field_option,
+    flag_option,
     json_option,
+    output_option,
+    overwrite_option,
     progress_option,
-    stopped,
 )
 from vidstyle.errors import OutputError
 from vidstyle.train.options import FAMILIES, Tick, TrainOptions
@@ -26,11 +29,9 @@ from vidstyle.train.options import FAMILIES, Tick, TrainOptions
 _LEAST = {"steps": 1, "seed": 0, "batch_size": 1, "paint_size": 32}
 
 
-def _number(name: str, words: str) -> Callable[..., Any]:
-    """A whole number of TrainOptions, checked against _LEAST."""
-    value = default_of(TrainOptions, name)
-    option = f"--{name.replace('_', '-')}"
-    return click.option(option, type=int, metavar="N", default=value, help=f"{words}  [default: {value}]")
+def _number(name: str, help_text: str) -> Decorator:
+    """An option for a whole number of TrainOptions, checked against _LEAST."""
+    return field_option(TrainOptions, name, help_text, type=int, metavar="N")
 
 
 @click.command(
@@ -43,21 +44,27 @@ def _number(name: str, words: str) -> Callable[..., Any]:
     type=PATH,
     multiple=True,
     required=True,
-    help="What is to be restyled.",
+    help="Pictures or clips to be restyled.",
 )
-@click.option("--style", "looks", metavar="NAME=DIR", multiple=True, required=True, help="A look.")
 @click.option(
-    "--family",
-    type=click.Choice(FAMILIES),
-    default=default_of(TrainOptions, "family"),
-    show_default=True,
-    help="Color and light; marks; washes; black-and-white to color.",
+    "--style",
+    "looks",
+    metavar="NAME=DIR",
+    multiple=True,
+    required=True,
+    help="Name of a look, and its pictures or clips.",
 )
-@click.option("-o", "--output", metavar="FILE", type=PATH, required=True, help="The style file.")
+@field_option(
+    TrainOptions,
+    "family",
+    "Color and light; marks; washes; black-and-white to color.",
+    type=click.Choice(FAMILIES),
+)
+@output_option("The style file.", required=True)
 @click.option(
     "--run-folder", metavar="DIR", type=PATH, help="Checkpoint, curves, samples.  [default: FILE.run]"
 )
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint in the run folder.")
+@flag_option("--resume", help_text="Go on from the checkpoint in the run folder.")
 @click.option(
     "--from",
     "start",
@@ -65,23 +72,17 @@ def _number(name: str, words: str) -> Callable[..., Any]:
     shell_complete=complete_style,
     help="Begin with a style: its name or file.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a style file or a run that exists.")
+@overwrite_option("Replace a style file or a run that exists.")
 @click.option("--minutes", type=float, metavar="N", help="Stop after so much work.")
 @_number("steps", "Stop after so many steps.")
 @_number("seed", "The same seed gives the same style.")
 @_number("batch_size", "Pictures in one step.")
 @_number("paint_size", "Short side in pixels at which pictures are learned from.")
-@click.option(
-    "--device",
-    metavar="NAME",
-    default=default_of(TrainOptions, "device"),
-    show_default=True,
-    help="auto, cpu, cuda or cuda:1.",
-)
+@device_option(TrainOptions)
 @click.option("--summary", metavar="TEXT", default="", help="The look in a sentence, for the style file.")
 @click.option("--licence", metavar="TEXT", default="", help="Its license.")
 @click.option("--provenance", metavar="TEXT", default="", help="Where its pictures come from.")
-@click.option("--tensorboard", is_flag=True, help="Write the figures for TensorBoard too.")
+@flag_option("--tensorboard", help_text="Write the figures for TensorBoard too.")
 @progress_option()
 @json_option()
 def train(
@@ -94,25 +95,22 @@ def train(
 ) -> None:
     """Learn a look from pictures or clips, without pairs.
 
-    Content is what the style will be used on, the style folder is what it should look like: files or
-    folders of pictures and clips, several of each if the option is repeated. The same NAME adds to a look.
+    --content is what the style will be used on, --style is what it should look like: files or folders of
+    pictures and clips. Both may be repeated; the same NAME adds to a look.
     """
-    for name, least in _LEAST.items():
-        if values[name] < least:
-            raise click.UsageError(
-                f"--{name.replace('_', '-')} must be at least {least}, not {values[name]}."
-            )
-    if values["minutes"] is not None and not values["minutes"] > 0:
-        raise click.UsageError(f"--minutes must be more than 0, not {values['minutes']}.")
+    _check_ranges(values)
     options = TrainOptions(content=content, styles=_looks(looks), **values)
     for path in (options.output, options.folder / "checkpoint.pt"):
         if path.exists() and not (overwrite or options.resume):
             raise OutputError(
-                f"{path}: it exists already. Use --resume to go on or --overwrite to begin again."
+                f"{path}: the file exists already. Use --resume to go on or --overwrite to begin again."
             )
     if options.tensorboard and importlib.util.find_spec("tensorboard") is None:
-        raise click.UsageError("--tensorboard needs a package: pip install 'vidstyle[tensorboard]'.")
+        raise click.UsageError(
+            "--tensorboard: a package is missing. Run pip install 'vidstyle[tensorboard]'."
+        )
     from vidstyle.styles.style_file import read_facts
+    from vidstyle.train.graceful_stop import Stopping
     from vidstyle.train.loop import train as learn
 
     screen = open_screen(progress, unit="steps")
@@ -128,7 +126,7 @@ def train(
         screen.update(State(tick.step, total, 0, tick.remaining_seconds, note))
 
     try:
-        target = learn(options, show, lambda warning: screen.say(f"Warning: {warning}"))
+        target = learn(options, show, lambda warning: screen.say(f"Warning: {warning}"), Stopping())
     except KeyboardInterrupt as stop:
         screen.stop()
         kept = (options.folder / "checkpoint.pt").exists()
@@ -146,13 +144,27 @@ def train(
     click.echo(json.dumps(report) if as_json else f"{target}: learned in {steps} steps")
 
 
+def _check_ranges(values: dict[str, Any]) -> None:
+    """UsageError for a number that is too small."""
+    for name, least in _LEAST.items():
+        if values[name] < least:
+            raise click.UsageError(
+                f"--{name.replace('_', '-')} must be at least {least}, not {values[name]}."
+            )
+    if values["minutes"] is not None and not values["minutes"] > 0:
+        raise click.UsageError(f"--minutes must be more than 0, not {values['minutes']}.")
+
+
 def _looks(texts: tuple[str, ...]) -> dict[str, tuple[Path, ...]]:
+    """Paths by look, from NAME=DIR texts."""
     looks: dict[str, tuple[Path, ...]] = {}
     for text in texts:
         name, equals, folder = text.partition("=")
         if not (name and equals and folder):
             raise click.UsageError(f"--style must be NAME=DIR, not {text!r}.")
         if set(name) & set(",:#/"):
-            raise click.UsageError(f"--style {text!r}: a look's name cannot hold any of , : # /.")
+            raise click.UsageError(
+                f"--style {text!r}: the name of a look cannot contain , : # or /. Choose another name."
+            )
         looks[name] = (*looks.get(name, ()), Path(folder))
     return looks

@@ -156,8 +156,6 @@ class Encoder:
         if options.preset.tag is not None:
             context.codec_tag = options.preset.tag
         context.options = _with_hdr10(encoder_settings(options), info, options.preset.encoder)
-        # SVT-AV1 prints its settings to stderr unless it is asked for errors only.
-        os.environ.setdefault("SVT_LOG", "1")
         context.open()
         unused = sorted(context.options)
         if unused:

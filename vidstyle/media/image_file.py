@@ -60,8 +60,6 @@ def read_picture(source: Path) -> torch.Tensor:
 
 def _bytes(source: Path) -> bytes:
     try:
-        # What cv2 would print about damage is said by the caller, in words.
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         return source.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{source}: there is no such file. Check the path.") from None

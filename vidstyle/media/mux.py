@@ -20,6 +20,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+from vidstyle.codecs import CodecPreset
 from vidstyle.errors import OutputError
 from vidstyle.files import map_write_error
 from vidstyle.frames import VideoInfo
@@ -37,7 +38,6 @@ from vidstyle.media.streams import (
     utf8,
 )
 from vidstyle.media.verify import losses
-from vidstyle.options import CodecPreset
 
 FORMATS = {
     ".mp4": "mp4",

@@ -8,9 +8,10 @@ import av
 import av.error
 from av.video.reformatter import Interpolation
 
+from vidstyle.codecs import CodecPreset
 from vidstyle.errors import OutputError
 from vidstyle.frames import PlaneFormat, VideoInfo
-from vidstyle.options import ApplyOptions, CodecPreset
+from vidstyle.options import ApplyOptions
 
 _NAME_OF_SHIFT = {(1, 1): "420", (1, 0): "422", (0, 0): "444"}
 

@@ -18,7 +18,6 @@ from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.batching import Batches
 from vidstyle.pipeline.devices import device_of, hardware_name
 from vidstyle.pipeline.engine import OnFrames, RenderRequest
-from vidstyle.pipeline.malloc import keep_freed_memory
 from vidstyle.pipeline.prefetch import prefetch
 from vidstyle.pipeline.segment_encoders import SegmentEncoders, parallel_encoders
 from vidstyle.styles.style import Style
@@ -90,7 +89,6 @@ def run_pass(
     Decoding, restyling, smoothing and each encoder run on threads of their own. The callbacks are called on
     the thread of the caller.
     """
-    keep_freed_memory()
     plan, style, options = request.plan, request.style, request.options
     smoother = Smoother(_smooth_options(options, getattr(style, "family", "")))
     margin = smooth_margin(options)

@@ -232,7 +232,8 @@ class Style:
     def _copy(self, device: torch.device, dials: Dials, variation: int, finish: Finish) -> Style:
         generator = self._generator
         if device != self.device:
-            generator = generator_for(generator.config)
+            with torch.random.fork_rng(devices=[]):  # its first weights are drawn, and then replaced
+                generator = generator_for(generator.config)
             generator.load_state_dict(self._generator.state_dict())
         made = Style(
             generator,

@@ -120,7 +120,8 @@ def read_network(path: Path) -> tuple[Generator, dict[str, Tensor], StyleFacts]:
     tensors, document = read_document(path)
     facts = _facts(path, document)
     try:
-        generator = generator_for(config_from(document["generator"]))
+        with torch.random.fork_rng(devices=[]):  # its first weights are drawn, and then replaced
+            generator = generator_for(config_from(document["generator"]))
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(path, f"its network is described wrongly: {error}") from error
     codes = {look: tensors.pop(f"code.{look}", None) for look in facts.looks}

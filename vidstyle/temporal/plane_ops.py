@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vidstyle.threads import ProcessSetting
+
 # Where `remap` samples, as cv2.convertMaps packs it: whole pixels int16 [H, W, 2], fractions uint16 [H, W].
 SamplingMap = tuple[np.ndarray, np.ndarray]
 
@@ -70,15 +72,17 @@ def add_change(plane: Tensor, change: Tensor, low: int, high: int) -> Tensor:
     return torch.from_numpy(cv2.add(plane.numpy(), change.numpy(), dtype=depth).clip(low, high))
 
 
+_cv2_threads = ProcessSetting(cv2.getNumThreads, cv2.setNumThreads)
+
+
 @contextmanager
 def on_one_core() -> Iterator[None]:
     """While the block runs OpenCV uses one core: for callers that give each frame a thread of its own.
 
-    OpenCV's own threads wait actively for work, which costs a fifth of two cores that frames need.
+    OpenCV's own threads wait actively for work, which costs a fifth of two cores that frames need: 14.5
+    frames/s with them and 17.2 without (`benchmarks/LOG.md`). OpenCV has one number for the whole process; it
+    is put back when the last such block ends.
     """
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
+    with _cv2_threads.kept():
+        cv2.setNumThreads(1)
         yield
-    finally:
-        cv2.setNumThreads(threads)

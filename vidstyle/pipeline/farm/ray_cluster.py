@@ -13,13 +13,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from vidstyle.errors import DeviceError, OutputError
 from vidstyle.media.segment_index import SegmentTask, scan
 from vidstyle.media.segments import Committed, WorkFolder
 from vidstyle.pipeline.engine import OnFrames, RenderRequest
 from vidstyle.pipeline.farm.worker import SegmentDone, TaskRenderer, WorkerFailed, for_worker
+from vidstyle.pipeline.process_settings import set_up_worker
 from vidstyle.pipeline.render import smooth_margin
 
 # Segments that an actor holds: one that it renders and one that waits.
@@ -34,7 +33,7 @@ class _Actor:
 
     def __init__(self, pickled: bytes, paths: tuple[str, ...]) -> None:
         """pickled: a request from `for_worker`. paths: what this node must see."""
-        torch.set_num_threads(1)  # Ray gives an actor one core
+        set_up_worker(1)  # Ray gives an actor one core
         self._pickled, self._paths = pickled, paths
         self._renderer: TaskRenderer | None = None
 
@@ -159,7 +158,6 @@ class Cluster:
 
 def _connected(address: str) -> Any:
     """The module ray, connected to a cluster. DeviceError when it is not installed or there is no cluster."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         ray: Any = import_module("ray")
     except ModuleNotFoundError as error:

@@ -22,8 +22,10 @@ from vidstyle.media.segments import Committed
 from vidstyle.pipeline.batching import is_out_of_memory
 from vidstyle.pipeline.devices import auto_batch_size
 from vidstyle.pipeline.engine import OnFrames, RenderRequest
+from vidstyle.pipeline.process_settings import set_up_worker
 from vidstyle.pipeline.render import RenderPass, run_pass
 from vidstyle.styles.style import Style
+from vidstyle.threads import cpu_workers
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ def _on_terminate(number: int, frame: FrameType | None) -> None:
 
 def main() -> int:
     """Run the worker. Exit code 0 when the parent needs no more, 1 after a failure, of which it is told."""
+    set_up_worker(cpu_workers())
     signal.signal(signal.SIGTERM, _on_terminate)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     requests, events = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")

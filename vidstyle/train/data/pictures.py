@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +18,7 @@ from vidstyle.imaging.letterbox import without_bars
 from vidstyle.media.image_file import read_picture
 from vidstyle.media.inputs import STILL_SUFFIXES, VIDEO_SUFFIXES, is_still
 from vidstyle.temporal.scenes import is_duplicate, thumbnail
+from vidstyle.threads import frame_threads
 from vidstyle.train.data.clips import ClipSample, Fit, sample_clip, squared, squeezed
 
 FEWEST = 12
@@ -136,15 +136,11 @@ def find_files(paths: Sequence[Path], name: str) -> tuple[list[Path], dict[str, 
 
 def in_order(items: Iterable[Path], work: Callable[[Path], T], workers: int | None = None) -> Iterator[T]:
     """`work` on every item in threads (decoders let others run), the results in the order of the items."""
-    threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(
-        workers or min(os.cpu_count() or 1, 8), "vidstyle-read", torch.set_num_threads, (1,)
-    )
-    try:
-        yield from pool.map(work, items)
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)  # what a new thread elsewhere starts with
+    with frame_threads(workers or min(os.cpu_count() or 1, 8), "vidstyle-read") as pool:
+        try:
+            yield from pool.map(work, items)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _read(path: Path, size: int, fit: Fit) -> ClipSample:

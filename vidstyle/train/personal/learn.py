@@ -18,6 +18,7 @@ from vidstyle.styles.library import add_style, own_path
 from vidstyle.styles.load import load_style
 from vidstyle.styles.style import Style
 from vidstyle.temporal.optical_flow import warp
+from vidstyle.train.graceful_stop import Stopping
 from vidstyle.train.loop import play
 from vidstyle.train.options import LearnOptions, Tick, TrainOptions
 from vidstyle.train.personal.look_reader import load_reader
@@ -41,16 +42,18 @@ class Learned:
     figures: dict[str, float]
 
 
+@torch.random.fork_rng(devices=[])  # weights are drawn from torch's global random numbers
 def learn(
     options: LearnOptions,
     on_tick: Callable[[Tick], None] | None = None,
     on_warning: Callable[[str], None] | None = None,
+    stopping: Stopping | None = None,
 ) -> Learned:
     """Learn the look of options.material and put it on the user's shelf under options.name.
 
     Raises StyleError for a name that cannot be one, OutputError when there is a style of that name,
-    TrainingError when the material is too little or of several looks. Ctrl-C leaves a checkpoint in
-    `run_folder`, with which `resume` goes on.
+    TrainingError when the material is too little or of several looks. With `stopping` Ctrl-C leaves a
+    checkpoint in `run_folder`, with which `resume` goes on; see `train`.
     """
     target, folder = own_path(options.name), run_folder(options.name)
     if target.exists() and not options.overwrite:
@@ -68,7 +71,7 @@ def learn(
         if on_warning is not None:
             on_warning(warning)
     run = PersonalRun(_training(options, folder), material, known)
-    made = play(run, on_tick)
+    made = play(run, on_tick, stopping)
     style = load_style(made)
     figures = figures_of(run, style)
     write_sheet(sheet_of(made), run, style)

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from vidstyle.analysis.color_matching import measured, spread_of
 from vidstyle.analysis.match_clips import frames_of, matches_of
-from vidstyle.analysis.plots import write_png
 from vidstyle.imaging.correction import Before
 from vidstyle.imaging.resize import shrink
 from vidstyle.imaging.yuv import luma_of
+from vidstyle.media.image_file import write_png
 from vidstyle.options import ApplyOptions
 from vidstyle.styles.load import load_style
 from vidstyle.styles.style import Style

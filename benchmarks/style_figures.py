@@ -25,11 +25,11 @@ from torch import Tensor
 from vidstyle.analysis.clip_report import ClipTally
 from vidstyle.analysis.metrics import color_distance, sliced_wasserstein, texture_distance
 from vidstyle.analysis.picture_report import mean_content_kept, read_pictures, transfers
-from vidstyle.analysis.plots import write_png
 from vidstyle.imaging.filters import blur
 from vidstyle.imaging.lab import rgb_to_lab
 from vidstyle.imaging.yuv import to_rgb
 from vidstyle.media.decode import Decoder
+from vidstyle.media.image_file import write_png
 from vidstyle.styles.load import load_style
 from vidstyle.styles.style import Style
 

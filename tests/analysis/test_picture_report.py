@@ -19,8 +19,8 @@ from vidstyle.analysis.picture_report import (
     small_codes,
     transfers,
 )
-from vidstyle.analysis.plots import write_png
 from vidstyle.errors import InputError
+from vidstyle.media.image_file import write_png
 
 
 def set_of(warm: float, count: int = 8, first: int = 0) -> Pictures:

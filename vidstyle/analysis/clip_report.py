@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vidstyle.analysis.picture_report import mean_figures, pair_figures
-from vidstyle.analysis.plots import Line, plot
+from vidstyle.analysis.plots import BLUE, GRAY, Line, Panel, plot_lines
 from vidstyle.errors import InputError
 from vidstyle.imaging.yuv import to_rgb
 from vidstyle.media.decode import Decoder
@@ -87,10 +87,36 @@ class ClipReport:
 
 
 def plot_report(path: Path, report: ClipReport) -> Path:
-    """E_warp over the frames as a PNG: where it flickers, and where the cuts are. Raises OutputError."""
+    """Plot the E_warp of source and result over the frames as a PNG, with the cuts. Raises OutputError."""
     series = report.warping_error
-    lines = [Line("source", series.frames, series.source), Line("result", series.frames, series.result)]
-    return plot(path, "E_warp", lines, marks=report.cuts)
+    ratio = f", {series.ratio:.2f} times the source" if math.isfinite(series.ratio) else ""
+    rows = (
+        (f"source (mean {1000 * series.source_mean:.3g})", series.source, GRAY),
+        (f"result (mean {1000 * series.result_mean:.3g}{ratio})", series.result, BLUE),
+    )
+    lines = [Line(name, *_with_gaps(series.frames, values), color) for name, values, color in rows]
+    panel = Panel(
+        title=f"Flicker: E_warp of {report.result.name}",
+        lines=lines,
+        x_label="frame",
+        y_label="E_warp, thousandths",
+        marks=report.cuts,
+        marks_name="cut",
+    )
+    return plot_lines(path, [panel])
+
+
+def _with_gaps(frames: Sequence[int], values: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Points of a line in thousandths, interrupted where frames are missing, as at a cut."""
+    x: list[float] = []
+    y: list[float] = []
+    for frame, value in zip(frames, values, strict=True):
+        if x and frame != x[-1] + 1:
+            x.append(x[-1] + 1)
+            y.append(math.nan)
+        x.append(frame)
+        y.append(1000 * value)
+    return x, y
 
 
 def evaluate_clip(

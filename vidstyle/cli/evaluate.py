@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vidstyle.analysis.plots import check_matplotlib
 from vidstyle.cli.progress import Screen, State, open_screen
 from vidstyle.cli.shared import PATH, Command, json_option, progress_option, stopped
 from vidstyle.errors import InputError, OutputError
@@ -78,8 +79,10 @@ def evaluate(
         raise click.UsageError("--frames, --plot and --raft are for clips.")
     if content and not pictures:
         raise click.UsageError("--content needs --pictures.")
-    if plot_file is not None and plot_file.exists() and not overwrite:
-        raise OutputError(f"{plot_file}: it exists already. Choose another name or use --overwrite.")
+    if plot_file is not None:
+        if plot_file.exists() and not overwrite:
+            raise OutputError(f"{plot_file}: it exists already. Choose another name or use --overwrite.")
+        check_matplotlib(plot_file)
     for folder in (pictures, content):
         if folder is not None:
             still_pictures(folder)  # before the long part

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from vidstyle.analysis.plots import INSTALL, has_matplotlib
 from vidstyle.errors import TrainingError
 from vidstyle.imaging.resize import shrink
 from vidstyle.models.colorizer import generator_for
@@ -14,7 +15,7 @@ from vidstyle.models.generator import Generator, parameter_count
 from vidstyle.models.style_encoder import StyleEncoder
 from vidstyle.styles.style_file import StyleFacts, save_style
 from vidstyle.train.adaptive_balance import Balance
-from vidstyle.train.curves import write_curves
+from vidstyle.train.curves import plot_curves
 from vidstyle.train.data.frame_pairs import FramePairs
 from vidstyle.train.data.pictures import PictureSet
 from vidstyle.train.memory_bank import Memory
@@ -73,7 +74,8 @@ class Record:
         self.save()
         if (self.step // self.options.tick_steps) % self.options.sheet_ticks == 0 or self.finished:
             self.write_sheets()
-            write_curves(self.folder.path / "curves.png", self.folder.read_stats())
+            if has_matplotlib():
+                plot_curves(self.folder.path / "curves.png", self.folder.read_stats())
         return tick
 
     def _sides(self) -> list[tuple[str, PictureSet]]:
@@ -81,7 +83,10 @@ class Record:
 
     def warnings(self) -> list[str]:
         """What the user should know of the files that were given, in words."""
-        return [warning for name, side in self._sides() for warning in side.warnings(name)]
+        warnings = [warning for name, side in self._sides() for warning in side.warnings(name)]
+        if not has_matplotlib():
+            warnings.append(f"{self.folder.path / 'curves.png'}: left out without matplotlib. Run {INSTALL}.")
+        return warnings
 
     def begin(self) -> None:
         """A new run folder."""

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidstyle.analysis.plots import write_png
 from vidstyle.imaging.resize import shrink
+from vidstyle.media.image_file import write_png
 from vidstyle.models.generator import Generator
 from vidstyle.train.data.pictures import PictureSet
 

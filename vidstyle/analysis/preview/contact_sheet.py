@@ -37,11 +37,6 @@ def jpeg(rgb: torch.Tensor, most_bytes: int) -> bytes:
     return data
 
 
-def png(pixels: Pixels) -> bytes:
-    """RGB [H, W, 3] as a PNG."""
-    return cv2.imencode(".png", pixels[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 8])[1].tobytes()
-
-
 def contact_sheet(
     title: str,
     note: str,

@@ -10,9 +10,10 @@ from typing import Any
 
 from torch import Tensor
 
-from vidstyle.analysis.preview.contact_sheet import contact_sheet, png
+from vidstyle.analysis.preview.contact_sheet import contact_sheet
 from vidstyle.analysis.preview.page import packed, printable, quoted
 from vidstyle.analysis.preview.reel import Flicker
+from vidstyle.media.image_file import encode_png
 from vidstyle.styles.spec import parse_style
 from vidstyle.styles.style import Style
 from vidstyle.version import __version__
@@ -109,7 +110,7 @@ class Shown:
         rows = [(still.label, (still.source, *still.looks)) for still in self.stills]
         names = ["source", *(look.style.name for look in looks)]
         note = f"{facts}; shown at {width} x {height}; vidstyle {__version__}"
-        return png(contact_sheet(self.source.name, note, names, rows))
+        return encode_png(contact_sheet(self.source.name, note, names, rows))
 
 
 def _clip_data(moving: Moving) -> dict[str, Any]:

@@ -25,7 +25,7 @@ SMALL = BenchOptions(sizes=((96, 64), (64, 48)), frames=12, device="cpu", price_
 
 
 def test_a_report_holds_together(tmp_path: Path) -> None:
-    """Smallest clip first; no stage is free; what is bound, reached and paid follows from the stages."""
+    """The smallest clip comes first, every stage takes time, and limits and cost follow from the stages."""
     words: list[str] = []
     report = bench(read_style(tiny_style(tmp_path)), SMALL, watch=words.append)
     assert [(clip.width, clip.height) for clip in report.clips] == [(64, 48), (96, 64)]
@@ -34,7 +34,7 @@ def test_a_report_holds_together(tmp_path: Path) -> None:
         stages = {stage.name: stage for stage in clip.stages}
         assert list(stages) == ["decode", "upload", "generator", "flow", "smoother", "download", "encode"]
         assert all(stages[name].wall > 0 for name in ("decode", "generator", "flow", "smoother", "encode"))
-        assert not stages["upload"].used and not stages["download"].used, "there is nothing to carry on a CPU"
+        assert not stages["upload"].used and not stages["download"].used, "nothing is transferred on a CPU"
         assert all(stage.median <= stage.p95 for stage in clip.stages)
         assert clip.frames == 12 and clip.fps == pytest.approx(12 / clip.seconds)
         assert 0 < clip.first_frame_seconds < clip.seconds
@@ -91,7 +91,7 @@ def test_the_command(run: Run, tmp_path: Path) -> None:
     assert report["clips"][0]["frames"] == 12
     assert report["machine"]["cores"] >= 1 and report["ceilings"]["copy"] > 0
     assert any(line.split()[0] == "encode" for line in table)
-    assert any("bound" in line for line in table)
+    assert any("limited by" in line for line in table)
     assert cv2.imread(str(plot)) is not None
     assert run(*command, "--plot", plot)[0] == 6, "a plot that exists is not replaced"
     code, out, err = run(*command, "--json")
@@ -122,7 +122,7 @@ def test_what_cannot_be_measured(tmp_path: Path) -> None:
     style = read_style(tiny_style(tmp_path))
     with pytest.raises(InputError, match="missing"):
         bench(style, SMALL, tmp_path / "missing.mp4")
-    with pytest.raises(InputError, match="numbered"):
+    with pytest.raises(InputError, match="image sequence"):
         bench(style, SMALL, tmp_path / "frame%04d.png")
     with pytest.raises(DeviceError, match="cuda:77"):
         bench(style, BenchOptions(device="cuda:77"))

@@ -14,7 +14,7 @@ from vidstyle.errors import OutputError
 from vidstyle.options import BenchOptions
 
 if TYPE_CHECKING:
-    from vidstyle.analysis.bench import BenchReport, Measured
+    from vidstyle.analysis.bench import BenchReport, ClipMeasurement
 
 
 def _sizes(text: str) -> tuple[tuple[int, int], ...]:
@@ -22,7 +22,7 @@ def _sizes(text: str) -> tuple[tuple[int, int], ...]:
     for part in text.split(","):
         width, cross, height = part.strip().partition("x")
         if not cross or not width.isdecimal() or not height.isdecimal():
-            raise click.UsageError(f"--size must be such as 1280x720,1920x1080, not {text!r}.")
+            raise click.UsageError(f"--size {text!r}: not a list of sizes. Write it as 1280x720,1920x1080.")
         found.append((int(width), int(height)))
     return tuple(found)
 
@@ -51,7 +51,7 @@ def _written(sizes: tuple[tuple[int, int], ...]) -> str:
 @click.option(
     "--size",
     metavar="LIST",
-    help=f"Of the clips that are made.  [default: {_written(default_of(BenchOptions, 'sizes'))}]",
+    help=f"Sizes of the generated clips.  [default: {_written(default_of(BenchOptions, 'sizes'))}]",
 )
 @click.option(
     "--frames",
@@ -59,7 +59,7 @@ def _written(sizes: tuple[tuple[int, int], ...]) -> str:
     metavar="N",
     default=default_of(BenchOptions, "frames"),
     show_default=True,
-    help="Length of each clip.",
+    help="Frames of each clip.",
 )
 @click.option(
     "--device",
@@ -68,8 +68,8 @@ def _written(sizes: tuple[tuple[int, int], ...]) -> str:
     show_default=True,
     help="auto, cpu, cuda or cuda:1.",
 )
-@click.option("--price-per-hour", type=float, metavar="N", help="Of this machine, in any currency.")
-@click.option("--plot", "plot_file", type=PATH, metavar="FILE", help="The stages as bars, a PNG.")
+@click.option("--price-per-hour", type=float, metavar="N", help="Price of this machine, in any currency.")
+@click.option("--plot", "plot_file", type=PATH, metavar="FILE", help="Draw the stages as bars into a PNG.")
 @click.option("--overwrite", is_flag=True, help="Replace a plot that exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON document only.")
 def bench(
@@ -81,12 +81,13 @@ def bench(
     as_json: bool,
     **values: Any,
 ) -> None:
-    """Measure a style on clips made for it, or on the start of CLIP.
+    """Measure the speed of a style on generated clips, or on the start of CLIP.
 
-    Each stage alone, then all together, as apply runs them. A table, then one JSON document on the last line.
+    Each stage is timed alone, then all together as apply runs them. Prints a table, and one JSON document on
+    the last line.
     """
     if clip is not None and size is not None:
-        raise click.UsageError("--size is for clips that are made: leave it out, or the clip.")
+        raise click.UsageError("--size applies only to generated clips. Omit --size or CLIP.")
     try:
         if size is not None:
             values["sizes"] = _sizes(size)
@@ -112,11 +113,11 @@ def bench(
         for measured, found in zip(report.clips, document["clips"], strict=True):
             _print(measured, found)
     if document["machine"]["load"] and document["machine"]["load"] > 1.5 * document["machine"]["cores"]:
-        click.echo("Note: other programs are running on this machine, so the figures are too low.", err=True)
+        click.echo("Note: other programs are using this machine, so the speeds shown are too low.", err=True)
     click.echo(json.dumps(document))
 
 
-def _print(clip: Measured, found: dict[str, Any]) -> None:
+def _print(clip: ClipMeasurement, found: dict[str, Any]) -> None:
     click.echo(
         f"{clip.width}x{clip.height}, {clip.frames} frames in batches of {clip.batch_size}: {clip.source}"
     )
@@ -129,29 +130,29 @@ def _print(clip: Measured, found: dict[str, Any]) -> None:
     whole, cpu = 1000 / clip.fps, clip.cpu_seconds_a_frame * 1000
     click.echo(f"  {'all together':12} {whole:9.2f} {'':9} {'':9} {cpu:9.2f} {clip.fps:9.1f}")
     click.echo(
-        f"  stages one after the other take {clip.sum_of_stages:.1f} ms, {clip.sum_of_stages / whole:.2f} "
-        f"times this; cores busy {clip.busy:.0%}; first frame after {clip.first_frame_seconds:.2f} s"
+        f"  one after the other, the stages take {clip.sum_of_stages:.1f} ms, "
+        f"{clip.sum_of_stages / whole:.2f} times as long; CPU cores {clip.busy:.0%} busy; first frame after {clip.first_frame_seconds:.2f} s"
     )
-    what = "the CPU cores bound it" if clip.bound == "cores" else f"{clip.bound} bounds it"
     click.echo(
-        f"  {what}: at most {clip.ceiling_fps:.1f} frames/s, {found['distance']['ceiling']:.0%} reached"
+        f"  limited by {_limit(clip)}: at most {clip.ceiling_fps:.1f} frames/s, "
+        f"{found['distance']['ceiling']:.0%} of that is reached"
     )
     shares = [f"{share:.1%} of the {name}" for name, share in found["distance"].items() if name != "ceiling"]
-    click.echo(f"  the stages alone reach {', '.join(shares)}")
+    click.echo(f"  alone, the generator and transfers reach {', '.join(shares)}")
     peaks = [("host", clip.peak_host_bytes), ("device", clip.peak_device_bytes)]
     memory = ", ".join(f"{name} {peak / 1e9:.2f} GB" for name, peak in peaks if peak is not None)
-    click.echo(f"  peak memory: {memory}")
+    click.echo(f"  highest memory use: {memory}")
     _print_cost(found["cost"])
 
 
 def _print_cost(cost: dict[str, float | None]) -> None:
-    """Figures a farm buys by."""
+    """Speed per core and GPU, and what an hour of video costs."""
     per_gpu = cost["fps_per_gpu"]
-    line = f"  {cost['fps_per_core']:.1f} frames/s a CPU core"
-    line += "" if per_gpu is None else f", {per_gpu:.1f} frames/s a GPU"
+    line = f"  {cost['fps_per_core']:.1f} frames/s per CPU core"
+    line += "" if per_gpu is None else f", {per_gpu:.1f} frames/s per GPU"
     line += f"; an hour of 1080p30 takes {cost['machine_hours']:.2f} h, {cost['core_hours']:.2f} core hours"
     line += "" if per_gpu is None else f", {cost['gpu_hours']:.2f} GPU hours"
-    click.echo(line + ("" if cost["price"] is None else f", a price of {cost['price']:.2f}"))
+    click.echo(line + ("" if cost["price"] is None else f", price {cost['price']:.2f}"))
 
 
 def _plot(path: Path, report: BenchReport) -> None:
@@ -167,5 +168,5 @@ def _plot(path: Path, report: BenchReport) -> None:
     plot_bars(path, title, groups, x_label="milliseconds per frame", highlighted=("all together",))
 
 
-def _limit(clip: Measured) -> str:
+def _limit(clip: ClipMeasurement) -> str:
     return "the CPU cores" if clip.bound == "cores" else clip.bound

@@ -20,8 +20,8 @@ from vidstyle.analysis.plots import BLUE, GRAY, Line, Panel, plot_lines
 from vidstyle.errors import InputError
 from vidstyle.imaging.yuv import to_rgb
 from vidstyle.media.decode import Decoder
-from vidstyle.temporal.optical_flow import Flow, dis_flow, occlusion_mask, resize_flow, warping_error
-from vidstyle.temporal.scenes import scene_change
+from vidstyle.temporal.optical_flow import Flow, dis_flow
+from vidstyle.temporal.warping import Motion
 
 FAR = 10  # frames
 
@@ -178,10 +178,10 @@ class _Collected:
     source: list[float] = field(default_factory=list)
     result: list[float] = field(default_factory=list)
 
-    def add(self, number: int, source: Tensor, result: Tensor) -> None:
+    def add(self, number: int, source: float, result: float) -> None:
         self.frames.append(number)
-        self.source.append(float(source))
-        self.result.append(float(result))
+        self.source.append(source)
+        self.result.append(result)
 
     def series(self) -> Series:
         return Series(tuple(self.frames), tuple(self.source), tuple(self.result))
@@ -220,22 +220,16 @@ class ClipTally:
         self._seen.append(now)
 
     def _compare(self, first: _Seen, later: _Seen, into: _Collected) -> None:
-        flow, back = self._flow(first.small, later.small), self._flow(later.small, first.small)
-        masks = occlusion_mask(flow, back), occlusion_mask(back, flow)
+        motion = Motion.between(first.small, later.small, self._flow)
         neighbors = into is self._near
-        if neighbors and bool(scene_change(first.small, later.small, flow, back, masks)):
+        if neighbors and motion.is_cut():
             self._cuts.append(later.number)
             self._scene += 1
             return
-        size = (first.source.shape[-2], first.source.shape[-1])
-        hidden = F.interpolate(masks[0].float(), size=size, mode="nearest") > 0
-        flow = resize_flow(flow, size)
         pairs = [(_unit(first.source), _unit(later.source)), (_unit(first.result), _unit(later.result))]
-        source, result = (warping_error(a, b, flow, hidden)[0] for a, b in pairs)
-        into.add(first.number, source, result)
+        into.add(first.number, *motion.errors(pairs))
         if neighbors:
-            source, result = ((a - b).abs().mean() for a, b in pairs)
-            self._change.add(first.number, source, result)
+            self._change.add(first.number, *(float((a - b).abs().mean()) for a, b in pairs))
 
     def report(self, source: Path | str, result: Path | str) -> ClipReport:
         return ClipReport(

@@ -130,8 +130,9 @@ def _print(clip: ClipMeasurement, found: dict[str, Any]) -> None:
     whole, cpu = 1000 / clip.fps, clip.cpu_seconds_a_frame * 1000
     click.echo(f"  {'all together':12} {whole:9.2f} {'':9} {'':9} {cpu:9.2f} {clip.fps:9.1f}")
     click.echo(
-        f"  one after the other, the stages take {clip.sum_of_stages:.1f} ms, "
-        f"{clip.sum_of_stages / whole:.2f} times as long; CPU cores {clip.busy:.0%} busy; first frame after {clip.first_frame_seconds:.2f} s"
+        f"  the stages one after the other take {clip.sum_of_stages:.1f} ms, "
+        f"{clip.sum_of_stages / whole:.2f} times as long; CPU cores {clip.busy:.0%} busy; "
+        f"first frame after {clip.first_frame_seconds:.2f} s"
     )
     click.echo(
         f"  limited by {_limit(clip)}: at most {clip.ceiling_fps:.1f} frames/s, "

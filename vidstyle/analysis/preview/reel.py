@@ -21,8 +21,8 @@ from vidstyle.imaging.yuv import from_rgb, to_rgb
 from vidstyle.media.decode import Decoder
 from vidstyle.media.encode import Encoder
 from vidstyle.options import ApplyOptions
-from vidstyle.temporal.optical_flow import dis_flow, occlusion_mask, warping_error
-from vidstyle.temporal.scenes import scene_change
+from vidstyle.temporal.optical_flow import dis_flow
+from vidstyle.temporal.warping import Motion
 
 _QUALITIES = (21, 25, 29, 34, 40)  # crf, from good to small
 _FORMAT = PlaneFormat(8, (1, 1), "bt709", False, "left")
@@ -145,7 +145,7 @@ def measure(reel: Path, styled: Sequence[Path], cuts: Sequence[int], on_frame: C
 
     cuts: numbers of frames with which a scene begins.
     """
-    flow_of = dis_flow("medium")
+    estimate = dis_flow("medium")
     seconds: list[float] = []
     values: list[list[float | None]] = [[] for _ in range(1 + len(styled))]
     with ExitStack() as stack:
@@ -157,15 +157,9 @@ def measure(reel: Path, styled: Sequence[Path], cuts: Sequence[int], on_frame: C
             now = [to_rgb(batch.planes, batch.format) for batch in batches]
             if before:
                 seconds.append(time - began)
-                flow, back = flow_of(before[0], now[0]), flow_of(now[0], before[0])
-                hidden = occlusion_mask(flow, back), occlusion_mask(back, flow)
-                if number in cuts or bool(scene_change(before[0], now[0], flow, back, hidden)):
-                    errors: list[float | None] = [None] * len(now)
-                else:
-                    errors = [
-                        float(warping_error(a, b, flow, hidden[0])[0])
-                        for a, b in zip(before, now, strict=True)
-                    ]
+                motion = Motion.between(before[0], now[0], estimate)
+                is_cut = number in cuts or motion.is_cut()
+                errors = [None] * len(now) if is_cut else motion.errors(list(zip(before, now, strict=True)))
                 for row, error in zip(values, errors, strict=True):
                     row.append(error)
             time = float(batches[0].pts[0] * batches[0].time_base)

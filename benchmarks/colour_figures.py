@@ -25,7 +25,7 @@ from common import best_seconds, report, table
 from style_figures import CLIP_FRAMES, pictures, sheet
 from torch import Tensor
 
-from vidstyle.analysis.clip_report import ClipTally
+from vidstyle.analysis.clip_report import ClipMetrics
 from vidstyle.analysis.metrics import color_distance
 from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.imaging.lab import lab_to_rgb, rgb_to_lab
@@ -69,14 +69,14 @@ def figures(results: list[Tensor], truth: list[Tensor]) -> dict[str, float]:
 
 def flicker(style: Style, clip: Path) -> float:
     """E_warp of the colored clip over that of the gray one it was made from."""
-    tally = ClipTally()
+    metrics = ClipMetrics()
     with Decoder(clip, stop=CLIP_FRAMES) as decoder, closing(decoder.batches(4, 1 << 30)) as batches:
         for batch in batches:
             source = gray_of(to_rgb(batch.planes, batch.format))
             both = torch.cat((source, style(source))).mul(255).round().to(torch.uint8)
             for number in range(len(batch)):
-                tally.add(batch.index + number, both[number][None], both[len(batch) + number][None])
-    return tally.report(clip, clip).warping_error.ratio
+                metrics.add(batch.index + number, both[number][None], both[len(batch) + number][None])
+    return metrics.report(clip, clip).warping_error.ratio
 
 
 def seconds_of_a_frame(style: Style) -> float:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidstyle.analysis.clip_report import ClipReport, ClipTally, Series, evaluate_clip, plot_report
+from vidstyle.analysis.clip_report import ClipMetrics, ClipReport, Series, evaluate_clip, plot_report
 from vidstyle.errors import InputError
 
 
@@ -25,10 +25,10 @@ def scene(seed: int, frames: int = 14, height: int = 64, width: int = 96) -> lis
 
 
 def report(source: list[Tensor], result: list[Tensor], reference: list[Tensor] | None = None) -> ClipReport:
-    tally = ClipTally()
+    metrics = ClipMetrics()
     for number, (a, b) in enumerate(zip(source, result, strict=True)):
-        tally.add(number, a, b, reference[number] if reference else None)
-    return tally.report("a.mp4", "b.mp4")
+        metrics.add(number, a, b, reference[number] if reference else None)
+    return metrics.report("a.mp4", "b.mp4")
 
 
 def test_a_clip_beside_itself() -> None:
@@ -99,9 +99,9 @@ def test_clips_that_do_not_belong_together(clip: Callable[..., Path]) -> None:
     path = clip("plain.mp4", frames=6, width=96, height=64)
     longer = clip("plain.mp4", frames=8, width=96, height=64)
     larger = clip("plain.mp4", frames=6, width=128, height=64)
-    with pytest.raises(InputError, match="as many frames"):
+    with pytest.raises(InputError, match="another number of frames"):
         evaluate_clip(path, longer)
-    with pytest.raises(InputError, match="size"):
+    with pytest.raises(InputError, match="another size"):
         evaluate_clip(path, larger)
     with pytest.raises(InputError, match="two frames"):
         evaluate_clip(path, path, stop=1)
@@ -111,7 +111,7 @@ def test_frames_must_stand_at_the_same_times(clip: Callable[..., Path]) -> None:
     """Another frame rate is refused by frame and seconds; a later start or a coarser clock is not."""
     path = clip("plain.mp4", frames=6, width=96, height=64)
     slower = clip("plain.mp4", frames=6, width=96, height=64, rate=Fraction(24))
-    with pytest.raises(InputError, match=r"frame 1 stands at 0\.042 s and in .* at 0\.033 s"):
+    with pytest.raises(InputError, match=r"frame 1 is at 0\.042 s, and in .* at 0\.033 s"):
         evaluate_clip(path, slower)
     later = tuple(500 + round(1000 * number / 30) for number in range(6))
     in_milliseconds = clip("vfr.mkv", frames=6, width=96, height=64, pts=later, time_base=Fraction(1, 1000))

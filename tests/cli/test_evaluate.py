@@ -139,14 +139,14 @@ def test_what_does_not_belong_together(small: Callable[[int], Path], run: Run, t
     (tmp_path / "bare").mkdir()
     good = small(6)
     wrong = [
-        ([good, small(8)], "as many frames"),
+        ([good, small(8)], "another number of frames"),
         ([good, tmp_path / "gone.mp4"], "gone.mp4"),
         ([good, folder / "a.png"], "a.png"),
         ([folder, other], "no result of b.png"),
         ([folder, twins], "several results of a.png"),
         ([folder, other / "a.png"], "two files or two folders"),
         ([good, good, "--pictures", tmp_path / "bare"], "no pictures"),
-        ([good, good, "--pictures", tmp_path / "single"], "one picture"),
+        ([good, good, "--pictures", tmp_path / "single"], "only one picture"),
     ]
     for arguments, words in wrong:
         code, out, err = run("evaluate", *arguments, "--progress", "none")

@@ -45,7 +45,7 @@ DOORS = {
 
 # Longer than the house allows, to be cut.
 LONG = {
-    *("analysis.preview.build", "cli.apply", "models.cuda.kernels"),
+    *("cli.apply", "models.cuda.kernels"),
     *("styles.export.onnx_model", "paint", "grade", "read_info", "prefetch"),
 }
 

@@ -35,7 +35,7 @@ from vidstyle.options import CODECS, HDR_WAYS, QUALITIES, ApplyOptions, Tone
 from vidstyle.styles.spec import parse_style, style_name
 
 if TYPE_CHECKING:
-    from vidstyle.analysis.match_clips import Matched
+    from vidstyle.analysis.match_clips import ClipMatches
     from vidstyle.pipeline.apply import Engine, Progress
     from vidstyle.styles.style import Style
 
@@ -309,7 +309,7 @@ def _each(
     work: Callable[[Path, Path], dict[str, Any]],
     show: Callable[[dict[str, Any]], None],
     as_json: bool,
-    matched: Matched | None = None,
+    matched: ClipMatches | None = None,
     screen: Screen | None = None,
 ) -> int:
     """Work through the inputs; one that fails is reported and the others go on. The first failure's code."""

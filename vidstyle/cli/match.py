@@ -13,26 +13,26 @@ from vidstyle.cli.shared import stopped
 from vidstyle.options import ApplyOptions
 
 if TYPE_CHECKING:
-    from vidstyle.analysis.match_clips import Matched
+    from vidstyle.analysis.match_clips import ClipMatches
     from vidstyle.styles.style import Style
 
 
 def check_match(inputs: int, options: ApplyOptions) -> None:
-    """UsageError for what cannot be meant."""
+    """Raise UsageError for inputs or options that --match cannot work with."""
     if inputs < 2:
         raise click.UsageError(
-            "--match brings several inputs together, and there is only one: "
-            "name the others too, or leave it out."
+            "--match: there is only one input, and it matches several with each other. "
+            "Add the others, or omit --match."
         )
     if options.hdr == "keep":
-        raise click.UsageError("--match works on SDR: use --hdr tonemap instead of keep, or leave it out.")
+        raise click.UsageError("--match works in SDR. Use --hdr tonemap instead of --hdr keep, or omit it.")
 
 
 def find_matches(
     sources: Sequence[Path], style: Style, options: ApplyOptions, screen: Screen, quiet: bool
-) -> Matched:
-    """Look at all sources; say what was found unless quiet."""
-    from vidstyle.analysis.match_clips import survey
+) -> ClipMatches:
+    """Find the corrections of all sources, and print them unless quiet."""
+    from vidstyle.analysis.match_clips import match_clips
 
     begun: list[Path] = []
 
@@ -44,21 +44,21 @@ def find_matches(
         screen.update(State(frames, total, note="measuring"))
 
     try:
-        matched = survey(sources, style, options, on_seen)
+        matched = match_clips(sources, style, options, on_seen)
     except KeyboardInterrupt as stop:
         screen.stop()
-        raise stopped(stop, "Nothing was begun yet; the same command starts again.") from None
+        raise stopped(stop, "Nothing was written; the same command starts again.") from None
     finally:
         screen.stop()
     if len(matched.matches) == 1:
-        click.echo("Warning: only one input can be used: there is nothing to match it with.", err=True)
+        click.echo("Warning: only one input can be read, so there is nothing to match it with.", err=True)
     elif not quiet:
         for line in _words(matched):
             click.echo(line)
     return matched
 
 
-def _words(matched: Matched) -> list[str]:
+def _words(matched: ClipMatches) -> list[str]:
     if not matched.matches:
         return []
     before, after = matched.spreads

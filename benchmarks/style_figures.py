@@ -25,7 +25,7 @@ from torch import Tensor
 from vidstyle.analysis.clip_report import ClipMetrics
 from vidstyle.analysis.metrics import color_distance, sliced_wasserstein, texture_distance, texture_features
 from vidstyle.analysis.picture_report import mean_content_kept, read_pictures, transfers
-from vidstyle.imaging.filters import blur
+from vidstyle.imaging.filters import gaussian_blur
 from vidstyle.imaging.lab import rgb_to_lab
 from vidstyle.imaging.yuv import to_rgb
 from vidstyle.media.decode import Decoder
@@ -45,7 +45,7 @@ def local_colors(set_: Sequence[Tensor]) -> Tensor:
     random = torch.Generator().manual_seed(0)
     for picture in set_:
         lab = rgb_to_lab(picture[None])
-        around = lab - blur(lab, min(picture.shape[-2:]) / 10)
+        around = lab - gaussian_blur(lab, min(picture.shape[-2:]) / 10)
         flat = around.flatten(2)[0].T
         clouds.append(flat[torch.randint(len(flat), (500,), generator=random)])
     return torch.cat(clouds)

@@ -22,11 +22,12 @@ from pathlib import Path
 
 import torch
 from common import best_seconds, report, table
-from style_figures import CLIP_FRAMES, pictures, sheet
+from style_figures import CLIP_FRAMES, sheet
 from torch import Tensor
 
 from vidstyle.analysis.clip_report import ClipMetrics
 from vidstyle.analysis.metrics import color_distance
+from vidstyle.analysis.picture_report import read_pictures
 from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.imaging.lab import lab_to_rgb, rgb_to_lab
 from vidstyle.imaging.yuv import luma_of, to_rgb
@@ -102,7 +103,7 @@ def main() -> None:
 
     torch.set_num_threads(1)
     style = load_style(arguments.style)
-    truth = pictures(arguments.photos, arguments.count)
+    truth = read_pictures(arguments.photos, arguments.count)
     source = [gray_of(picture[None])[0] for picture in truth]
     mean = torch.stack([rgb_to_lab(picture[None]).mean((0, 2, 3)) for picture in truth]).mean(0)
     looks: dict[str, Callable[[Tensor], Tensor]] = {

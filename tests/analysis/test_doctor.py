@@ -73,7 +73,7 @@ def test_in_words(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch:
     assert [line.split() for line in out.splitlines()] == [
         ["note", "extras", "ray:", "not", "installed"],
         ["pip", "install", "it"],
-        ["Clips", "can", "be", "restyled", "here."],
+        ["This", "machine", "can", "restyle", "clips."],
     ]
 
 
@@ -86,7 +86,7 @@ def test_a_missing_package(
     assert code == DeviceError.exit_code
     assert "pip install --upgrade opencv-python-headless" in out
     assert "trial" not in out
-    assert out.endswith("Clips cannot be restyled here as it is.\n")
+    assert out.endswith("see the lines marked broken.\n")
 
 
 def test_damaged_styles(folder: Path, one_style: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,12 +119,14 @@ def test_a_style_that_is_not_the_installed_one(
 
 
 def test_no_place_for_results(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that cannot be written to ends with the exit code of outputs."""
     code, out = run(folder / "gone", capsys)
     assert code == 6
     assert "cannot be written to" in out
 
 
 def test_little_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A nearly full disk is a note: the run may still fit."""
     monkeypatch.setattr(doctor, "LITTLE_ROOM_BYTES", 1 << 62)
     assert by_name(folder)["work folder"].state == "note"
 

@@ -28,9 +28,9 @@ def test_a_clip_beside_itself(small: Callable[[int], Path], run: Run) -> None:
     assert code == 0, err
     assert "14/14" in err
     lines = {line[:20].strip(): line[20:].strip() for line in out.splitlines()}
-    for name in ("E_warp, neighbors", "E_warp, 10 apart", "change"):
-        assert lines[name].endswith("ratio 1.00")
-    assert lines["style strength"] == "0.00"
+    for name in ("flicker (E_warp)", "same, 10 frames on", "frame difference"):
+        assert lines[name].endswith("1.00 times the source")
+    assert lines["color change"] == "0.00 (CIELAB)"
     assert lines["detail kept"] == lines["contrast kept"] == "100%"
     assert lines["frames"] == "14, no cuts"
 
@@ -114,12 +114,12 @@ def test_sixteen_bits_and_gray_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["a.mp4", "b.mp4", "--frames", "12"], "--frames must be START:STOP"),
+        (["a.mp4", "b.mp4", "--frames", "12"], "Write it as START:STOP"),
         (["a.mp4", "b.mp4", "--frames", "3:4"], "two frames"),
-        (["a.png", "b.png", "--plot", "c.png"], "for clips"),
-        (["a.png", "b.png", "--frames", "0:9"], "for clips"),
-        (["a.png", "b.png", "--raft", "c.pth"], "for clips"),
-        (["a.mp4", "b.mp4", "--content", "here"], "--content needs --pictures"),
+        (["a.png", "b.png", "--plot", "c.png"], "only to clips"),
+        (["a.png", "b.png", "--frames", "0:9"], "only to clips"),
+        (["a.png", "b.png", "--raft", "c.pth"], "only to clips"),
+        (["a.mp4", "b.mp4", "--content", "here"], "together with --pictures"),
         (["a.mp4"], "RESULT"),
     ],
 )

@@ -1,4 +1,4 @@
-"""`vidstyle evaluate`: flicker, detail and distance of a result."""
+"""`vidstyle evaluate`: flicker, detail, color change and distance to a style of a result."""
 
 from __future__ import annotations
 
@@ -22,37 +22,41 @@ if TYPE_CHECKING:
 
 
 _SERIES = {
-    "warping_error": "E_warp, neighbors",
-    "warping_error_far": "E_warp, 10 apart",
-    "change": "change",
+    "warping_error": "flicker (E_warp)",
+    "warping_error_far": "same, 10 frames on",
+    "change": "frame difference",
 }
 _FIGURES = {
-    "strength": ("style strength", "{:.2f}"),
+    "strength": ("color change", "{:.2f} (CIELAB)"),
     "content_kept": ("content kept", "{:.3f}"),
     "detail_kept": ("detail kept", "{:.0%}"),
     "contrast_kept": ("contrast kept", "{:.0%}"),
 }
-_WAYS = {"reinhard": "Reinhard", "mkl": "MKL"}
+_TRANSFERS = {"reinhard": "Reinhard", "mkl": "MKL"}
 
 
 @click.command(
     cls=Command,
-    epilog="""vidstyle evaluate in.mp4 in.vlogger.mp4 --plot calm.png
+    epilog="""vidstyle evaluate in.mp4 in.vlogger.mp4 --plot flicker.png
     vidstyle evaluate in.mp4 in.airy.mp4 --pictures airy_stills/ --content photos/""",
 )
 @click.argument("source", type=PATH)
 @click.argument("result", type=PATH)
 @click.option("--frames", "span", metavar="START:STOP", help="Only these frames of the clips.")
-@click.option("--plot", "plot_file", metavar="FILE", type=PATH, help="E_warp over time, a PNG; cuts are red.")
+@click.option(
+    "--plot", "plot_file", metavar="FILE", type=PATH, help="Plot E_warp over time into a PNG; cuts are red."
+)
 @click.option("--overwrite", is_flag=True, help="Replace a plot that exists.")
-@click.option("--pictures", metavar="DIR", type=PATH, help="Pictures of the style: how near is the result?")
+@click.option("--pictures", metavar="DIR", type=PATH, help="Pictures of the style: measures the distance.")
 @click.option(
     "--content",
     metavar="DIR",
     type=PATH,
-    help="What plain transfers to that style are fitted on.  [default: the source]",
+    help="Pictures to fit the color transfers on.  [default: the source]",
 )
-@click.option("--raft", metavar="FILE", type=PATH, help="Weights of RAFT (small): motion by it, not by DIS.")
+@click.option(
+    "--raft", metavar="FILE", type=PATH, help="Weights of RAFT (small), to use it for motion instead of DIS."
+)
 @progress_option()
 @json_option()
 def evaluate(
@@ -69,16 +73,19 @@ def evaluate(
 ) -> None:
     """Compare a restyled clip, picture or folder of pictures with its source.
 
-    E_warp is the error left after the motion of the source is undone (Lai et al., ECCV 2018): flicker, once
-    less what the source has itself. Style strength is a distance in CIELAB, content kept a correlation of
-    what is drawn. With --pictures three plain color transfers show what could be had without a style.
+    Flicker is measured by E_warp, the difference between frames after the motion of the source is removed
+    (Lai et al., ECCV 2018), relative to the source. Color change is the mean distance in CIELAB. Content kept
+    is the correlation of edges and shapes. With --pictures, the result is compared with pictures of the
+    style, beside three statistical color transfers.
     """
     start, stop = _span(span)
     stills = source.is_dir() or is_still(source)
     if stills and (span or plot_file or raft):
-        raise click.UsageError("--frames, --plot and --raft are for clips.")
+        raise click.UsageError("--frames, --plot and --raft apply only to clips. Omit them for pictures.")
     if content and not pictures:
-        raise click.UsageError("--content needs --pictures.")
+        raise click.UsageError(
+            "--content applies only together with --pictures. Add --pictures or omit --content."
+        )
     if plot_file is not None:
         if plot_file.exists() and not overwrite:
             raise OutputError(f"{plot_file}: it exists already. Choose another name or use --overwrite.")
@@ -112,9 +119,9 @@ def evaluate(
 def _span(text: str | None) -> tuple[int, int | None]:
     start, colon, stop = (text or ":").partition(":")
     if not colon or not all(part.isdecimal() or not part for part in (start, stop)):
-        raise click.UsageError(f"--frames must be START:STOP, such as 0:120, not {text!r}.")
+        raise click.UsageError(f"--frames {text!r}: not a range. Write it as START:STOP, such as 0:120.")
     if stop and int(stop) < int(start or 0) + 2:
-        raise click.UsageError(f"--frames must name two frames or more, not {text!r}.")
+        raise click.UsageError(f"--frames {text!r}: fewer than two frames. Choose a longer range.")
     return int(start or 0), int(stop) if stop else None
 
 
@@ -146,14 +153,14 @@ def _pictures(source: Path, result: Path, sample: FrameSample | None, screen: Sc
     from vidstyle.analysis.picture_report import evaluate_pictures
 
     if result.is_dir() != source.is_dir():
-        raise InputError(f"{result}: is not of the same kind as {source}. Name two files or two folders.")
+        raise InputError(f"{result}: one of source and result is a folder. Pass two files or two folders.")
     pairs = picture_pairs(source, result)
     found = evaluate_pictures(pairs, watch=_watch(sample, screen, len(pairs)))
     return found.to_dict() | {"kind": "pictures"}
 
 
 def _watch(sample: FrameSample | None, screen: Screen, total: int) -> Callable[[Tensor, Tensor], None]:
-    """Counts the frames that are compared for the screen, and keeps some of them."""
+    """A callback that shows the progress and collects a sample of the frames."""
     done = 0
 
     def watch(before: Tensor, after: Tensor) -> None:
@@ -178,9 +185,11 @@ def _print(report: dict[str, Any]) -> None:
     if report["kind"] == "clip":
         for name, words in _SERIES.items():
             series = report[name]
-            ratio = "infinite" if series["ratio"] is None else f"{series['ratio']:.2f}"
+            ratio = (
+                "none in the source" if series["ratio"] is None else f"{series['ratio']:.2f} times the source"
+            )
             means = f"source {series['source_mean']:.6f}  result {series['result_mean']:.6f}"
-            click.echo(f"{words:20} {means}  ratio {ratio}")
+            click.echo(f"{words:20} {means}  {ratio}")
     for name, (words, form) in _FIGURES.items():
         click.echo(f"{words:20} {form.format(report[name])}")
     if report["kind"] == "clip":
@@ -197,6 +206,5 @@ def _print(report: dict[str, Any]) -> None:
 def _print_style(style: dict[str, Any]) -> None:
     click.echo(f"\n{'distance to style':20} {'colour':>7} {'texture':>8} {'content kept':>13}")
     for name, row in style["rows"].items():
-        click.echo(
-            f"{_WAYS.get(name, name):20} {row['colour']:7.2f} {row['texture']:8.2f} {row['content']:13.3f}"
-        )
+        figures = f"{row['colour']:7.2f} {row['texture']:8.2f} {row['content']:13.3f}"
+        click.echo(f"{_TRANSFERS.get(name, name):20} {figures}")

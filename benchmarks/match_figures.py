@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from common import report, table
 from torch import Tensor
 
-from vidstyle.analysis.color_matching import measured, spread_of
+from vidstyle.analysis.color_matching import measure_light, spread_of
 from vidstyle.analysis.match_clips import match_frames, sample_frames
 from vidstyle.imaging.correction import Before
 from vidstyle.imaging.resize import shrink
@@ -76,7 +76,7 @@ def main() -> None:
     for kind, style in (("source", None), *((style.name, style) for style in styles)):
         for way in ("as they are", "matched"):
             lights = [
-                measured(restyled(frames, befores[name] if way == "matched" else Before(), style))
+                measure_light(restyled(frames, befores[name] if way == "matched" else Before(), style))
                 for name, frames in seen.items()
             ]
             rows.append({"style": kind, "clips": way, **spread_of(lights).to_dict()})

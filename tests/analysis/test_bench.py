@@ -14,7 +14,7 @@ from tests.helpers.clips import Clip
 from tests.helpers.commands import Run
 from tests.helpers.styles import tiny_style
 from vidstyle.analysis.bench import bench
-from vidstyle.analysis.hardware import measure, timed
+from vidstyle.analysis.hardware import measure_limits, timed
 from vidstyle.errors import DeviceError, InputError
 from vidstyle.media.decode import Decoder
 from vidstyle.media.synthetic_clip import copy_start, make_clip
@@ -134,7 +134,7 @@ def test_a_gpu_is_timed_by_its_own_clock(tmp_path: Path) -> None:
     device = torch.device("cuda")
     large = torch.randn(4096, 4096, device=device)
     assert timed(lambda: [large @ large for _ in range(10)], device) > 10 * 2 * 4096**3 / 1e15
-    ceilings = measure(device)
+    ceilings = measure_limits(device)
     assert ceilings.upload and ceilings.download and ceilings.copy > ceilings.upload
     report = bench(read_style(tiny_style(tmp_path)), BenchOptions(sizes=((320, 240),), frames=40))
     (clip,) = report.clips

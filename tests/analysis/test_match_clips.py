@@ -17,7 +17,7 @@ import torch
 from tests.helpers.clips import SPECS, left_over, make_clip
 from tests.helpers.commands import Run
 from tests.helpers.styles import clip_of, panned, tiny_style
-from vidstyle.analysis.color_matching import measured, spread_of
+from vidstyle.analysis.color_matching import measure_light, spread_of
 from vidstyle.analysis.match_clips import ClipMatches, match_clips, sample_frames, to_samples
 from vidstyle.errors import InputError
 from vidstyle.options import ApplyOptions
@@ -60,7 +60,7 @@ def frames_in(path: Path) -> torch.Tensor:
 
 
 def figures(paths: list[Path]) -> dict[str, float]:
-    return spread_of([measured(to_samples(list(frames_in(path)))) for path in paths]).to_dict()
+    return spread_of([measure_light(to_samples(list(frames_in(path)))) for path in paths]).to_dict()
 
 
 def style_of(folder: Path, name: str = "tiny") -> Style:

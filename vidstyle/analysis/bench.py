@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from vidstyle.analysis.hardware import Ceilings, facts, measure, peak_host_bytes
+from vidstyle.analysis.hardware import DeviceLimits, describe_machine, measure_limits, peak_host_bytes
 from vidstyle.analysis.stage_timers import (
     WARM_UP,
     Stage,
@@ -74,7 +74,7 @@ class BenchReport:
     style: str
     device: str
     machine: dict[str, Any]
-    ceilings: Ceilings
+    ceilings: DeviceLimits
     price_per_hour: float | None
     clips: tuple[ClipMeasurement, ...]
 
@@ -105,7 +105,7 @@ def bench(
     with tempfile.TemporaryDirectory(prefix="vidstyle-bench-") as home:
         folder = Path(home)
         watch("measuring the machine's own limits")
-        ceilings = measure(style.device)
+        ceilings = measure_limits(style.device)
         sizes = [(0, 0)] if source is not None else sorted(options.sizes, key=_pixels)
         for size in sizes:
             clip = folder / "clip.mkv"
@@ -120,14 +120,14 @@ def bench(
     return BenchReport(
         style=style.name,
         device=str(style.device),
-        machine=facts(style.device),
+        machine=describe_machine(style.device),
         ceilings=ceilings,
         price_per_hour=options.price_per_hour,
         clips=tuple(measurements),
     )
 
 
-def limit_shares(clip: ClipMeasurement, ceilings: Ceilings) -> dict[str, float]:
+def limit_shares(clip: ClipMeasurement, ceilings: DeviceLimits) -> dict[str, float]:
     """How much of each limit is reached; 1 is all of it.
 
     ceiling: apply's speed, of the speed that the slowest stage would allow. matrix rate: the generator's

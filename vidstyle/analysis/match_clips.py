@@ -18,9 +18,9 @@ from torch import Tensor
 from vidstyle.analysis.color_matching import (
     Light,
     Spread,
-    brought_together,
+    find_corrections,
     is_colorless,
-    measured,
+    measure_light,
     spread_of,
 )
 from vidstyle.errors import VidstyleError
@@ -134,12 +134,12 @@ def match_frames(frames: dict[Path, list[Tensor]], style: Style) -> dict[Path, M
             samples[source] = to_samples(frames[source], colors)
     found = [NOTHING]
     if len(samples) > 1:
-        found = brought_together(list(samples.values()), light_only)
+        found = find_corrections(list(samples.values()), light_only)
     return {
         source: Match(
             Before(correction, colors if source in colorless else None),
-            measured(plain[source]),
-            measured(corrected(samples[source], correction)),
+            measure_light(plain[source]),
+            measure_light(corrected(samples[source], correction)),
         )
         for source, correction in zip(samples, found, strict=True)
     }

@@ -128,6 +128,7 @@ def test_missing_matplotlib_is_a_sentence(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
-    """An error in words."""
+    """An error in words: here the folder is a file."""
+    (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
-        plot_lines(tmp_path / "missing" / "a.png", [])
+        plot_lines(tmp_path / "file" / "a.png", [])

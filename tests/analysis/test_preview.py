@@ -198,7 +198,7 @@ def test_nothing_is_overwritten_unbidden(clip: Clip, tiny: Path, run: Run, tmp_p
     source = linked(clip("plain.mp4", frames=2), tmp_path, "keep.mp4")
     (tmp_path / "keep.preview.png").write_bytes(b"mine")
     code, _, err = run("preview", source, "--style", tiny)
-    assert (code, "exists already" in err) == (6, True)
+    assert (code, "already exists" in err) == (6, True)
     assert (tmp_path / "keep.preview.png").read_bytes() == b"mine"
     assert not (tmp_path / "keep.preview.html").exists()
     assert run("preview", source, "--style", tiny, "--overwrite", "--seconds", 0)[0] == 0

@@ -345,8 +345,8 @@ def test_a_picture_that_cannot_be_read_is_an_error_in_words(data: bytes | None, 
 
 
 def test_written_png_pixels_come_back(tmp_path: Path) -> None:
-    """Every level, in RGB order; a folder that is not there is an error in words."""
+    """Every level, in RGB order; a folder that is a file is an error in words."""
     pixels = np.random.default_rng(0).integers(0, 256, (7, 5, 3), dtype=np.uint8)
     assert np.array_equal(read_picture(write_png(tmp_path / "a.png", pixels)).permute(1, 2, 0), pixels)
     with pytest.raises(OutputError, match="cannot be written"):
-        write_png(tmp_path / "missing" / "a.png", pixels)
+        write_png(tmp_path / "a.png" / "b.png", pixels)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidstyle.errors import OutputError
-from vidstyle.files import map_write_error
+from vidstyle.files import written_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -156,8 +156,6 @@ def _save(path: Path, figure: Figure) -> Path:
         # A style's name may hold letters that the font lacks. They are drawn as boxes.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
         figure.savefig(data, format="png", metadata={"Software": None})
-    try:
-        path.write_bytes(data.getvalue())
-    except OSError as error:
-        map_write_error(path, error)
+    with written_whole(path) as part:
+        part.write_bytes(data.getvalue())
     return path

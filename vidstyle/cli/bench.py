@@ -10,7 +10,7 @@ import click
 
 from vidstyle.analysis.plots import check_matplotlib
 from vidstyle.cli.shared import PATH, Command, complete_style, default_of, stopped
-from vidstyle.errors import OutputError
+from vidstyle.files import check_free
 from vidstyle.options import BenchOptions
 
 if TYPE_CHECKING:
@@ -95,8 +95,7 @@ def bench(
     except ValueError as error:
         raise click.UsageError(f"{error}.") from error
     if plot_file is not None:
-        if plot_file.exists() and not overwrite:
-            raise OutputError(f"{plot_file}: it exists already. Choose another name or use --overwrite.")
+        check_free(plot_file, overwrite)
         check_matplotlib(plot_file)
 
     from vidstyle.analysis.bench import bench as measure

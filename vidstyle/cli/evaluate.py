@@ -12,7 +12,8 @@ import click
 from vidstyle.analysis.plots import check_matplotlib
 from vidstyle.cli.progress import Screen, State, open_screen
 from vidstyle.cli.shared import PATH, Command, json_option, progress_option, stopped
-from vidstyle.errors import InputError, OutputError
+from vidstyle.errors import InputError
+from vidstyle.files import check_free
 from vidstyle.media.inputs import is_still, picture_pairs, still_pictures
 
 if TYPE_CHECKING:
@@ -87,8 +88,7 @@ def evaluate(
             "--content applies only together with --pictures. Add --pictures or omit --content."
         )
     if plot_file is not None:
-        if plot_file.exists() and not overwrite:
-            raise OutputError(f"{plot_file}: it exists already. Choose another name or use --overwrite.")
+        check_free(plot_file, overwrite)
         check_matplotlib(plot_file)
     for folder in (pictures, content):
         if folder is not None:

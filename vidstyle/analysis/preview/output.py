@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vidstyle.errors import OutputError
-from vidstyle.files import map_write_error
+from vidstyle.files import check_free, map_write_error
 from vidstyle.media.image_sequence import is_sequence
 
 
@@ -34,8 +34,7 @@ def check_targets(source: Path | None, targets: Sequence[Path], overwrite: bool)
             raise OutputError(f"{target}: this is the source itself. Choose another name.")
         if target.is_dir():
             raise OutputError(f"{target}: this is a folder. Choose another name.")
-        if target.exists() and not overwrite:
-            raise OutputError(f"{target}: it exists already. Choose another name or use --overwrite.")
+        check_free(target, overwrite)
     folder = targets[0].parent
     if not folder.is_dir() and not folder.parent.is_dir():  # write_all creates one folder, not two
         raise OutputError(f"{folder}: there is no folder {folder.parent}. Create it first.")

@@ -1,4 +1,4 @@
-"""Measuring: every stage is there, the figures fit each other, clips that cannot be measured are refused."""
+"""bench(): all stages are timed, the values agree with each other, wrong inputs are refused."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_report_holds_together(tmp_path: Path) -> None:
 
 
 def test_flops_grow_with_nothing_but_the_network(tmp_path: Path) -> None:
-    """Counted, not timed: twice the blocks, more of them."""
+    """They are counted, not timed: twice the blocks, more operations."""
     one_clip = BenchOptions(sizes=((64, 48),), frames=8, device="cpu")
     one, two = (
         bench(read_style(tiny_style(tmp_path, str(blocks), trunk_blocks=blocks)), one_clip).clips[0].flops
@@ -112,7 +112,8 @@ def test_a_clip_of_ones_own(run: Run, tmp_path: Path, clip: Clip) -> None:
 @pytest.mark.parametrize(
     "wrong", [["--size", "big"], ["--size", "65x48"], ["--frames", "1"], ["--price-per-hour", "-1"]]
 )
-def test_wrong_words_are_wrong_usage(run: Run, wrong: list[str]) -> None:
+def test_wrong_values_are_wrong_usage(run: Run, wrong: list[str]) -> None:
+    """Exit code 2, and the message names the option."""
     code, _, err = run("bench", *wrong)
     assert code == 2 and wrong[0].strip("-") in err
 

@@ -1,4 +1,4 @@
-"""The figures are zero where nothing differs, exact in small cases, and order what the eye would order."""
+"""Metrics are 0 for equal pictures, exact in small cases, and larger where pictures differ more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenes, telling frames and excerpts."""
+"""Scenes, keyframes and excerpts of a clip."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ def test_scenes_end_at_the_cuts(cut_clip: Path) -> None:
     assert found.complete
 
 
-def test_every_scene_is_told_once_before_any_is_told_twice(cut_clip: Path) -> None:
-    """Three frames, three scenes; more are not to be had where scenes stand still."""
+def test_every_scene_has_a_keyframe_before_any_has_two(cut_clip: Path) -> None:
+    """Three keyframes, three scenes; still scenes have no second keyframe."""
     found = detect_scenes(cut_clip)
     assert {c.scene for c in select_keyframes(found.candidates, 3)} == {0, 1, 2}
     assert len(select_keyframes(found.candidates, 10)) == 3
 
 
 def test_the_sharp_frame_is_taken(tmp_path: Path) -> None:
-    """Of a scene in which all frames but one are blurred, that one."""
+    """Of a scene where all frames but one are blurred, the sharp one is the keyframe."""
     found = detect_scenes(write(tmp_path / "soft.mp4", scene(4, 23, blur=20)))
     best, *others = sorted(found.candidates, key=lambda c: -c.quality)
     assert select_keyframes(found.candidates, 1) == [best]
@@ -66,8 +66,8 @@ def test_the_sharp_frame_is_taken(tmp_path: Path) -> None:
     assert best.quality > 1.2 * others[0].quality
 
 
-def test_short_clips_move_whole_and_long_ones_in_parts(cut_clip: Path) -> None:
-    """What is asked for bounds the sum; stretches stay within their scenes and do not overlap."""
+def test_short_clips_are_shown_whole_and_long_ones_in_excerpts(cut_clip: Path) -> None:
+    """The excerpts last at most as long as asked, stay within their scenes and do not overlap."""
     found = detect_scenes(cut_clip)
     chosen = select_keyframes(found.candidates, 6)
     assert select_excerpts(found, chosen, 6.0) == list(found.scenes)
@@ -81,15 +81,15 @@ def test_short_clips_move_whole_and_long_ones_in_parts(cut_clip: Path) -> None:
 
 
 def test_a_clip_of_one_frame(clip: Callable[..., Path]) -> None:
-    """It is told by that frame, and nothing moves."""
+    """That frame is the keyframe, and there are no excerpts."""
     found = detect_scenes(clip("plain.mp4", frames=1))
     chosen = select_keyframes(found.candidates, 6)
     assert [(c.window, c.index) for c in chosen] == [(0, 0)]
     assert select_excerpts(found, chosen, 12.0) == []
 
 
-def test_long_clips_are_looked_at_in_places(cut_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only so many frames are decoded, and a second pass finds the same ones again."""
+def test_long_clips_are_read_in_windows(cut_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the windows are decoded, and a second pass finds the same frames again."""
     monkeypatch.setattr(shots, "LONGEST_SECONDS", 3.0)
     monkeypatch.setattr(shots, "_WINDOWS", 3)
     monkeypatch.setattr(shots, "_WINDOW_SECONDS", 0.9)
@@ -121,7 +121,7 @@ def test_leap_stays_where_times_are_not_to_be_trusted(clip: Callable[..., Path])
 
 
 def test_progress_counts_every_frame(cut_clip: Path) -> None:
-    """The last word is all of all."""
+    """The last call has all frames done."""
     told: list[tuple[int, int]] = []
     detect_scenes(cut_clip, on_frames=lambda done, total: told.append((done, total)))
     assert told[-1] == (60, 60)

@@ -1,7 +1,8 @@
-"""`vidstyle evaluate`: figures for people and as JSON, a plot, a style; wrong pairs are refused."""
+"""`vidstyle evaluate`: metrics as text and as JSON, a plot, a style; wrong pairs are refused."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +38,7 @@ def test_a_clip_beside_itself(small: Callable[[int], Path], run: Run) -> None:
 
 def test_json_and_plot(small: Callable[[int], Path], run: Run, tmp_path: Path) -> None:
     """One document on stdout, a PNG beside; an existing plot is not replaced without being asked to."""
-    plot = tmp_path / "calm.png"
+    plot = tmp_path / "flicker.png"
     command = ["evaluate", small(14), small(14), "--frames", "2:8", "--plot", plot, "--json"]
     code, out, err = run(*command)
     assert code == 0, err
@@ -49,6 +50,17 @@ def test_json_and_plot(small: Callable[[int], Path], run: Run, tmp_path: Path) -
     assert cv2.imread(str(plot)) is not None
     assert run(*command)[0] == 6
     assert run(*command, "--overwrite")[0] == 0
+
+
+def test_a_plot_without_matplotlib(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence says what to install, before any file is opened."""
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "matplotlib" else find_spec(name)
+    )
+    code, out, err = run("evaluate", "gone.mp4", "gone.mp4", "--plot", tmp_path / "a.png")
+    assert (code, out) == (6, "")
+    assert "gone" not in err and "Run pip install 'vidstyle[plots]'." in err
 
 
 def test_motion_by_raft(small: Callable[[int], Path], run: Run, tmp_path: Path) -> None:

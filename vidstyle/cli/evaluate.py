@@ -48,7 +48,7 @@ _TRANSFERS = {"reinhard": "Reinhard", "mkl": "MKL"}
     "--plot", "plot_file", metavar="FILE", type=PATH, help="Plot E_warp over time into a PNG; cuts are red."
 )
 @click.option("--overwrite", is_flag=True, help="Replace a plot that exists.")
-@click.option("--pictures", metavar="DIR", type=PATH, help="Pictures of the style: measures the distance.")
+@click.option("--pictures", metavar="DIR", type=PATH, help="Pictures of the style to compare with.")
 @click.option(
     "--content",
     metavar="DIR",

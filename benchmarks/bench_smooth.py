@@ -108,8 +108,8 @@ def window(source: Frames, styled: Frames, radius: int = 2) -> Frames:
 
 def figures(source: Frames, result: Frames, unsmoothed: Frames) -> dict[str, float]:
     metrics = ClipMetrics()
-    for number, frames in enumerate(zip(source, result, unsmoothed, strict=True)):
-        metrics.add(number, *((to_rgb(f.planes, f.format) * 255 + 0.5).to(torch.uint8) for f in frames))
+    for frames in zip(source, result, unsmoothed, strict=True):
+        metrics.add(*((to_rgb(f.planes, f.format) * 255 + 0.5).to(torch.uint8) for f in frames))
     found = metrics.report("", "")
     return {
         "ratio": found.warping_error.ratio,

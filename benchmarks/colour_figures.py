@@ -76,7 +76,7 @@ def flicker(style: Style, clip: Path) -> float:
             source = gray_of(to_rgb(batch.planes, batch.format))
             both = torch.cat((source, style(source))).mul(255).round().to(torch.uint8)
             for number in range(len(batch)):
-                metrics.add(batch.index + number, both[number][None], both[len(batch) + number][None])
+                metrics.add(both[number][None], both[len(batch) + number][None])
     return metrics.report(clip, clip).warping_error.ratio
 
 

@@ -85,7 +85,7 @@ def flicker(style: Style, clip: Path) -> float:
             styled = to_rgb(style.restyle(batch).planes, batch.format)
             both = torch.cat((source, styled)).mul(255).round().to(torch.uint8)
             for number in range(len(batch)):
-                metrics.add(batch.index + number, both[number][None], both[len(batch) + number][None])
+                metrics.add(both[number][None], both[len(batch) + number][None])
     return metrics.report(clip, clip).warping_error.ratio
 
 

@@ -27,7 +27,7 @@ def scene(seed: int, frames: int = 14, height: int = 64, width: int = 96) -> lis
 def report(source: list[Tensor], result: list[Tensor], reference: list[Tensor] | None = None) -> ClipReport:
     metrics = ClipMetrics()
     for number, (a, b) in enumerate(zip(source, result, strict=True)):
-        metrics.add(number, a, b, reference[number] if reference else None)
+        metrics.add(a, b, reference[number] if reference else None)
     return metrics.report("a.mp4", "b.mp4")
 
 

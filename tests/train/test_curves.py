@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from vidstyle.train.curves import TensorBoard, plot_curves
+from vidstyle.train.curves import TensorBoardWriter, write_curves
 
 
 def test_every_value_has_a_panel(tmp_path: Path) -> None:
@@ -16,7 +16,7 @@ def test_every_value_has_a_panel(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     stats = [{"step": i, "seconds": i / 2, "a": 1.0 / (i + 1), "b": float("nan")} for i in range(6)]
     stats += [{"step": 6 + i, "seconds": 3.0, "a": 0.1, "c": -1.0 + i} for i in range(3)]
-    read = cv2.imread(str(plot_curves(tmp_path / "curves.png", stats)), cv2.IMREAD_COLOR_RGB).astype(int)
+    read = cv2.imread(str(write_curves(tmp_path / "curves.png", stats)), cv2.IMREAD_COLOR_RGB).astype(int)
     assert read.shape == (440, 960, 3)
     blue = read[:, :, 2] - read[:, :, 0] > 60
     panels = [blue[:220, :480], blue[:220, 480:], blue[220:, :480], blue[220:, 480:]]
@@ -27,9 +27,9 @@ def test_tensorboard_gets_the_scalars(tmp_path: Path) -> None:
     """With its package, by step; without it, an error that names it."""
     if importlib.util.find_spec("tensorboard") is None:
         with pytest.raises(ModuleNotFoundError, match="tensorboard"):
-            TensorBoard(tmp_path, 0)
+            TensorBoardWriter(tmp_path, 0)
         return
-    board = TensorBoard(tmp_path, 0)
+    board = TensorBoardWriter(tmp_path, 0)
     board.add(4, {"distribution": 0.25})
     board.close()
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

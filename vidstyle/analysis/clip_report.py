@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from vidstyle.analysis.metrics import PairMeans
@@ -20,8 +18,8 @@ from vidstyle.analysis.plots import BLUE, GRAY, Line, Panel, plot_lines
 from vidstyle.errors import InputError
 from vidstyle.imaging.yuv import to_rgb
 from vidstyle.media.decode import Decoder
-from vidstyle.temporal.optical_flow import Flow, dis_flow
-from vidstyle.temporal.warping import Motion
+from vidstyle.temporal.optical_flow import Flow
+from vidstyle.temporal.warping import ClipWarpingError
 
 FAR = 10  # frames between those that `warping_error_far` compares
 
@@ -138,7 +136,7 @@ def evaluate_clip(
     result as uint8 [1, 3, H, W]. Raises InputError where the clips differ in length, timestamps or size.
     """
     paths = [Path(source), Path(result), *([Path(reference)] if reference else [])]
-    metrics = ClipMetrics(flow, flow_side)
+    metrics = ClipMetrics(flow, flow_side=flow_side, start=start)
     with ExitStack() as stack:
         clips = [stack.enter_context(closing(_frames(path, start, stop))) for path in paths]
         number = start
@@ -153,24 +151,13 @@ def evaluate_clip(
                 )
             _check_pair(number, present, paths)
             rgb = [frame.rgb for frame in present]
-            metrics.add(number, rgb[0], rgb[1], rgb[2] if reference else None)
+            metrics.add(rgb[0], rgb[1], rgb[2] if reference else None)
             if watch is not None:
                 watch(rgb[0], rgb[1])
             number += 1
     if number - start < 2:
         raise InputError(f"{paths[0]}: fewer than two frames to compare. Use a longer clip or range.")
     return metrics.report(paths[0], paths[1])
-
-
-@dataclass
-class _FramePair:
-    """A frame of source and result, uint8, that later ones are compared with. small: the source for flow."""
-
-    number: int
-    source: Tensor
-    result: Tensor
-    small: Tensor
-    scene: int
 
 
 @dataclass
@@ -191,51 +178,32 @@ class _SeriesBuilder:
 class ClipMetrics:
     """Measures frames given in order; holds only the last 10 of them, however long the clip is."""
 
-    def __init__(self, flow: Flow | None = None, flow_side: int = 540) -> None:
-        self._flow = flow or dis_flow("medium")
-        self._flow_side = flow_side
-        self._recent: deque[_FramePair] = deque(maxlen=FAR)
+    def __init__(self, flow: Flow | None = None, *, flow_side: int = 540, start: int = 0) -> None:
+        """start: number of the first frame. flow, flow_side: see `evaluate_clip`."""
+        self._warping = ClipWarpingError(flow, flow_side=flow_side, distances=(1, FAR), start=start)
+        self._before: tuple[Tensor, Tensor] | None = None
         self._near, self._far, self._change = _SeriesBuilder(), _SeriesBuilder(), _SeriesBuilder()
-        self._cuts: list[int] = []
-        self._scene = 0
         self._means = PairMeans()
 
     @torch.inference_mode()
-    def add(self, number: int, source: Tensor, result: Tensor, reference: Tensor | None = None) -> None:
+    def add(self, source: Tensor, result: Tensor, reference: Tensor | None = None) -> None:
         """The next frames, RGB uint8 [1, 3, H, W]; reference: see `evaluate_clip`."""
-        a, b = _unit(source), _unit(result)
-        self._means.add(a, b, None if reference is None else _unit(reference))
-        small = a
-        if min(a.shape[-2:]) > self._flow_side:
-            scale = self._flow_side / min(a.shape[-2:])
-            size = (round(a.shape[-2] * scale), round(a.shape[-1] * scale))
-            small = F.interpolate(a, size=size, mode="bilinear", antialias=True)
-        now = _FramePair(number, source, result, small, self._scene)
-        if self._recent:
-            self._compare(self._recent[-1], now, self._near)
-            now.scene = self._scene
-        if len(self._recent) == FAR and self._recent[0].scene == now.scene:
-            self._compare(self._recent[0], now, self._far)
-        self._recent.append(now)
-
-    def _compare(self, first: _FramePair, later: _FramePair, into: _SeriesBuilder) -> None:
-        motion = Motion.between(first.small, later.small, self._flow)
-        neighbors = into is self._near
-        if neighbors and motion.is_cut():
-            self._cuts.append(later.number)
-            self._scene += 1
-            return
-        pairs = [(_unit(first.source), _unit(later.source)), (_unit(first.result), _unit(later.result))]
-        into.add(first.number, *motion.errors(pairs))
-        if neighbors:
-            self._change.add(first.number, *(float((a - b).abs().mean()) for a, b in pairs))
+        now = _unit(source), _unit(result)
+        self._means.add(*now, None if reference is None else _unit(reference))
+        for pair in self._warping.add(source, result):
+            neighbors = pair.later - pair.first == 1
+            (self._near if neighbors else self._far).add(pair.first, *pair.errors)
+            if neighbors and self._before is not None:
+                changes = (float((a - b).abs().mean()) for a, b in zip(self._before, now, strict=True))
+                self._change.add(pair.first, *changes)
+        self._before = now
 
     def report(self, source: Path | str, result: Path | str) -> ClipReport:
         return ClipReport(
             source=Path(source),
             result=Path(result),
             frames=self._means.count,
-            cuts=tuple(self._cuts),
+            cuts=tuple(self._warping.cuts),
             warping_error=self._near.series(),
             warping_error_far=self._far.series(),
             change=self._change.series(),

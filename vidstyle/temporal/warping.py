@@ -1,53 +1,149 @@
-"""E_warp, the warping error, of any number of results with the motion of one source.
-
-The motion is estimated once, on the source, and every result is measured with it. After Lai et al., "Learning
-Blind Video Temporal Consistency", ECCV 2018.
-"""
+"""The warping error (E_warp) of a clip and of its styled versions, frame pair by frame pair."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Container, Generator, Iterable, Sequence
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidstyle.temporal.optical_flow import Flow, occlusion_mask, resize_flow, warping_error
+from vidstyle.temporal.optical_flow import Flow, dis_flow, occlusion_mask, resize_flow, warping_error
 from vidstyle.temporal.scenes import scene_change
 
 
 @dataclass(frozen=True)
-class Motion:
-    """How the source moves between two frames [1, C, H, W] in [0, 1].
+class PairErrors:
+    """E_warp of two frames of a clip, by their numbers.
 
-    flow: first -> later; back: later -> first; both [1, 2, H, W] in pixels. hidden: parts of the first frame
-    that the later one does not show; hidden_back: the reverse; both bool [1, 1, H, W].
+    errors: one for each version of the clip, in [0, 1]^2: the source first, then the styled ones.
     """
 
-    first: Tensor
-    later: Tensor
-    flow: Tensor
-    back: Tensor
-    hidden: Tensor
-    hidden_back: Tensor
+    first: int
+    later: int
+    errors: tuple[float, ...]
 
-    @classmethod
-    def between(cls, first: Tensor, later: Tensor, estimate: Flow) -> Motion:
-        flow, back = estimate(first, later), estimate(later, first)
-        return cls(first, later, flow, back, occlusion_mask(flow, back), occlusion_mask(back, flow))
 
-    def is_cut(self) -> bool:
-        """Whether a new scene begins with the later frame."""
-        hidden = (self.hidden, self.hidden_back)
-        return bool(scene_change(self.first, self.later, self.flow, self.back, hidden))
+@dataclass
+class _Frame:
+    """A frame that later ones are compared with.
 
-    def errors(self, pairs: Sequence[tuple[Tensor, Tensor]]) -> list[float]:
-        """E_warp of pairs of frames (first, later), RGB [1, 3, H, W] in [0, 1] of one size, in [0, 1]^2.
+    versions: RGB [1, 3, H, W]. small: the source for estimating motion, float in [0, 1].
+    """
 
-        The frames may be larger than those the motion was estimated on.
+    number: int
+    versions: tuple[Tensor, ...]
+    small: Tensor
+    scene: int
+
+
+class ClipWarpingError:
+    """Computes E_warp from frames given in order; keeps the last few frames, however long the clip is.
+
+    cuts: numbers of the frames that begin a new scene, as far as they have been found.
+    """
+
+    def __init__(
+        self,
+        flow: Flow | None = None,
+        *,
+        flow_side: int = 540,
+        distances: Sequence[int] = (1,),
+        known_cuts: Container[int] = (),
+        start: int = 0,
+    ) -> None:
+        """flow: how motion is estimated on the source, by default DIS at its best preset.
+
+        flow_side: the most pixels of the short side at which that is done. distances: how many frames apart
+        the compared frames are. known_cuts: numbers of frames that begin a scene, besides those that are
+        found. start: number of the first frame.
         """
-        size = (pairs[0][0].shape[-2], pairs[0][0].shape[-1])
-        flow, hidden = resize_flow(self.flow, size), self.hidden
-        if hidden.shape[-2:] != size:
-            hidden = F.interpolate(hidden.float(), size=size, mode="nearest") > 0
-        return [float(warping_error(first, later, flow, hidden)[0]) for first, later in pairs]
+        self._flow = flow or dis_flow("medium")
+        self._flow_side = flow_side
+        self._distances = sorted({1, *distances})
+        self._reported = set(distances)
+        self._known_cuts = known_cuts
+        self._number = start - 1
+        self._scene = 0
+        self._frames: deque[_Frame] = deque(maxlen=self._distances[-1])
+        self.cuts: list[int] = []
+
+    @torch.inference_mode()
+    def add(self, source: Tensor, *styled: Tensor) -> list[PairErrors]:
+        """The errors of the pairs that end with this frame; pairs with a cut between them have none.
+
+        source, styled: the frame in every version, RGB [1, 3, H, W] of one size, uint8 or float in [0, 1].
+        """
+        self._number += 1
+        now = _Frame(self._number, (source, *styled), self._shrunk(_unit(source)), self._scene)
+        found = []
+        for distance in self._distances:
+            if len(self._frames) < distance:
+                break
+            first = self._frames[-distance]
+            if distance == 1:
+                pair = self._neighbors(first, now)
+            elif first.scene == now.scene and distance in self._reported:
+                flow, _, hidden = self._motion(first, now)
+                pair = self._errors(first, now, flow, hidden[0])
+            else:
+                pair = None
+            if pair is not None and distance in self._reported:
+                found.append(pair)
+        self._frames.append(now)
+        return found
+
+    def _neighbors(self, first: _Frame, now: _Frame) -> PairErrors | None:
+        """The error of neighboring frames; None, and a new scene, where there is a cut between them."""
+        flow, back, hidden = self._motion(first, now)
+        is_known = now.number in self._known_cuts
+        if is_known or bool(scene_change(first.small, now.small, flow, back, hidden)):
+            self.cuts.append(now.number)
+            self._scene += 1
+            now.scene = self._scene
+            return None
+        return self._errors(first, now, flow, hidden[0])
+
+    def _motion(self, first: _Frame, later: _Frame) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+        """Flows both ways and what is hidden both ways, at the size for estimating motion."""
+        flow, back = self._flow(first.small, later.small), self._flow(later.small, first.small)
+        return flow, back, (occlusion_mask(flow, back), occlusion_mask(back, flow))
+
+    def _errors(self, first: _Frame, later: _Frame, flow: Tensor, hidden: Tensor) -> PairErrors:
+        size = (first.versions[0].shape[-2], first.versions[0].shape[-1])
+        hidden = F.interpolate(hidden.float(), size=size, mode="nearest") > 0
+        flow = resize_flow(flow, size)
+        errors = (
+            float(warping_error(_unit(a), _unit(b), flow, hidden)[0])
+            for a, b in zip(first.versions, later.versions, strict=True)
+        )
+        return PairErrors(first.number, later.number, tuple(errors))
+
+    def _shrunk(self, frame: Tensor) -> Tensor:
+        short_side = min(frame.shape[-2:])
+        if short_side <= self._flow_side:
+            return frame
+        scale = self._flow_side / short_side
+        size = (round(frame.shape[-2] * scale), round(frame.shape[-1] * scale))
+        return F.interpolate(frame, size=size, mode="bilinear", antialias=True)
+
+
+def clip_warping_errors(
+    frames: Iterable[Sequence[Tensor]], flow: Flow | None = None, *, flow_side: int = 540
+) -> Generator[PairErrors, None, None]:
+    """E_warp of all neighboring frames of a clip, see `ClipWarpingError`; over the clip it is their mean.
+
+    frames: for each frame the source and then its styled versions, RGB [1, 3, H, W], uint8 or float in [0,
+    1]. Motion and occlusion come from the source. After Lai et al., "Learning Blind Video Temporal
+    Consistency", ECCV 2018.
+    """
+    meter = ClipWarpingError(flow, flow_side=flow_side)
+    for versions in frames:
+        yield from meter.add(*versions)
+
+
+def _unit(frame: Tensor) -> Tensor:
+    """A frame as float in [0, 1]."""
+    return frame if frame.is_floating_point() else frame.to(torch.float32) / 255

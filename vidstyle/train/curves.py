@@ -9,7 +9,7 @@ from typing import Any
 from vidstyle.analysis.plots import BLUE, Line, Panel, plot_lines
 
 
-def plot_curves(path: Path, stats: Sequence[Mapping[str, float]]) -> Path:
+def write_curves(path: Path, stats: Sequence[Mapping[str, float]]) -> Path:
     """Plot every value in the lines of stats.jsonl over the steps, one panel each, two in a row.
 
     Raises OutputError, also where matplotlib is missing.
@@ -22,7 +22,7 @@ def plot_curves(path: Path, stats: Sequence[Mapping[str, float]]) -> Path:
     return plot_lines(path, panels, columns=2, height=2.2)
 
 
-class TensorBoard:
+class TensorBoardWriter:
     """Writes scalars for TensorBoard into a run folder. ModuleNotFoundError without its package."""
 
     def __init__(self, folder: Path, step: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from vidstyle.train.curves import TensorBoard
+from vidstyle.train.curves import TensorBoardWriter
 from vidstyle.train.graceful_stop import Stopping
 from vidstyle.train.options import Tick, TrainOptions
 from vidstyle.train.run import Run
@@ -37,7 +37,7 @@ def play(run: Run, on_tick: Callable[[Tick], None] | None = None) -> Path:
         run.load()
     else:
         run.begin()
-    board = TensorBoard(run.folder.path, run.step) if options.tensorboard else None
+    board = TensorBoardWriter(run.folder.path, run.step) if options.tensorboard else None
     with Stopping() as stopping:
         while not run.finished:
             run.advance()

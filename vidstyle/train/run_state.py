@@ -15,7 +15,7 @@ from vidstyle.models.generator import Generator, parameter_count
 from vidstyle.models.style_encoder import StyleEncoder
 from vidstyle.styles.style_file import StyleFacts, save_style
 from vidstyle.train.adaptive_balance import Balance
-from vidstyle.train.curves import plot_curves
+from vidstyle.train.curves import write_curves
 from vidstyle.train.data.frame_pairs import FramePairs
 from vidstyle.train.data.pictures import PictureSet
 from vidstyle.train.memory_bank import Memory
@@ -75,7 +75,7 @@ class Record:
         if (self.step // self.options.tick_steps) % self.options.sheet_ticks == 0 or self.finished:
             self.write_sheets()
             if has_matplotlib():
-                plot_curves(self.folder.path / "curves.png", self.folder.read_stats())
+                write_curves(self.folder.path / "curves.png", self.folder.read_stats())
         return tick
 
     def _sides(self) -> list[tuple[str, PictureSet]]:

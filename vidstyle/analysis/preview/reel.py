@@ -18,8 +18,7 @@ from vidstyle.imaging.yuv import from_rgb, to_rgb
 from vidstyle.media.decode import Decoder
 from vidstyle.media.encode import Encoder
 from vidstyle.options import ApplyOptions
-from vidstyle.temporal.optical_flow import dis_flow
-from vidstyle.temporal.warping import Motion
+from vidstyle.temporal.warping import ClipWarpingError
 
 _CRF = (21, 25, 29, 34, 40)  # from good to small
 _FORMAT = PlaneFormat(8, (1, 1), "bt709", False, "left")
@@ -144,26 +143,23 @@ def measure_flicker(
 
     cuts: numbers of frames where a scene begins, besides those that are detected.
     """
-    estimate = dis_flow("medium")
     seconds: list[float] = []
     values: list[list[float | None]] = [[] for _ in range(1 + len(styled))]
     with ExitStack() as stack:
         decoders = [stack.enter_context(Decoder(path)) for path in (reel, *styled)]
         clips = [stack.enter_context(closing(decoder.batches(1))) for decoder in decoders]
-        before: list[Tensor] = []
+        size = min(decoders[0].info.height, decoders[0].info.width)
+        meter = ClipWarpingError(flow_side=size, known_cuts=cuts)
         began = time = 0.0
         for number, batches in enumerate(zip(*clips, strict=True)):
-            now = [to_rgb(batch.planes, batch.format) for batch in batches]
-            if before:
+            pairs = meter.add(*(to_rgb(batch.planes, batch.format) for batch in batches))
+            if number:
                 seconds.append(time - began)
-                motion = Motion.between(before[0], now[0], estimate)
-                is_cut = number in cuts or motion.is_cut()
-                errors = [None] * len(now) if is_cut else motion.errors(list(zip(before, now, strict=True)))
+                errors = pairs[0].errors if pairs else [None] * len(values)
                 for row, error in zip(values, errors, strict=True):
                     row.append(error)
             time = float(batches[0].pts[0] * batches[0].time_base)
-            began = began if before else time
-            before = now
+            began = began if number else time
             on_frame()
     source, *others = (tuple(row) for row in values)
     return Flicker(tuple(seconds), source, tuple(others))

@@ -73,7 +73,7 @@ def test_in_words(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch:
     assert [line.split() for line in out.splitlines()] == [
         ["note", "extras", "ray:", "not", "installed"],
         ["pip", "install", "it"],
-        ["This", "machine", "can", "restyle", "clips."],
+        ["Clips", "can", "be", "restyled", "here."],
     ]
 
 
@@ -86,7 +86,7 @@ def test_a_missing_package(
     assert code == DeviceError.exit_code
     assert "pip install --upgrade opencv-python-headless" in out
     assert "trial" not in out
-    assert out.endswith("see the lines marked broken.\n")
+    assert out.endswith("Clips cannot be restyled here as it is.\n")
 
 
 def test_damaged_styles(folder: Path, one_style: Path, capsys: pytest.CaptureFixture[str]) -> None:

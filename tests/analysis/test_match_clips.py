@@ -194,7 +194,7 @@ def test_one_bad_clip_does_not_stop_the_others(folder: Path, run: Run) -> None:
     assert len(report["results"]) == report["match"]["inputs"] == 3
     files = [folder / "in" / name for name in ("bad.mkv", "b.mkv")]
     code, out, err = run("apply", *files, *options, "-d", folder / "two")
-    assert code == 3 and "Warning: only one input can be read" in err
+    assert code == 3 and "Warning: only one input can be used" in err
     assert json.loads(out)["results"][0]["match"]["exposure_stops"] == 0
     assert left_over(folder / "two") == ["b.mkv"]
     code, out, _ = run("apply", files[0], folder / "in" / "gone.mkv", *options)
@@ -226,8 +226,8 @@ def test_pictures_are_matched_too(folder: Path, run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["a.mkv", "--match"], "there is only one input"),
-        (["a.mkv", "./a.mkv", "--match"], "there is only one input"),
+        (["a.mkv", "--match"], "there is only one: name the others"),
+        (["a.mkv", "./a.mkv", "--match"], "there is only one"),
         (["a.mkv", "b.mkv", "--match", "--hdr", "keep"], "--hdr tonemap"),
     ],
 )
@@ -264,7 +264,7 @@ def test_a_run_stopped_while_measuring(folder: Path, run: Run, monkeypatch: pyte
     style = folder / "styles" / "tiny.safetensors"
     code, out, err = run("apply", folder / "in", "-s", style, "--match", "--progress", "none")
     assert (code, out) == (130, "")
-    assert err.strip().startswith("Interrupted. Nothing was written")
+    assert err.strip().startswith("Interrupted. Nothing was begun yet")
     assert left_over(folder / "in") == ["a.mkv", "b.mkv", "c.mkv"]
 
 

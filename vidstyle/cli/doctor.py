@@ -19,20 +19,15 @@ _COLORS = {"ok": "green", "note": "yellow", "broken": "red"}
     vidstyle doctor --dir /show/out --json""",
 )
 @click.option(
-    "--dir",
-    "folder",
-    metavar="DIR",
-    type=PATH,
-    default=Path(),
-    help="Where results would be written.  [default: .]",
+    "--dir", "folder", metavar="DIR", type=PATH, default=Path(), help="Where results would lie.  [default: .]"
 )
 @json_option()
 def doctor(folder: Path, as_json: bool) -> int:
-    """Check whether this machine has all that vidstyle needs.
+    """Look at what vidstyle needs here, and try it.
 
-    Checks packages, devices, encoders, disk space, styles and extras, and restyles a short generated clip.
-    Says how to fix what is missing. The exit code is 0 if clips can be restyled, 4 if styles are broken, 5 if
-    packages or devices are, 6 if encoders or the disk are.
+    Prints versions, devices, encoders that open, room on the disk, styles, extras, and restyles a few frames
+    made up for it. What is missing comes with what to do. The exit code is 0 when clips can be restyled
+    here, otherwise 4 for styles, 5 for packages, 6 for encoders and disk.
     """
     found: list[Finding] = []
     for finding in examine(folder):
@@ -43,11 +38,9 @@ def doctor(folder: Path, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps({"exit_code": code, "findings": [finding.to_dict() for finding in found]}))
     elif code:
-        click.echo(
-            click.style("This machine cannot restyle clips yet: see the lines marked broken.", fg="red")
-        )
+        click.echo(click.style("Clips cannot be restyled here as it is.", fg="red"))
     else:
-        click.echo("This machine can restyle clips.")
+        click.echo("Clips can be restyled here.")
     return code
 
 

@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 
 def check_match(inputs: int, options: ApplyOptions) -> None:
-    """Raise UsageError for inputs or options that --match cannot work with."""
+    """UsageError for what cannot be meant."""
     if inputs < 2:
         raise click.UsageError(
-            "--match: there is only one input, and it matches several with each other. "
-            "Add the others, or omit --match."
+            "--match brings several inputs together, and there is only one: "
+            "name the others too, or leave it out."
         )
     if options.hdr == "keep":
-        raise click.UsageError("--match works in SDR. Use --hdr tonemap instead of --hdr keep, or omit it.")
+        raise click.UsageError("--match works on SDR: use --hdr tonemap instead of keep, or leave it out.")
 
 
 def find_matches(
     sources: Sequence[Path], style: Style, options: ApplyOptions, screen: Screen, quiet: bool
 ) -> ClipMatches:
-    """Find the corrections of all sources, and print them unless quiet."""
+    """Look at all sources; say what was found unless quiet."""
     from vidstyle.analysis.match_clips import match_clips
 
     begun: list[Path] = []
@@ -47,11 +47,11 @@ def find_matches(
         matched = match_clips(sources, style, options, on_seen)
     except KeyboardInterrupt as stop:
         screen.stop()
-        raise stopped(stop, "Nothing was written; the same command starts again.") from None
+        raise stopped(stop, "Nothing was begun yet; the same command starts again.") from None
     finally:
         screen.stop()
     if len(matched.matches) == 1:
-        click.echo("Warning: only one input can be read, so there is nothing to match it with.", err=True)
+        click.echo("Warning: only one input can be used: there is nothing to match it with.", err=True)
     elif not quiet:
         for line in _words(matched):
             click.echo(line)

@@ -1,4 +1,4 @@
-"""`vidstyle preview`: every style on keyframes and excerpts of a clip, on one page."""
+"""`vidstyle preview`: every style on the keyframes of a clip, to choose by eye."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _default(name: str) -> Any:
     metavar="N",
     default=_default("seconds"),
     show_default=True,
-    help="Length of the video in all; 0 for none.",
+    help="Moving pictures, in all; 0 leaves them out.",
 )
 @click.option(
     "--size",
@@ -73,8 +73,8 @@ def _default(name: str) -> Any:
     show_default=True,
     help="Short side of the stills in pixels.",
 )
-@click.option("--fps", metavar="RATE", help="Treat a folder or pattern of images as a clip of this rate.")
-@click.option("--open", "show", is_flag=True, help="Open the page in the browser afterwards.")
+@click.option("--fps", metavar="RATE", help="Take a folder or pattern of pictures as a clip of this rate.")
+@click.option("--open", "show", is_flag=True, help="Open the page in the browser when it is done.")
 @click.option(
     "--overwrite", is_flag=True, default=_default("overwrite"), help="Replace a preview that exists."
 )
@@ -97,10 +97,10 @@ def preview(
     as_json: bool,
     **values: Any,
 ) -> None:
-    """Show every style on a clip or a picture: a page for the browser and a contact sheet.
+    """Show every style on a clip or a picture: one page to open, one contact sheet.
 
-    Restyles keyframes and a few seconds of excerpts at a small size. Writes in.preview.html, which works
-    without a network, and in.preview.png.
+    Small pictures of the clip's telling frames and a few seconds of its scenes are restyled. in.mp4 gives
+    in.preview.html, which needs nothing else and no network, and in.preview.png.
     """
     for style in styles:
         try:
@@ -131,13 +131,13 @@ def preview(
     for warning in report.warnings:
         click.echo(f"Warning: {clip}: {warning}", err=True)
     if show and not webbrowser.open(report.page.resolve().as_uri()):
-        click.echo(f"Warning: {report.page}: no browser could be started. Open the page by hand.", err=True)
+        click.echo(f"Warning: {report.page}: no browser could be started. Open it by hand.", err=True)
     if as_json:
         click.echo(json.dumps(report.to_dict()))
         return
     count = len(report.styles)
     click.echo(
         f"{report.page}: {count} style{'s' * (count > 1)}, {len(report.frames_seconds)} stills, "
-        f"{report.moving_seconds:.1f} s of video, {report.page_bytes / 1e6:.1f} MB, "
+        f"{report.moving_seconds:.1f} s of clip, {report.page_bytes / 1e6:.1f} MB, "
         f"in {report.seconds:.0f} s; contact sheet {report.sheet}"
     )

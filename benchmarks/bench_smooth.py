@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from common import report, table
 from looks import LOOKS
 
-from vidstyle.analysis.clip_report import ClipTally
+from vidstyle.analysis.clip_report import ClipMetrics
 from vidstyle.frames import FrameBatch
 from vidstyle.imaging.yuv import from_rgb, to_rgb
 from vidstyle.media.decode import Decoder
@@ -107,10 +107,10 @@ def window(source: Frames, styled: Frames, radius: int = 2) -> Frames:
 
 
 def figures(source: Frames, result: Frames, unsmoothed: Frames) -> dict[str, float]:
-    tally = ClipTally()
-    for number, frames in enumerate(zip(source, result, unsmoothed, strict=True)):
-        tally.add(number, *((to_rgb(f.planes, f.format) * 255 + 0.5).to(torch.uint8) for f in frames))
-    found = tally.report("", "")
+    metrics = ClipMetrics()
+    for frames in zip(source, result, unsmoothed, strict=True):
+        metrics.add(*((to_rgb(f.planes, f.format) * 255 + 0.5).to(torch.uint8) for f in frames))
+    found = metrics.report("", "")
     return {
         "ratio": found.warping_error.ratio,
         "ratio_far": found.warping_error_far.ratio,

@@ -22,11 +22,12 @@ from pathlib import Path
 
 import torch
 from common import best_seconds, report, table
-from style_figures import CLIP_FRAMES, pictures, sheet
+from style_figures import CLIP_FRAMES, sheet
 from torch import Tensor
 
-from vidstyle.analysis.clip_report import ClipTally
+from vidstyle.analysis.clip_report import ClipMetrics
 from vidstyle.analysis.metrics import color_distance
+from vidstyle.analysis.picture_report import read_pictures
 from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.imaging.lab import lab_to_rgb, rgb_to_lab
 from vidstyle.imaging.yuv import luma_of, to_rgb
@@ -69,14 +70,14 @@ def figures(results: list[Tensor], truth: list[Tensor]) -> dict[str, float]:
 
 def flicker(style: Style, clip: Path) -> float:
     """E_warp of the colored clip over that of the gray one it was made from."""
-    tally = ClipTally()
+    metrics = ClipMetrics()
     with Decoder(clip, stop=CLIP_FRAMES) as decoder, closing(decoder.batches(4)) as batches:
         for batch in batches:
             source = gray_of(to_rgb(batch.planes, batch.format))
             both = torch.cat((source, style(source))).mul(255).round().to(torch.uint8)
             for number in range(len(batch)):
-                tally.add(batch.index + number, both[number][None], both[len(batch) + number][None])
-    return tally.report(clip, clip).warping_error.ratio
+                metrics.add(both[number][None], both[len(batch) + number][None])
+    return metrics.report(clip, clip).warping_error.ratio
 
 
 def seconds_of_a_frame(style: Style) -> float:
@@ -102,7 +103,7 @@ def main() -> None:
 
     torch.set_num_threads(1)
     style = load_style(arguments.style)
-    truth = pictures(arguments.photos, arguments.count)
+    truth = read_pictures(arguments.photos, arguments.count)
     source = [gray_of(picture[None])[0] for picture in truth]
     mean = torch.stack([rgb_to_lab(picture[None]).mean((0, 2, 3)) for picture in truth]).mean(0)
     looks: dict[str, Callable[[Tensor], Tensor]] = {

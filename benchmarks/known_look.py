@@ -25,7 +25,13 @@ import torch
 from looks import LOOKS, Picture, _skin
 from torch import Tensor
 
-from vidstyle.analysis.metrics import color_distance, lab_error, structure_error, texture_distance
+from vidstyle.analysis.metrics import (
+    color_distance,
+    lab_error,
+    normalized_luminance,
+    texture_distance,
+    texture_features,
+)
 from vidstyle.imaging.color_transfer import BASELINES, sample_colors
 
 HELD_OUT = 50
@@ -89,6 +95,11 @@ def tensor(path: Path, short_side: int | None = None) -> Tensor:
     return torch.from_numpy(read(path, short_side)).permute(2, 0, 1).contiguous()
 
 
+def structure_error(result: Tensor, truth: Tensor) -> float:
+    """Mean absolute difference of the locally normalized luminance."""
+    return (normalized_luminance(result) - normalized_luminance(truth)).abs().mean().item()
+
+
 def mean_errors(
     result_of: Callable[[Tensor], Tensor], sources: Sequence[Tensor], truths: Sequence[Tensor]
 ) -> tuple[dict[str, float], list[Tensor]]:
@@ -98,7 +109,7 @@ def mean_errors(
         for source, truth in zip(sources, truths, strict=True):
             result = result_of(source[None])
             lab.append(lab_error(result, truth[None]).item())
-            structure.append(structure_error(result, truth[None]).item())
+            structure.append(structure_error(result, truth[None]))
             results.append(result[0])
     return {"lab_error": sum(lab) / len(lab), "structure_error": sum(structure) / len(structure)}, results
 
@@ -118,12 +129,12 @@ def score(arguments: argparse.Namespace) -> None:
 
             ways[Path(file).stem] = load_style(file)
         # Half of the drawn pictures at full size are plenty for texture, which changes with size.
-        drawn = [tensor(p) for p in pictures(home / "style")[:HELD_OUT]]
+        drawn = texture_features([tensor(p) for p in pictures(home / "style")[:HELD_OUT]])
         figures: dict[str, dict[str, float]] = {}
         for key, way in ways.items():
             figures[key], results = mean_errors(way, sources, truths)
             figures[key]["colour_distance"] = color_distance(results, style)
-            figures[key]["texture_distance"] = texture_distance(results, drawn)
+            figures[key]["texture_distance"] = texture_distance(texture_features(results), drawn)
         print(f"{name:18} CIELAB  structure  color distance  texture distance")
         for key, line in figures.items():
             print(

@@ -13,12 +13,12 @@ import torch.nn.functional as F
 from common import report, table
 from torch import Tensor
 
-from vidstyle.analysis.color_matching import measured, spread_of
-from vidstyle.analysis.match_clips import frames_of, matches_of
-from vidstyle.analysis.plots import write_png
+from vidstyle.analysis.color_matching import measure_light, spread_of
+from vidstyle.analysis.match_clips import match_frames, sample_frames
 from vidstyle.imaging.correction import Before
 from vidstyle.imaging.resize import shrink
 from vidstyle.imaging.yuv import luma_of
+from vidstyle.media.image_file import write_png
 from vidstyle.options import ApplyOptions
 from vidstyle.styles.load import load_style
 from vidstyle.styles.style import Style
@@ -61,13 +61,13 @@ def main() -> None:
     options = ApplyOptions(device="cpu")
     styles = [load_style(name).with_options(options) for name in arguments.style]
     plain = load_style("cinema")
-    seen = {clip.stem: frames_of(clip, plain, options, None) for clip in arguments.clips}
+    seen = {clip.stem: sample_frames(clip, plain, options, None) for clip in arguments.clips}
     for clip in arguments.gray:
-        frames = seen.get(clip.stem) or frames_of(clip, plain, options, None)
+        frames = seen.get(clip.stem) or sample_frames(clip, plain, options, None)
         seen[f"{clip.stem} in gray"] = [
             luma_of(frame[None].float())[0].round().to(torch.uint8).expand(3, -1, -1) for frame in frames
         ]
-    matches = matches_of({Path(name): frames for name, frames in seen.items()}, plain)
+    matches = match_frames({Path(name): frames for name, frames in seen.items()}, plain)
     befores = {name: matches[Path(name)].before for name in seen}
     for name in seen:
         print(f"{name}: {matches[Path(name)]}")
@@ -76,7 +76,7 @@ def main() -> None:
     for kind, style in (("source", None), *((style.name, style) for style in styles)):
         for way in ("as they are", "matched"):
             lights = [
-                measured(restyled(frames, befores[name] if way == "matched" else Before(), style))
+                measure_light(restyled(frames, befores[name] if way == "matched" else Before(), style))
                 for name, frames in seen.items()
             ]
             rows.append({"style": kind, "clips": way, **spread_of(lights).to_dict()})

@@ -25,7 +25,7 @@ import torch
 from common import report, run, style_file, table, vidstyle
 
 from vidstyle.analysis.bench import bench
-from vidstyle.analysis.hardware import facts, measure, timed
+from vidstyle.analysis.hardware import describe_machine, measure_limits, timed
 from vidstyle.frames import FrameBatch
 from vidstyle.imaging.yuv import to_rgb
 from vidstyle.media.decode import Decoder
@@ -207,7 +207,7 @@ def main(given: Sequence[str] | None = None) -> None:
         files = {style: style_file(style, home) for style in arguments.styles}
         styles = {style: load_style(path).to(arguments.device) for style, path in files.items()}
         device = next(iter(styles.values())).device
-        rates = measure(device)
+        rates = measure_limits(device)
         for key in ("copy", "upload", "download", "flops"):
             if getattr(rates, key) is not None:
                 found.add(f"measured {key} a second", getattr(rates, key))
@@ -220,7 +220,7 @@ def main(given: Sequence[str] | None = None) -> None:
     found.show()
     said = io.StringIO()
     with redirect_stdout(said):
-        report("on_gpu", figures=found.figures, left_out=found.left_out, gpu=facts(device))
+        report("on_gpu", figures=found.figures, left_out=found.left_out, gpu=describe_machine(device))
     print(said.getvalue(), end="")
     if arguments.out is not None:
         arguments.out.mkdir(parents=True, exist_ok=True)

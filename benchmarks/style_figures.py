@@ -22,14 +22,14 @@ import torch.nn.functional as F
 from common import report, table
 from torch import Tensor
 
-from vidstyle.analysis.clip_report import ClipTally
-from vidstyle.analysis.metrics import color_distance, sliced_wasserstein, texture_distance
+from vidstyle.analysis.clip_report import ClipMetrics
+from vidstyle.analysis.metrics import color_distance, sliced_wasserstein, texture_distance, texture_features
 from vidstyle.analysis.picture_report import mean_content_kept, read_pictures, transfers
-from vidstyle.analysis.plots import write_png
-from vidstyle.imaging.filters import blur
+from vidstyle.imaging.filters import gaussian_blur
 from vidstyle.imaging.lab import rgb_to_lab
 from vidstyle.imaging.yuv import to_rgb
 from vidstyle.media.decode import Decoder
+from vidstyle.media.image_file import write_png
 from vidstyle.styles.load import load_style
 from vidstyle.styles.style import Style
 
@@ -45,7 +45,7 @@ def local_colors(set_: Sequence[Tensor]) -> Tensor:
     random = torch.Generator().manual_seed(0)
     for picture in set_:
         lab = rgb_to_lab(picture[None])
-        around = lab - blur(lab, min(picture.shape[-2:]) / 10)
+        around = lab - gaussian_blur(lab, min(picture.shape[-2:]) / 10)
         flat = around.flatten(2)[0].T
         clouds.append(flat[torch.randint(len(flat), (500,), generator=random)])
     return torch.cat(clouds)
@@ -71,22 +71,22 @@ def figures(results: Sequence[Tensor], source: Sequence[Tensor], style: Sequence
         "colour": round(color_distance(results, style), 3),
         "local": round(sliced_wasserstein(local_colors(results), local_colors(style)), 3),
         "vignette": round(float((profile(results) - profile(style)).abs().mean()), 3),
-        "texture": round(texture_distance(results, style), 3),
+        "texture": round(texture_distance(texture_features(results), texture_features(style)), 3),
         "content": round(mean_content_kept(results, source), 4),
     }
 
 
 def flicker(style: Style, clip: Path) -> float:
     """E_warp of the clip as `apply` restyles it without smoothing or encoding, over the source's own."""
-    tally = ClipTally()
+    metrics = ClipMetrics()
     with Decoder(clip, stop=CLIP_FRAMES) as decoder, closing(decoder.batches(4)) as batches:
         for batch in batches:
             source = to_rgb(batch.planes, batch.format)
             styled = to_rgb(style.restyle(batch).planes, batch.format)
             both = torch.cat((source, styled)).mul(255).round().to(torch.uint8)
             for number in range(len(batch)):
-                tally.add(batch.index + number, both[number][None], both[len(batch) + number][None])
-    return tally.report(clip, clip).warping_error.ratio
+                metrics.add(both[number][None], both[len(batch) + number][None])
+    return metrics.report(clip, clip).warping_error.ratio
 
 
 def sheet(

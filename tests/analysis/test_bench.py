@@ -1,4 +1,4 @@
-"""Measuring: every stage is there, the figures fit each other, clips that cannot be measured are refused."""
+"""bench(): all stages are timed, the values agree with each other, wrong inputs are refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.helpers.clips import Clip
 from tests.helpers.commands import Run
 from tests.helpers.styles import tiny_style
 from vidstyle.analysis.bench import bench
-from vidstyle.analysis.hardware import measure, timed
+from vidstyle.analysis.hardware import measure_limits, timed
 from vidstyle.errors import DeviceError, InputError
 from vidstyle.media.decode import Decoder
 from vidstyle.media.synthetic_clip import copy_start, make_clip
@@ -25,7 +25,7 @@ SMALL = BenchOptions(sizes=((96, 64), (64, 48)), frames=12, device="cpu", price_
 
 
 def test_a_report_holds_together(tmp_path: Path) -> None:
-    """Smallest clip first; no stage is free; what is bound, reached and paid follows from the stages."""
+    """The smallest clip comes first, every stage takes time, and limits and cost follow from the stages."""
     words: list[str] = []
     report = bench(read_style(tiny_style(tmp_path)), SMALL, watch=words.append)
     assert [(clip.width, clip.height) for clip in report.clips] == [(64, 48), (96, 64)]
@@ -34,7 +34,7 @@ def test_a_report_holds_together(tmp_path: Path) -> None:
         stages = {stage.name: stage for stage in clip.stages}
         assert list(stages) == ["decode", "upload", "generator", "flow", "smoother", "download", "encode"]
         assert all(stages[name].wall > 0 for name in ("decode", "generator", "flow", "smoother", "encode"))
-        assert not stages["upload"].used and not stages["download"].used, "there is nothing to carry on a CPU"
+        assert not stages["upload"].used and not stages["download"].used, "nothing is transferred on a CPU"
         assert all(stage.median <= stage.p95 for stage in clip.stages)
         assert clip.frames == 12 and clip.fps == pytest.approx(12 / clip.seconds)
         assert 0 < clip.first_frame_seconds < clip.seconds
@@ -50,7 +50,7 @@ def test_a_report_holds_together(tmp_path: Path) -> None:
 
 
 def test_flops_grow_with_nothing_but_the_network(tmp_path: Path) -> None:
-    """Counted, not timed: twice the blocks, more of them."""
+    """They are counted, not timed: twice the blocks, more operations."""
     one_clip = BenchOptions(sizes=((64, 48),), frames=8, device="cpu")
     one, two = (
         bench(read_style(tiny_style(tmp_path, str(blocks), trunk_blocks=blocks)), one_clip).clips[0].flops
@@ -91,7 +91,7 @@ def test_the_command(run: Run, tmp_path: Path) -> None:
     assert report["clips"][0]["frames"] == 12
     assert report["machine"]["cores"] >= 1 and report["ceilings"]["copy"] > 0
     assert any(line.split()[0] == "encode" for line in table)
-    assert any("bound" in line for line in table)
+    assert any("limited by" in line for line in table)
     assert cv2.imread(str(plot)) is not None
     assert run(*command, "--plot", plot)[0] == 6, "a plot that exists is not replaced"
     code, out, err = run(*command, "--json")
@@ -112,7 +112,8 @@ def test_a_clip_of_ones_own(run: Run, tmp_path: Path, clip: Clip) -> None:
 @pytest.mark.parametrize(
     "wrong", [["--size", "big"], ["--size", "65x48"], ["--frames", "1"], ["--price-per-hour", "-1"]]
 )
-def test_wrong_words_are_wrong_usage(run: Run, wrong: list[str]) -> None:
+def test_wrong_values_are_wrong_usage(run: Run, wrong: list[str]) -> None:
+    """Exit code 2, and the message names the option."""
     code, _, err = run("bench", *wrong)
     assert code == 2 and wrong[0].strip("-") in err
 
@@ -122,7 +123,7 @@ def test_what_cannot_be_measured(tmp_path: Path) -> None:
     style = read_style(tiny_style(tmp_path))
     with pytest.raises(InputError, match="missing"):
         bench(style, SMALL, tmp_path / "missing.mp4")
-    with pytest.raises(InputError, match="numbered"):
+    with pytest.raises(InputError, match="image sequence"):
         bench(style, SMALL, tmp_path / "frame%04d.png")
     with pytest.raises(DeviceError, match="cuda:77"):
         bench(style, BenchOptions(device="cuda:77"))
@@ -134,7 +135,7 @@ def test_a_gpu_is_timed_by_its_own_clock(tmp_path: Path) -> None:
     device = torch.device("cuda")
     large = torch.randn(4096, 4096, device=device)
     assert timed(lambda: [large @ large for _ in range(10)], device) > 10 * 2 * 4096**3 / 1e15
-    ceilings = measure(device)
+    ceilings = measure_limits(device)
     assert ceilings.upload and ceilings.download and ceilings.copy > ceilings.upload
     report = bench(read_style(tiny_style(tmp_path)), BenchOptions(sizes=((320, 240),), frames=40))
     (clip,) = report.clips

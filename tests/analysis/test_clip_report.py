@@ -1,4 +1,4 @@
-"""A clip beside itself is as calm as itself; flicker, blur and cuts are seen; wrong pairs are refused."""
+"""A clip compared with itself; flicker, blur and cuts are measured; wrong pairs are refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidstyle.analysis.clip_report import ClipReport, ClipTally, Series, evaluate_clip, plot_report
+from vidstyle.analysis.clip_report import ClipMetrics, ClipReport, Series, evaluate_clip, plot_report
 from vidstyle.errors import InputError
 
 
@@ -25,14 +25,14 @@ def scene(seed: int, frames: int = 14, height: int = 64, width: int = 96) -> lis
 
 
 def report(source: list[Tensor], result: list[Tensor], reference: list[Tensor] | None = None) -> ClipReport:
-    tally = ClipTally()
+    metrics = ClipMetrics()
     for number, (a, b) in enumerate(zip(source, result, strict=True)):
-        tally.add(number, a, b, reference[number] if reference else None)
-    return tally.report("a.mp4", "b.mp4")
+        metrics.add(a, b, reference[number] if reference else None)
+    return metrics.report("a.mp4", "b.mp4")
 
 
 def test_a_clip_beside_itself() -> None:
-    """Every ratio is 1, nothing was changed, all is kept."""
+    """Every ratio is 1, no color changes, and all detail, contrast and content are kept."""
     clip = scene(0)
     found = report(clip, clip)
     assert found.frames == 14
@@ -58,7 +58,7 @@ def test_flicker_and_drift_show_at_their_distance() -> None:
 
 
 def test_a_still_source_with_a_boiling_result() -> None:
-    """Where the source does not move, the ratio is infinite and the change says how much it boils."""
+    """Where the source does not move, the ratio is infinite, and the frame difference measures the noise."""
     clip = scene(0)[:1] * 4
     noise = torch.Generator().manual_seed(0)
     boiling = [(f + 4 * torch.rand(f.shape, generator=noise)).clamp(0, 255).to(torch.uint8) for f in clip]
@@ -69,7 +69,7 @@ def test_a_still_source_with_a_boiling_result() -> None:
 
 
 def test_blur_costs_detail_against_source_and_reference() -> None:
-    """Detail counts against the reference where there is one."""
+    """Detail is relative to the reference where there is one."""
     clip = scene(0, frames=3)
     sharp = [(frame.float() + 20 * (torch.arange(96) % 2)).clamp(0, 255).to(torch.uint8) for frame in clip]
     assert report(clip, sharp).detail_kept > 2
@@ -77,7 +77,7 @@ def test_blur_costs_detail_against_source_and_reference() -> None:
 
 
 def test_pairs_across_a_cut_do_not_count() -> None:
-    """The cut is named by its first frame; neither neighbors nor far pairs reach across it."""
+    """A cut is the first frame of its scene; no pair of frames reaches across it."""
     clip = scene(0, frames=12) + scene(1, frames=12)
     found = report(clip, clip)
     assert found.cuts == (12,)
@@ -99,9 +99,9 @@ def test_clips_that_do_not_belong_together(clip: Callable[..., Path]) -> None:
     path = clip("plain.mp4", frames=6, width=96, height=64)
     longer = clip("plain.mp4", frames=8, width=96, height=64)
     larger = clip("plain.mp4", frames=6, width=128, height=64)
-    with pytest.raises(InputError, match="as many frames"):
+    with pytest.raises(InputError, match="another number of frames"):
         evaluate_clip(path, longer)
-    with pytest.raises(InputError, match="size"):
+    with pytest.raises(InputError, match="another size"):
         evaluate_clip(path, larger)
     with pytest.raises(InputError, match="two frames"):
         evaluate_clip(path, path, stop=1)
@@ -111,7 +111,7 @@ def test_frames_must_stand_at_the_same_times(clip: Callable[..., Path]) -> None:
     """Another frame rate is refused by frame and seconds; a later start or a coarser clock is not."""
     path = clip("plain.mp4", frames=6, width=96, height=64)
     slower = clip("plain.mp4", frames=6, width=96, height=64, rate=Fraction(24))
-    with pytest.raises(InputError, match=r"frame 1 stands at 0\.042 s and in .* at 0\.033 s"):
+    with pytest.raises(InputError, match=r"frame 1 is at 0\.042 s, and in .* at 0\.033 s"):
         evaluate_clip(path, slower)
     later = tuple(500 + round(1000 * number / 30) for number in range(6))
     in_milliseconds = clip("vfr.mkv", frames=6, width=96, height=64, pts=later, time_base=Fraction(1, 1000))
@@ -119,7 +119,7 @@ def test_frames_must_stand_at_the_same_times(clip: Callable[..., Path]) -> None:
 
 
 def test_hdr_is_refused(clip: Callable[..., Path]) -> None:
-    """The figures are of SDR pictures."""
+    """The metrics are defined for SDR."""
     path = clip("pq.mp4", frames=4)
     with pytest.raises(InputError, match="HDR"):
         evaluate_clip(path, path)

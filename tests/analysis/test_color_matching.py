@@ -10,13 +10,13 @@ from torch import Tensor
 
 from tests.helpers.styles import blobs, tiny_style
 from vidstyle.analysis.color_matching import (
-    MOST_BALANCE,
-    MOST_CHROMA,
-    MOST_EXPOSURE,
-    bounded,
-    brought_together,
+    MAX_BALANCE,
+    MAX_CHROMA,
+    MAX_EXPOSURE,
+    find_corrections,
     is_colorless,
-    measured,
+    limited,
+    measure_light,
     spread_of,
 )
 from vidstyle.imaging.correction import NOTHING, Before, Correction, corrected
@@ -63,10 +63,10 @@ CHANGES = {
 def test_a_known_change_of_one_clip_is_undone(name: str) -> None:
     """To within 1 of L*, 0.8 of grey's a* and b* and a tenth of the chroma, which were 5 and more off."""
     clips = [street(), CHANGES[name](street()), street()]
-    found = brought_together(clips)
+    found = find_corrections(clips)
     assert found[0] == found[2] == NOTHING
-    wanted, before = measured(clips[0]), measured(clips[1])
-    after = measured(corrected(clips[1], found[1]))
+    wanted, before = measure_light(clips[0]), measure_light(clips[1])
+    after = measure_light(corrected(clips[1], found[1]))
     assert wanted.tint is not None and after.tint is not None
     assert abs(after.lightness - wanted.lightness) < 1
     assert torch.dist(torch.tensor(after.tint), torch.tensor(wanted.tint)) < 0.8
@@ -78,7 +78,7 @@ def test_a_known_change_of_one_clip_is_undone(name: str) -> None:
 def test_clips_that_are_alike_are_left_alone() -> None:
     """Nothing to do is nothing done: the very tensor comes back, also where all have the same cast."""
     warm = CHANGES["warmer"](street())
-    assert brought_together([warm, warm.clone(), warm.clone()]) == [NOTHING] * 3
+    assert find_corrections([warm, warm.clone(), warm.clone()]) == [NOTHING] * 3
     assert corrected(warm, NOTHING) is warm
     assert Before()(warm) is warm
 
@@ -86,34 +86,34 @@ def test_clips_that_are_alike_are_left_alone() -> None:
 def test_a_night_stays_a_night() -> None:
     """Far beyond the bounds a clip is moved by no more than them."""
     day, night = street(), exposed(street(), -5.0)
-    found = brought_together([day, day, night])
+    found = find_corrections([day, day, night])
     assert found[:2] == [NOTHING, NOTHING]
-    assert 0.9 * MOST_EXPOSURE < found[2].exposure <= MOST_EXPOSURE
-    assert measured(corrected(night, found[2])).lightness < 0.4 * measured(day).lightness
+    assert 0.9 * MAX_EXPOSURE < found[2].exposure <= MAX_EXPOSURE
+    assert measure_light(corrected(night, found[2])).lightness < 0.4 * measure_light(day).lightness
 
 
 def test_corrections_have_bounds() -> None:
     """In every direction, however far the clips lie apart; within them a small change is whole."""
     wild = [exposed(street(), 2.0, -0.5, -2.0), vivid(street(), 0.1), exposed(street(), -3.0, -3.0, -1.5)]
-    for one in brought_together([*wild, street()]):
-        assert abs(one.exposure) <= MOST_EXPOSURE
-        assert (one.red**2 + one.blue**2) ** 0.5 <= MOST_BALANCE + 0.001
-        assert 2**-MOST_CHROMA - 0.001 <= one.chroma <= 2**MOST_CHROMA + 0.001
-    assert bounded(0.3, 1.0) == pytest.approx(0.3, rel=0.01)
-    assert bounded(-50.0, 1.0) == pytest.approx(-1.0, rel=0.01)
+    for one in find_corrections([*wild, street()]):
+        assert abs(one.exposure) <= MAX_EXPOSURE
+        assert (one.red**2 + one.blue**2) ** 0.5 <= MAX_BALANCE + 0.001
+        assert 2**-MAX_CHROMA - 0.001 <= one.chroma <= 2**MAX_CHROMA + 0.001
+    assert limited(0.3, 1.0) == pytest.approx(0.3, rel=0.01)
+    assert limited(-50.0, 1.0) == pytest.approx(-1.0, rel=0.01)
 
 
 def test_no_single_clip_rules() -> None:
     """Three clips alike and one far off: the three are hardly moved."""
     clips = [street(), street(), street(), exposed(street(), 1.5, 2.0, 1.0)]
-    for one in brought_together(clips)[:3]:
+    for one in find_corrections(clips)[:3]:
         assert one == NOTHING
 
 
 def test_a_clip_without_a_cast_is_not_given_one() -> None:
     """Where most are warm, the neutral one moves less than the warm ones do."""
     warm = CHANGES["warmer"](street())
-    found = brought_together([warm, warm, warm, street(), street()])
+    found = find_corrections([warm, warm, warm, street(), street()])
     assert abs(found[3].blue) <= 0.02 < 0.1 < found[0].blue
 
 
@@ -121,25 +121,25 @@ def test_grass_is_not_gray() -> None:
     """A meadow around a gray road is no green cast, and things that are all of one color tell nothing."""
     meadow = street()
     meadow[:, :, 9:] = torch.tensor([0.35, 0.55, 0.15]).view(1, 3, 1, 1) * (0.6 + meadow[:, :1, 9:])
-    tint = measured(meadow).tint
+    tint = measure_light(meadow).tint
     assert tint is not None and max(map(abs, tint)) < 3
     red = street() * torch.tensor([1.0, 0.2, 0.05]).view(1, 3, 1, 1)
-    assert measured(red).tint is None
-    assert brought_together([red, street(), street()])[0].red == 0
-    assert [one.blue for one in brought_together([red, red])] == [0, 0]
+    assert measure_light(red).tint is None
+    assert find_corrections([red, street(), street()])[0].red == 0
+    assert [one.blue for one in find_corrections([red, red])] == [0, 0]
 
 
 def test_odd_frames_do_not_count() -> None:
     """A white flash and a black frame in a clip leave its figures where they are."""
     clip = street(9)
     odd = torch.cat([clip, torch.ones(1, 3, 36, 64), torch.zeros(1, 3, 36, 64)])
-    assert measured(odd).lightness == pytest.approx(measured(clip).lightness, abs=1)
-    assert measured(odd).chroma == pytest.approx(measured(clip).chroma, abs=1)
+    assert measure_light(odd).lightness == pytest.approx(measure_light(clip).lightness, abs=1)
+    assert measure_light(odd).chroma == pytest.approx(measure_light(clip).chroma, abs=1)
 
 
 STRONG = [
-    Correction(exposure=MOST_EXPOSURE, red=0.3, blue=-0.3, chroma=1.3),
-    Correction(exposure=-MOST_EXPOSURE, red=-0.3, blue=0.3, chroma=0.7),
+    Correction(exposure=MAX_EXPOSURE, red=0.3, blue=-0.3, chroma=1.3),
+    Correction(exposure=-MAX_EXPOSURE, red=-0.3, blue=0.3, chroma=0.7),
 ]
 
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import torch
 
-from vidstyle.analysis.preview.contact_sheet import contact_sheet, jpeg, plain_letters, png
+from vidstyle.analysis.preview.contact_sheet import contact_sheet, jpeg, plain_letters
 
 
 def flat(level: int, height: int = 90, width: int = 160) -> torch.Tensor:
@@ -61,10 +61,3 @@ def test_a_jpeg_is_as_small_as_it_must_be() -> None:
     assert len(jpeg(noise, 1)) < len(half)
     back = cv2.imdecode(np.frombuffer(large, np.uint8), cv2.IMREAD_COLOR_RGB)
     assert np.abs(back.transpose(2, 0, 1).astype(int) - noise.numpy()).mean() < 20
-
-
-def test_png_keeps_every_level() -> None:
-    """In RGB order."""
-    pixels = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
-    back = cv2.imdecode(np.frombuffer(png(pixels), np.uint8), cv2.IMREAD_COLOR_RGB)
-    assert (back == pixels).all()

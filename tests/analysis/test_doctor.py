@@ -118,12 +118,14 @@ def test_a_style_that_is_not_the_installed_one(
 
 
 def test_no_place_for_results(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that cannot be written to ends with the exit code of outputs."""
     code, out = run(folder / "gone", capsys)
     assert code == 6
     assert "cannot be written to" in out
 
 
 def test_little_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A nearly full disk is a note: the run may still fit."""
     monkeypatch.setattr(doctor, "LITTLE_ROOM_BYTES", 1 << 62)
     assert by_name(folder)["work folder"].state == "note"
 

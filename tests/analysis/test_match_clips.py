@@ -17,8 +17,8 @@ import torch
 from tests.helpers.clips import SPECS, left_over, make_clip
 from tests.helpers.commands import Run
 from tests.helpers.styles import clip_of, panned, tiny_style
-from vidstyle.analysis.color_matching import measured, spread_of
-from vidstyle.analysis.match_clips import Matched, frames_of, samples_of, survey
+from vidstyle.analysis.color_matching import measure_light, spread_of
+from vidstyle.analysis.match_clips import ClipMatches, match_clips, sample_frames, to_samples
 from vidstyle.errors import InputError
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.apply import Progress, apply
@@ -60,15 +60,15 @@ def frames_in(path: Path) -> torch.Tensor:
 
 
 def figures(paths: list[Path]) -> dict[str, float]:
-    return spread_of([measured(samples_of(list(frames_in(path)))) for path in paths]).to_dict()
+    return spread_of([measure_light(to_samples(list(frames_in(path)))) for path in paths]).to_dict()
 
 
 def style_of(folder: Path, name: str = "tiny") -> Style:
     return read_style(folder / "styles" / f"{name}.safetensors").with_options(ApplyOptions(device="cpu"))
 
 
-def look_at(folder: Path, *names: str, options: ApplyOptions | None = None) -> Matched:
-    return survey([folder / "in" / name for name in names], style_of(folder), options or ApplyOptions())
+def look_at(folder: Path, *names: str, options: ApplyOptions | None = None) -> ClipMatches:
+    return match_clips([folder / "in" / name for name in names], style_of(folder), options or ApplyOptions())
 
 
 def test_the_written_clips_are_as_near_as_the_report_says(folder: Path, run: Run) -> None:
@@ -172,7 +172,7 @@ def test_black_and_white_among_others_is_colored_first(folder: Path, run: Run) -
     made = frames_in(folder / "out" / "old.mkv")[0].float()
     assert (made[0] - made[2]).abs().mean() > 1
     sources = [folder / "in" / name for name in ("a.mkv", "b.mkv", "old.mkv")]
-    own = survey(sources, style_of(folder, "colours"), ApplyOptions())
+    own = match_clips(sources, style_of(folder, "colours"), ApplyOptions())
     assert all(match.before.colors is None for match in own.matches.values())
     assert all(match.before.correction.chroma == 1 for match in own.matches.values())
     for name in ("x.mkv", "y.mkv"):
@@ -204,11 +204,11 @@ def test_one_bad_clip_does_not_stop_the_others(folder: Path, run: Run) -> None:
 def test_a_clip_that_is_refused_does_not_count(folder: Path, clip: Callable[..., Path]) -> None:
     """HDR without --hdr is apply's to refuse; tone mapped it is judged as SDR."""
     sources = [folder / "in" / "a.mkv", clip("hlg.mp4")]
-    matched = survey(sources, style_of(folder), ApplyOptions())
+    matched = match_clips(sources, style_of(folder), ApplyOptions())
     assert list(matched.matches) == sources[:1]
     with pytest.raises(InputError, match="--hdr"):
         matched.style_for(sources[1], style_of(folder))
-    mapped = survey(sources, style_of(folder), ApplyOptions(hdr="tonemap"))
+    mapped = match_clips(sources, style_of(folder), ApplyOptions(hdr="tonemap"))
     assert list(mapped.matches) == sources and not mapped.errors
 
 
@@ -260,7 +260,7 @@ def test_a_run_stopped_while_measuring(folder: Path, run: Run, monkeypatch: pyte
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vidstyle.analysis.match_clips.frames_of", stop)
+    monkeypatch.setattr("vidstyle.analysis.match_clips.sample_frames", stop)
     style = folder / "styles" / "tiny.safetensors"
     code, out, err = run("apply", folder / "in", "-s", style, "--match", "--progress", "none")
     assert (code, out) == (130, "")
@@ -273,12 +273,12 @@ def test_frames_are_judged_upright_without_bars_and_blanks(folder: Path) -> None
     wide = torch.zeros(130, 3, 64, 64, dtype=torch.uint8)
     wide[6:, :, 8:56] = scene(124)
     clip_of(folder / "in" / "wide.mkv", wide)
-    frames = frames_of(folder / "in" / "wide.mkv", style_of(folder), ApplyOptions(), None)
+    frames = sample_frames(folder / "in" / "wide.mkv", style_of(folder), ApplyOptions(), None)
     assert 20 <= len(frames) <= 41
     assert {tuple(frame.shape) for frame in frames} == {(3, 48, 64)}
     assert min(float(frame.float().std()) for frame in frames) > 5
     dark = clip_of(folder / "in" / "dark.mkv", torch.zeros(6, 3, 48, 64, dtype=torch.uint8))
-    assert len(frames_of(dark, style_of(folder), ApplyOptions(), None)) == 1
+    assert len(sample_frames(dark, style_of(folder), ApplyOptions(), None)) == 1
     turned = make_clip(folder / "in" / "turned.mp4", replace(SPECS["turned.mp4"], audio=()))
-    (frame, *_) = frames_of(turned, style_of(folder), ApplyOptions(), None)
+    (frame, *_) = sample_frames(turned, style_of(folder), ApplyOptions(), None)
     assert tuple(frame.shape) == (3, 64, 48)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from vidstyle.analysis.preview.page import json_for_script, page, printable, quoted
+from vidstyle.analysis.preview.page import json_for_script, page, printable, shell_quoted
 
 HOSTILE = (
     "<img src=x onerror=alert(1)>.mp4",
@@ -72,7 +72,7 @@ def test_the_page_names_no_address() -> None:
 @pytest.mark.parametrize("text", [*HOSTILE, "in.mp4", "a b's", "", "*?[x]", "ü 漢.mp4"])
 def test_what_is_quoted_is_one_word_of_a_shell(text: str) -> None:
     """bash hands over exactly the word, byte for byte."""
-    command = f"printf %s {quoted(text)}"
+    command = f"printf %s {shell_quoted(text)}"
     assert command.isprintable()
     done = subprocess.run(["bash", "-c", command], capture_output=True, check=True)
     assert done.stdout == os.fsencode(text)

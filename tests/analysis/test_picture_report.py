@@ -19,8 +19,8 @@ from vidstyle.analysis.picture_report import (
     small_codes,
     transfers,
 )
-from vidstyle.analysis.plots import write_png
 from vidstyle.errors import InputError
+from vidstyle.media.image_file import write_png
 
 
 def set_of(warm: float, count: int = 8, first: int = 0) -> Pictures:
@@ -66,7 +66,7 @@ def test_the_content_set_is_what_transfers_are_fitted_on() -> None:
 
 def test_one_picture_is_no_style() -> None:
     """It has no spread."""
-    with pytest.raises(InputError, match="one picture"):
+    with pytest.raises(InputError, match="only one picture"):
         evaluate_style(set_of(0), set_of(0), set_of(0, count=1))
 
 
@@ -76,7 +76,7 @@ def test_a_set_is_kept_as_codes() -> None:
     assert all(code.dtype == torch.uint8 for code in pictures.codes)
     assert torch.equal(pictures[1], pictures.codes[1].float() / 255)
     assert [len(pictures), len(pictures[:2]), len(list(pictures))] == [3, 2, 3]
-    inverted = pictures.through(lambda rgb: 1 - rgb)
+    inverted = pictures.transformed(lambda rgb: 1 - rgb)
     assert torch.equal(inverted[2], 1 - pictures[2]) and torch.equal(inverted[:2][0], 1 - pictures[0])
 
 
@@ -127,5 +127,5 @@ def test_pairs_of_pictures(tmp_path: Path) -> None:
     assert (same.detail_kept, same.contrast_kept) == (1, 1)
     assert same.source == source / "a.png"
     write_png(tmp_path / "small.png", np.zeros((8, 8, 3), np.uint8))
-    with pytest.raises(InputError, match="its size"):
+    with pytest.raises(InputError, match="another size"):
         evaluate_pictures([(source / "a.png", tmp_path / "small.png")])

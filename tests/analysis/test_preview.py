@@ -16,7 +16,8 @@ import pytest
 from tests.helpers.clips import TURNED_90, Clip, left_over, linked, save_picture
 from tests.helpers.commands import Run
 from tests.helpers.styles import tiny_style
-from vidstyle.analysis.preview.build import page_and_sheet, preview
+from vidstyle.analysis.preview.build import preview
+from vidstyle.analysis.preview.output import page_and_sheet
 from vidstyle.options import PreviewOptions
 
 
@@ -50,14 +51,14 @@ def test_a_page_and_a_sheet_lie_beside_the_clip(clip: Clip, tiny: Path, run: Run
     assert report["flicker"][str(tiny)] > 0
     data = data_of(source.parent / "in.preview.html")
     assert data["title"] == "in.mp4"
-    assert "1 sound track" in data["facts"]
-    assert data["looks"][0]["summary"] == "A random look."
-    assert shlex.split(" ".join(data["looks"][0]["command"])) == [
+    assert "1 sound track" in data["details"]
+    assert data["styles"][0]["summary"] == "A random look."
+    assert shlex.split(" ".join(data["styles"][0]["command"])) == [
         *("vidstyle", "apply", str(source), "--style", str(tiny)),
     ]
-    assert data["clip"]["size"] == [64, 48]
-    assert len(data["clip"]["times"]) == 11
-    assert len(data["clip"]["warp"]) == 2
+    assert data["video"]["size"] == [64, 48]
+    assert len(data["video"]["times"]) == 11
+    assert len(data["video"]["warping_error"]) == 2
     sheet = cv2.imread(str(source.parent / "in.preview.png"))
     assert sheet is not None
 
@@ -67,12 +68,12 @@ def test_stops_go_from_the_source_to_the_look(clip: Clip, tiny: Path, tmp_path: 
     source = clip("plain.mp4", frames=3, width=160, height=120)
     made = preview(source, [str(tiny)], tmp_path, PreviewOptions(seconds=0, device="cpu"))
     data = data_of(made.page)
-    assert data["stops"] == [0.25, 0.5, 0.75, 1.0]
+    assert data["strengths"] == [0.25, 0.5, 0.75, 1.0]
     still = data["stills"][0]
     before = decoded(still["source"]).astype(float)
-    away = [np.abs(decoded(stop) - before).mean() for stop in still["looks"][0]]
+    away = [np.abs(decoded(stop) - before).mean() for stop in still["styles"][0]]
     assert 0 < away[0] < away[1] < away[2] < away[3]
-    assert data["clip"] is None
+    assert data["video"] is None
 
 
 @pytest.mark.parametrize(
@@ -105,13 +106,13 @@ def test_clips_of_all_kinds(
     height, width = decoded(data["stills"][0]["source"]).shape[:2]
     assert [width, height] == data["size"]
     assert size is None or (width, height) == size
-    assert "no sound" in data["facts"]
+    assert "no sound" in data["details"]
     if changes["frames"] == 1:
-        assert data["clip"] is None
+        assert data["video"] is None
         assert any("single frame" in note for note in data["notes"])
         assert made.flicker == {str(tiny): None}
     else:
-        assert len(data["clip"]["times"]) == changes["frames"] - 1
+        assert len(data["video"]["times"]) == changes["frames"] - 1
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ def test_the_command_works_as_it_stands(
     """It holds what apply would ask for, and no more."""
     source = linked(clip(name, frames=4), tmp_path / "a b", name)
     made = preview(source, [str(tiny)], None, PreviewOptions(device="cpu", seconds=0))
-    command = shlex.split(" ".join(data_of(made.page)["looks"][0]["command"]))
+    command = shlex.split(" ".join(data_of(made.page)["styles"][0]["command"]))
     assert command[5:] == words
     code, _, err = run(*command[1:], "--strength", "0.5")
     assert code == 0, err
@@ -142,8 +143,8 @@ def test_a_still_picture(tiny: Path, run: Run, tmp_path: Path) -> None:
     assert code == 0, err
     assert "1 style, 1 stills" in out
     data = data_of(tmp_path / "pages" / "show.html")
-    assert data["facts"] == ["40 x 30", "a still picture"]
-    assert data["clip"] is None
+    assert data["details"] == ["40 x 30", "a still picture"]
+    assert data["video"] is None
     assert left_over(tmp_path / "pages") == ["show.html", "show.png"]
 
 
@@ -197,7 +198,7 @@ def test_nothing_is_overwritten_unbidden(clip: Clip, tiny: Path, run: Run, tmp_p
     source = linked(clip("plain.mp4", frames=2), tmp_path, "keep.mp4")
     (tmp_path / "keep.preview.png").write_bytes(b"mine")
     code, _, err = run("preview", source, "--style", tiny)
-    assert (code, "exists already" in err) == (6, True)
+    assert (code, "already exists" in err) == (6, True)
     assert (tmp_path / "keep.preview.png").read_bytes() == b"mine"
     assert not (tmp_path / "keep.preview.html").exists()
     assert run("preview", source, "--style", tiny, "--overwrite", "--seconds", 0)[0] == 0
@@ -251,7 +252,7 @@ def test_hostile_names_and_facts_stay_text(clip: Clip, tmp_path: Path, run: Run)
     text = made.page.read_text()
     assert "<img" not in text
     assert data_of(made.page)["title"] == name
-    assert shlex.split(" ".join(data_of(made.page)["looks"][0]["command"]))[2] == str(source)
+    assert shlex.split(" ".join(data_of(made.page)["styles"][0]["command"]))[2] == str(source)
 
 
 def test_the_browser_is_opened_when_asked_for(
@@ -263,7 +264,7 @@ def test_the_browser_is_opened_when_asked_for(
     code, _, err = run("preview", save_picture(tmp_path / "p q.png"), "--style", tiny, "--open")
     assert code == 0
     assert asked == [(tmp_path / "p q.preview.html").resolve().as_uri()]
-    assert "Open it by hand" in err
+    assert "by hand" in err
 
 
 def test_where_the_files_go() -> None:
@@ -282,7 +283,7 @@ def test_a_page_stays_small(clip: Clip, tmp_path: Path, monkeypatch: pytest.Monk
     sizes = []
     for most in (8_500_000, 9_000):
         monkeypatch.setattr("vidstyle.analysis.preview.build._STILLS_BYTES", most)
-        monkeypatch.setattr("vidstyle.analysis.preview.build._CLIPS_BYTES", most)
+        monkeypatch.setattr("vidstyle.analysis.preview.build._VIDEOS_BYTES", most)
         options = PreviewOptions(overwrite=True, device="cpu")
         sizes.append(preview(source, [style], tmp_path, options).page_bytes)
     assert sizes[1] < sizes[0]

@@ -138,7 +138,7 @@ def test_every_control_is_reached_by_tab(browser: Browser) -> None:
             "e.firstElementChild : e.closest('label') || e); "
             "return s.outlineStyle !== 'none' || s.boxShadow !== 'none'; })()"
         ), seen
-    assert seen == ["look", "wipe", "strength", "view", "copy", "command"]
+    assert seen == ["style", "wipe", "strength", "view", "copy", "command"]
 
 
 def test_looks_and_stops_change_the_picture_and_the_command(browser: Browser) -> None:
@@ -155,7 +155,7 @@ def test_looks_and_stops_change_the_picture_and_the_command(browser: Browser) ->
     assert words[:2] == ["vidstyle", "apply"]
     assert Path(words[2]).name == NAME
     assert words[5:] == ["--strength", "0.25"]
-    browser.run("document.querySelector('[name=look]:checked').focus()")
+    browser.run("document.querySelector('[name=style]:checked').focus()")
     browser.key("ArrowRight", 39)
     assert change(weak, stage(browser), slice(None)) > 0.5
     assert browser.run("document.getElementById('name').textContent") == "<b onclick=alert(2)>&amp; bold"
@@ -172,7 +172,7 @@ def test_clips_play_in_step(browser: Browser) -> None:
     browser.click("#strip label:first-of-type")
     videos = "[...document.querySelectorAll('video')].filter(v => !v.hidden)"
     for look in (1, 2):
-        browser.click(f"#looks label:nth-of-type({look})")
+        browser.click(f"#styles label:nth-of-type({look})")
         browser.wait_for(f"{videos}.length === 2 && {videos}.every(v => !v.paused && v.readyState > 2)")
         script = (
             f"new Promise(done => {{ const v = {videos}, seen = []; const began = performance.now(); "
@@ -220,7 +220,8 @@ def test_light_and_dark(browser: Browser) -> None:
         corner = shot[:20, :20].mean()
         seen.append(corner)
         words = browser.run(
-            "getComputedStyle(document.getElementById('facts')).color.match(/\\d+/g).slice(0, 3).map(Number)"
+            "getComputedStyle(document.getElementById('details'))"
+            ".color.match(/\\d+/g).slice(0, 3).map(Number)"
         )
         assert abs(np.mean(words) - corner) > 110
     assert seen[0] > 200 > 60 > seen[1]

@@ -1,4 +1,4 @@
-"""The moving part of a preview: frames upright, exact times, flicker, clips for the page."""
+"""The video of a preview: frames as a player shows them, exact times, flicker, files for the page."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from tests.helpers.clips import TURNED_90, TURNED_AND_FLIPPED, Clip, frame_times
-from vidstyle.analysis.preview.reel import Flicker, Reel, Upright, measure, small_clip
+from vidstyle.analysis.preview.reel import DisplayFrames, Flicker, Reel, encode_h264, measure_flicker
 from vidstyle.media.decode import Decoder
 
 
 def make_reel(source: Path, path: Path, size: int = 48, begins: tuple[int, ...] = (0,)) -> Reel:
     with Decoder(source) as decoder:
-        reel = Reel(path, decoder.info, Upright(decoder.info, size))
+        reel = Reel(path, decoder.info, DisplayFrames(decoder.info, size))
         for index, batch in enumerate(decoder.batches(1)):
             if index in begins:
                 reel.begin(batch.pts[0], str(index))
@@ -31,7 +31,7 @@ def make_reel(source: Path, path: Path, size: int = 48, begins: tuple[int, ...] 
 def test_frames_are_turned_and_flipped_as_their_matrix_says(clip: Clip, matrix: tuple[int, ...]) -> None:
     """A display matrix takes the pixel at (x, y) to (ax + cy, bx + dy)."""
     with Decoder(clip("plain.mp4", rotation=matrix)) as turned, Decoder(clip("plain.mp4")) as plain:
-        upright, stored = Upright(turned.info, 48), Upright(plain.info, 48)
+        upright, stored = DisplayFrames(turned.info, 48), DisplayFrames(plain.info, 48)
         found = upright(next(turned.batches(1)))[0]
         source = stored(next(plain.batches(1)))[0]
     a, b, c, d = (value // 65536 for value in (matrix[0], matrix[1], matrix[3], matrix[4]))
@@ -47,10 +47,12 @@ def test_frames_are_turned_and_flipped_as_their_matrix_says(clip: Clip, matrix: 
 def test_pixels_become_square_and_sizes_even(clip: Clip) -> None:
     """4 : 3 pixels make a wider picture; nothing is enlarged."""
     with Decoder(clip("anamorphic.mp4")) as decoder:
-        assert Upright(decoder.info, 1000).size == (48, 86)
-        assert Upright(decoder.info, 24).size == (24, 42)
+        assert DisplayFrames(decoder.info, 1000).size == (48, 86)
+        assert DisplayFrames(decoder.info, 24).size == (24, 42)
     with Decoder(clip("odd.mkv")) as decoder:
-        assert Upright(decoder.info, 1000).size == (48, 64) or Upright(decoder.info, 1000).size == (46, 62)
+        assert DisplayFrames(decoder.info, 1000).size == (48, 64) or DisplayFrames(
+            decoder.info, 1000
+        ).size == (46, 62)
 
 
 def test_hdr_is_shown_as_sdr(clip: Clip) -> None:
@@ -59,7 +61,7 @@ def test_hdr_is_shown_as_sdr(clip: Clip) -> None:
         from vidstyle.imaging.yuv import to_rgb
 
         batch = next(decoder.batches(1))
-        shown = Upright(decoder.info, 48)(batch)
+        shown = DisplayFrames(decoder.info, 48)(batch)
         assert (shown - to_rgb(batch.planes, batch.format)).abs().mean() > 0.02
 
 
@@ -80,10 +82,10 @@ def test_what_is_the_source_flickers_like_the_source(clip: Clip, tmp_path: Path)
     """A ratio of 1, no figure across a cut, and one for each other pair of frames."""
     reel = make_reel(clip("plain.mp4", frames=8), tmp_path / "reel.mkv")
     done: list[int] = []
-    found = measure(reel.path, [reel.path], [0, 5], lambda: done.append(1))
+    found = measure_flicker(reel.path, [reel.path], [0, 5], lambda: done.append(1))
     assert len(done) == 8
     assert len(found.seconds) == len(found.source) == 7
-    assert found.looks == (found.source,)
+    assert found.styled == (found.source,)
     assert [place for place, value in enumerate(found.source) if value is None] == [4]
     assert found.ratio(0) == 1
 
@@ -97,7 +99,7 @@ def test_a_still_source_has_no_ratio() -> None:
 def test_clips_for_the_page(clip: Clip, tmp_path: Path) -> None:
     """H.264 in 4:2:0 with the frames and times of the reel, smaller where it must be."""
     reel = make_reel(clip("plain.mp4"), tmp_path / "reel.mkv")
-    large = small_clip(reel.path, tmp_path, 1 << 20)
+    large = encode_h264(reel.path, tmp_path, 1 << 20)
     (tmp_path / "large.mp4").write_bytes(large)
     with av.open(str(tmp_path / "large.mp4")) as file:
         context = file.streams.video[0].codec_context
@@ -105,4 +107,4 @@ def test_clips_for_the_page(clip: Clip, tmp_path: Path) -> None:
         assert not file.streams.audio
     pairs = zip(frame_times(tmp_path / "large.mp4"), frame_times(reel.path), strict=True)
     assert all(abs(a - b) <= Fraction(1, 1000) for a, b in pairs)
-    assert len(small_clip(reel.path, tmp_path, 1)) < len(large)
+    assert len(encode_h264(reel.path, tmp_path, 1)) < len(large)

@@ -1,4 +1,4 @@
-"""Scenes, telling frames and excerpts."""
+"""Scenes, keyframes and excerpts of a clip."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from vidstyle.analysis import shots
-from vidstyle.analysis.shots import Scene, excerpts, frames_of, survey
-from vidstyle.analysis.shots import telling as choose
+from vidstyle.analysis.shots import Scene, detect_scenes, read_frames, select_excerpts, select_keyframes
 from vidstyle.media.decode import Decoder
 
 
@@ -46,34 +45,34 @@ def cut_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_scenes_end_at_the_cuts(cut_clip: Path) -> None:
     """Three scenes, each of them once, and all frames in one."""
-    found = survey(cut_clip)
+    found = detect_scenes(cut_clip)
     assert found.scenes == (Scene(0, 0, 20), Scene(0, 20, 32), Scene(0, 32, 60))
     assert found.complete
 
 
-def test_every_scene_is_told_once_before_any_is_told_twice(cut_clip: Path) -> None:
-    """Three frames, three scenes; more are not to be had where scenes stand still."""
-    found = survey(cut_clip)
-    assert {c.scene for c in choose(found.candidates, 3)} == {0, 1, 2}
-    assert len(choose(found.candidates, 10)) == 3
+def test_every_scene_has_a_keyframe_before_any_has_two(cut_clip: Path) -> None:
+    """Three keyframes, three scenes; still scenes have no second keyframe."""
+    found = detect_scenes(cut_clip)
+    assert {c.scene for c in select_keyframes(found.candidates, 3)} == {0, 1, 2}
+    assert len(select_keyframes(found.candidates, 10)) == 3
 
 
 def test_the_sharp_frame_is_taken(tmp_path: Path) -> None:
-    """Of a scene in which all frames but one are blurred, that one."""
-    found = survey(write(tmp_path / "soft.mp4", scene(4, 23, blur=20)))
+    """Of a scene where all frames but one are blurred, the sharp one is the keyframe."""
+    found = detect_scenes(write(tmp_path / "soft.mp4", scene(4, 23, blur=20)))
     best, *others = sorted(found.candidates, key=lambda c: -c.quality)
-    assert choose(found.candidates, 1) == [best]
+    assert select_keyframes(found.candidates, 1) == [best]
     assert best.index == 11
     assert best.quality > 1.2 * others[0].quality
 
 
-def test_short_clips_move_whole_and_long_ones_in_parts(cut_clip: Path) -> None:
-    """What is asked for bounds the sum; stretches stay within their scenes and do not overlap."""
-    found = survey(cut_clip)
-    chosen = choose(found.candidates, 6)
-    assert excerpts(found, chosen, 6.0) == list(found.scenes)
-    assert excerpts(found, chosen, 0.0) == []
-    parts = excerpts(found, chosen, 3.6)
+def test_short_clips_are_shown_whole_and_long_ones_in_excerpts(cut_clip: Path) -> None:
+    """The excerpts last at most as long as asked, stay within their scenes and do not overlap."""
+    found = detect_scenes(cut_clip)
+    chosen = select_keyframes(found.candidates, 6)
+    assert select_excerpts(found, chosen, 6.0) == list(found.scenes)
+    assert select_excerpts(found, chosen, 0.0) == []
+    parts = select_excerpts(found, chosen, 3.6)
     assert 20 < sum(part.stop - part.start for part in parts) <= 36
     ends = [0] + [part.stop for part in parts]
     for before, part in zip(ends, parts, strict=False):
@@ -82,26 +81,26 @@ def test_short_clips_move_whole_and_long_ones_in_parts(cut_clip: Path) -> None:
 
 
 def test_a_clip_of_one_frame(clip: Callable[..., Path]) -> None:
-    """It is told by that frame, and nothing moves."""
-    found = survey(clip("plain.mp4", frames=1))
-    chosen = choose(found.candidates, 6)
+    """That frame is the keyframe, and there are no excerpts."""
+    found = detect_scenes(clip("plain.mp4", frames=1))
+    chosen = select_keyframes(found.candidates, 6)
     assert [(c.window, c.index) for c in chosen] == [(0, 0)]
-    assert excerpts(found, chosen, 12.0) == []
+    assert select_excerpts(found, chosen, 12.0) == []
 
 
-def test_long_clips_are_looked_at_in_places(cut_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only so many frames are decoded, and a second pass finds the same ones again."""
+def test_long_clips_are_read_in_windows(cut_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the windows are decoded, and a second pass finds the same frames again."""
     monkeypatch.setattr(shots, "LONGEST_SECONDS", 3.0)
-    monkeypatch.setattr(shots, "_PLACES", 3)
-    monkeypatch.setattr(shots, "_PLACE_SECONDS", 0.9)
-    found = survey(cut_clip)
+    monkeypatch.setattr(shots, "_WINDOWS", 3)
+    monkeypatch.setattr(shots, "_WINDOW_SECONDS", 0.9)
+    found = detect_scenes(cut_clip)
     assert not found.complete
     assert len(found.windows) == 3
     assert sum(s.stop - s.start for s in found.scenes) == 27
     last = found.candidates[-1]
     assert 4 < last.seconds < 5
     wanted = [Scene(last.window, last.index, last.index + 1)]
-    [(window, index, batch)] = frames_of(cut_clip, found, wanted)
+    [(window, index, batch)] = read_frames(cut_clip, found, wanted)
     assert (window, index) == (last.window, last.index)
     assert found.seconds(batch) == last.seconds
 
@@ -122,9 +121,9 @@ def test_leap_stays_where_times_are_not_to_be_trusted(clip: Callable[..., Path])
 
 
 def test_progress_counts_every_frame(cut_clip: Path) -> None:
-    """The last word is all of all."""
+    """The last call has all frames done."""
     told: list[tuple[int, int]] = []
-    survey(cut_clip, on_frames=lambda done, total: told.append((done, total)))
+    detect_scenes(cut_clip, on_frames=lambda done, total: told.append((done, total)))
     assert told[-1] == (60, 60)
     assert len(told) == 60
 
@@ -138,6 +137,6 @@ def test_rates_of_pictures_reach_the_decoder(tmp_path: Path) -> None:
             stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "rgb24"
             out.mux(stream.encode(frame))
             out.mux(stream.encode(None))
-    found = survey(tmp_path / "f_%03d.png", Fraction(5))
+    found = detect_scenes(tmp_path / "f_%03d.png", Fraction(5))
     assert found.info.average_fps == 5
     assert found.scenes == (Scene(0, 0, 5),)

@@ -1,7 +1,8 @@
-"""`vidstyle evaluate`: figures for people and as JSON, a plot, a style; wrong pairs are refused."""
+"""`vidstyle evaluate`: metrics as text and as JSON, a plot, a style; wrong pairs are refused."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -28,16 +29,16 @@ def test_a_clip_beside_itself(small: Callable[[int], Path], run: Run) -> None:
     assert code == 0, err
     assert "14/14" in err
     lines = {line[:20].strip(): line[20:].strip() for line in out.splitlines()}
-    for name in ("E_warp, neighbors", "E_warp, 10 apart", "change"):
-        assert lines[name].endswith("ratio 1.00")
-    assert lines["style strength"] == "0.00"
+    for name in ("flicker (E_warp)", "same, 10 frames on", "frame difference"):
+        assert lines[name].endswith("1.00 times the source")
+    assert lines["color change"] == "0.00 (CIELAB)"
     assert lines["detail kept"] == lines["contrast kept"] == "100%"
     assert lines["frames"] == "14, no cuts"
 
 
 def test_json_and_plot(small: Callable[[int], Path], run: Run, tmp_path: Path) -> None:
     """One document on stdout, a PNG beside; an existing plot is not replaced without being asked to."""
-    plot = tmp_path / "calm.png"
+    plot = tmp_path / "flicker.png"
     command = ["evaluate", small(14), small(14), "--frames", "2:8", "--plot", plot, "--json"]
     code, out, err = run(*command)
     assert code == 0, err
@@ -49,6 +50,17 @@ def test_json_and_plot(small: Callable[[int], Path], run: Run, tmp_path: Path) -
     assert cv2.imread(str(plot)) is not None
     assert run(*command)[0] == 6
     assert run(*command, "--overwrite")[0] == 0
+
+
+def test_a_plot_without_matplotlib(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence says what to install, before any file is opened."""
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "matplotlib" else find_spec(name)
+    )
+    code, out, err = run("evaluate", "gone.mp4", "gone.mp4", "--plot", tmp_path / "a.png")
+    assert (code, out) == (6, "")
+    assert "gone" not in err and "Run pip install 'vidstyle[plots]'." in err
 
 
 def test_motion_by_raft(small: Callable[[int], Path], run: Run, tmp_path: Path) -> None:
@@ -114,7 +126,7 @@ def test_sixteen_bits_and_gray_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["a.mp4", "b.mp4", "--frames", "12"], "--frames must be START:STOP"),
+        (["a.mp4", "b.mp4", "--frames", "12"], "Write it as START:STOP"),
         (["a.mp4", "b.mp4", "--frames", "3:4"], "two frames"),
         (["a.png", "b.png", "--plot", "c.png"], "only to clips"),
         (["a.png", "b.png", "--frames", "0:9"], "only to clips"),
@@ -139,14 +151,14 @@ def test_what_does_not_belong_together(small: Callable[[int], Path], run: Run, t
     (tmp_path / "bare").mkdir()
     good = small(6)
     wrong = [
-        ([good, small(8)], "as many frames"),
+        ([good, small(8)], "another number of frames"),
         ([good, tmp_path / "gone.mp4"], "gone.mp4"),
         ([good, folder / "a.png"], "a.png"),
         ([folder, other], "no result of b.png"),
         ([folder, twins], "several results of a.png"),
         ([folder, other / "a.png"], "two files or two folders"),
         ([good, good, "--pictures", tmp_path / "bare"], "no pictures"),
-        ([good, good, "--pictures", tmp_path / "single"], "one picture"),
+        ([good, good, "--pictures", tmp_path / "single"], "only one picture"),
     ]
     for arguments, words in wrong:
         code, out, err = run("evaluate", *arguments, "--progress", "none")

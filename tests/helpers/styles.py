@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from vidstyle.analysis.plots import write_png
 from vidstyle.frames import FrameBatch
 from vidstyle.imaging.filters import gaussian_blur
+from vidstyle.media.image_file import write_png
 from vidstyle.models.colorizer import generator_for
 from vidstyle.models.generator import Generator, GeneratorConfig
 from vidstyle.styles.style_file import StyleFacts, save_style

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidstyle.errors import InputError, OutputError
-from vidstyle.media.image_file import read_picture
+from vidstyle.media.image_file import read_picture, write_png
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.still import restyle_still
 
@@ -371,3 +371,11 @@ def test_a_picture_that_cannot_be_read_is_an_error_in_words(data: bytes | None, 
         read_picture(path)
     with pytest.raises(InputError, match="no such file"):
         read_picture(tmp_path / "none.jpg")
+
+
+def test_written_png_pixels_come_back(tmp_path: Path) -> None:
+    """Every level, in RGB order; a folder that is a file is an error in words."""
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 5, 3), dtype=np.uint8)
+    assert np.array_equal(read_picture(write_png(tmp_path / "a.png", pixels)).permute(1, 2, 0), pixels)
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_png(tmp_path / "a.png" / "b.png", pixels)

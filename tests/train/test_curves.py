@@ -1,4 +1,4 @@
-"""Curves of a run."""
+"""Curves of a training run."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from pathlib import Path
 import cv2
 import pytest
 
-from vidstyle.train.curves import Board, write_curves
+from vidstyle.train.curves import TensorBoardWriter, write_curves
 
 
-def test_every_figure_has_a_panel(tmp_path: Path) -> None:
-    """Two beside each other, also for figures that begin late or are not finite."""
+def test_every_value_has_a_panel(tmp_path: Path) -> None:
+    """Two in a row, also for values that begin late or are not finite."""
+    pytest.importorskip("matplotlib")
     stats = [{"step": i, "seconds": i / 2, "a": 1.0 / (i + 1), "b": float("nan")} for i in range(6)]
     stats += [{"step": 6 + i, "seconds": 3.0, "a": 0.1, "c": -1.0 + i} for i in range(3)]
     read = cv2.imread(str(write_curves(tmp_path / "curves.png", stats)), cv2.IMREAD_COLOR_RGB).astype(int)
-    assert read.shape == (320, 960, 3)
+    assert read.shape == (440, 960, 3)
     blue = read[:, :, 2] - read[:, :, 0] > 60
-    panels = [blue[:160, :480], blue[:160, 480:], blue[160:, :480], blue[160:, 480:]]
+    panels = [blue[:220, :480], blue[:220, 480:], blue[220:, :480], blue[220:, 480:]]
     assert [bool(panel.any()) for panel in panels] == [True, False, True, False]
 
 
-def test_tensorboard_gets_the_figures(tmp_path: Path) -> None:
-    """With its package, as scalars by step; without it, an error that names it."""
+def test_tensorboard_gets_the_scalars(tmp_path: Path) -> None:
+    """With its package, by step; without it, an error that names it."""
     if importlib.util.find_spec("tensorboard") is None:
         with pytest.raises(ModuleNotFoundError, match="tensorboard"):
-            Board(tmp_path, 0)
+            TensorBoardWriter(tmp_path, 0)
         return
-    board = Board(tmp_path, 0)
+    board = TensorBoardWriter(tmp_path, 0)
     board.add(4, {"distribution": 0.25})
     board.close()
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

@@ -14,9 +14,9 @@ import torch
 
 from tests.helpers.styles import blobs, clip_of, panned, picture_folder
 from vidstyle.analysis.metrics import lab_error
-from vidstyle.analysis.plots import write_png
 from vidstyle.cli import main
 from vidstyle.errors import TrainingError
+from vidstyle.media.image_file import write_png
 from vidstyle.styles import library
 from vidstyle.styles.load import load_style
 from vidstyle.train.personal.look_reader import load_reader

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import signal
 import subprocess
@@ -270,6 +271,20 @@ def test_a_run_leaves_a_style_that_loads_and_a_folder_that_tells(options: TrainO
     assert json.loads((options.folder / "options.json").read_text())["seed"] == 0
     assert (options.folder / "sheet-warm.png").stat().st_size > 1000
     assert (options.folder / "curves.png").stat().st_size > 1000
+
+
+def test_a_run_without_matplotlib_leaves_its_curves_out(
+    options: TrainOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything else is there, and a warning says what to install."""
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "matplotlib" else find_spec(name)
+    )
+    train(options)
+    assert (options.folder / "sheet-warm.png").is_file()
+    assert not (options.folder / "curves.png").exists()
+    assert any("pip install 'vidstyle[plots]'" in warning for warning in Run(options).warnings())
 
 
 @pytest.mark.slow

@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from tests.helpers.styles import TINY, picture_folder, tiny_generator, tiny_style
-from vidstyle.analysis.plots import write_png
 from vidstyle.errors import StyleError
 from vidstyle.imaging.resize import shrink
-from vidstyle.media.image_file import read_picture
+from vidstyle.media.image_file import read_picture, write_png
 from vidstyle.models.style_encoder import StyleEncoder
 from vidstyle.styles.load import load_style
 from vidstyle.styles.style_file import StyleFacts, save_style

@@ -1,9 +1,8 @@
-"""Compares a restyled clip with its source: warping error, detail and color change."""
+"""Compares a restyled clip with its source: flicker (E_warp), detail, content and color change."""
 
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
@@ -12,23 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from vidstyle.analysis.picture_report import mean_figures, pair_figures
-from vidstyle.analysis.plots import Line, plot
+from vidstyle.analysis.metrics import PairMeans
+from vidstyle.analysis.plots import BLUE, GRAY, Line, Panel, plot_lines
 from vidstyle.errors import InputError
 from vidstyle.imaging.yuv import to_rgb
 from vidstyle.media.decode import Decoder
-from vidstyle.temporal.optical_flow import Flow, dis_flow, occlusion_mask, resize_flow, warping_error
-from vidstyle.temporal.scenes import scene_change
+from vidstyle.temporal.optical_flow import Flow
+from vidstyle.temporal.warping import ClipWarpingError
 
-FAR = 10  # frames
+FAR = 10  # frames between those that `warping_error_far` compares
 
 
 @dataclass(frozen=True)
 class Series:
-    """One figure over time: frame number of the first frame of each pair, source and result."""
+    """One value over time for each pair of frames. frames: number of the first frame of each pair."""
 
     frames: tuple[int, ...] = ()
     source: tuple[float, ...] = ()
@@ -44,7 +42,7 @@ class Series:
 
     @property
     def ratio(self) -> float:
-        """Of the means; 1 where neither moves, infinite where only the result does."""
+        """Mean of the result over that of the source; 1 if both are 0, infinite if only the source is."""
         if self.source_mean < 1e-9:
             return 1.0 if self.result_mean < 1e-9 else float("inf")
         return self.result_mean / self.source_mean
@@ -52,13 +50,14 @@ class Series:
 
 @dataclass(frozen=True)
 class ClipReport:
-    """Figures of one clip.
+    """How a restyled clip differs from its source.
 
-    warping_error: E_warp of neighbors, warping_error_far: of frames 10 apart; in [0, 1]^2, without pairs
-    across a cut. change: mean absolute difference of neighboring frames, without any motion compensation.
-    detail_kept: fine detail over the source's (or, where one was given, over the reference's).
-    strength: mean CIELAB distance from the source. contrast_kept: deviation of brightness over the source's;
-    E_warp falls with it. content_kept: correlation with the source's drawing.
+    warping_error: E_warp of neighboring frames, warping_error_far: of frames 10 apart; mean squared error in
+    [0, 1]^2, without pairs across a cut. change: mean absolute difference of neighboring frames, without
+    motion compensation. cuts: first frame of each new scene. detail_kept: fine detail, as a share of the
+    source's (or of the reference's). strength: mean CIELAB distance from the source. contrast_kept: standard
+    deviation of brightness, as a share of the source's; with less contrast E_warp is lower too. content_kept:
+    correlation of edges and shapes with the source's, see `metrics.content_kept`.
     """
 
     source: Path
@@ -74,7 +73,7 @@ class ClipReport:
     content_kept: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, with the means and ratios spelled out; an infinite ratio, which JSON lacks, is None."""
+        """Plain data for JSON, with means and ratios; an infinite ratio, which JSON lacks, is None."""
         plain = asdict(self) | {"source": str(self.source), "result": str(self.result)}
         for name in ("warping_error", "warping_error_far", "change"):
             series: Series = getattr(self, name)
@@ -87,10 +86,36 @@ class ClipReport:
 
 
 def plot_report(path: Path, report: ClipReport) -> Path:
-    """E_warp over the frames as a PNG: where it flickers, and where the cuts are. Raises OutputError."""
+    """Plot the E_warp of source and result over the frames as a PNG, with the cuts. Raises OutputError."""
     series = report.warping_error
-    lines = [Line("source", series.frames, series.source), Line("result", series.frames, series.result)]
-    return plot(path, "E_warp", lines, marks=report.cuts)
+    ratio = f", {series.ratio:.2f} times the source" if math.isfinite(series.ratio) else ""
+    rows = (
+        (f"source (mean {1000 * series.source_mean:.3g})", series.source, GRAY),
+        (f"result (mean {1000 * series.result_mean:.3g}{ratio})", series.result, BLUE),
+    )
+    lines = [Line(name, *_with_gaps(series.frames, values), color) for name, values, color in rows]
+    panel = Panel(
+        title=f"Flicker: E_warp of {report.result.name}",
+        lines=lines,
+        x_label="frame",
+        y_label="E_warp, thousandths",
+        marks=report.cuts,
+        marks_name="cut",
+    )
+    return plot_lines(path, [panel])
+
+
+def _with_gaps(frames: Sequence[int], values: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Points of a line in thousandths, interrupted where frames are missing, as at a cut."""
+    x: list[float] = []
+    y: list[float] = []
+    for frame, value in zip(frames, values, strict=True):
+        if x and frame != x[-1] + 1:
+            x.append(x[-1] + 1)
+            y.append(math.nan)
+        x.append(frame)
+        y.append(1000 * value)
+    return x, y
 
 
 def evaluate_clip(
@@ -105,13 +130,13 @@ def evaluate_clip(
 ) -> ClipReport:
     """Compare a restyled clip with its source, frame by frame in one pass.
 
-    reference: another result, for instance without smoothing, whose detail counts as all. flow: how motion is
-    estimated on the source, by default DIS at its best preset, on frames of at most flow_side pixels short
-    side. Frames [start, stop) are used; watch is given those of source and result as uint8 [1, 3, H, W].
-    Raises InputError when the clips do not belong together: frame counts, timestamps or sizes differ.
+    reference: another result, such as one without smoothing, that detail_kept is relative to. flow: estimates
+    motion on the source, by default DIS at its best preset. flow_side: short side in pixels of the frames it
+    sees, at most. start, stop: use frames [start, stop). watch: is called with each frame of source and
+    result as uint8 [1, 3, H, W]. Raises InputError where the clips differ in length, timestamps or size.
     """
     paths = [Path(source), Path(result), *([Path(reference)] if reference else [])]
-    tally = ClipTally(flow, flow_side)
+    metrics = ClipMetrics(flow, flow_side=flow_side, start=start)
     with ExitStack() as stack:
         clips = [stack.enter_context(closing(_frames(path, start, stop))) for path in paths]
         number = start
@@ -122,138 +147,100 @@ def evaluate_clip(
             present = [frame for frame in frames if frame is not None]
             if len(present) < len(frames):
                 raise InputError(
-                    f"{paths[1]}: it has not as many frames as {paths[0]}. Compare whole results."
+                    f"{paths[1]}: has another number of frames than {paths[0]}. Compare whole clips."
                 )
             _check_pair(number, present, paths)
             rgb = [frame.rgb for frame in present]
-            tally.add(number, rgb[0], rgb[1], rgb[2] if reference else None)
+            metrics.add(rgb[0], rgb[1], rgb[2] if reference else None)
             if watch is not None:
                 watch(rgb[0], rgb[1])
             number += 1
     if number - start < 2:
-        raise InputError(f"{paths[0]}: fewer than two frames to compare. Name a longer clip.")
-    return tally.report(paths[0], paths[1])
+        raise InputError(f"{paths[0]}: fewer than two frames to compare. Use a longer clip or range.")
+    return metrics.report(paths[0], paths[1])
 
 
 @dataclass
-class _Seen:
-    """A frame that later ones are compared with."""
-
-    number: int
-    source: Tensor
-    result: Tensor
-    small: Tensor
-    scene: int
-
-
-@dataclass
-class _Collected:
+class _SeriesBuilder:
     frames: list[int] = field(default_factory=list)
     source: list[float] = field(default_factory=list)
     result: list[float] = field(default_factory=list)
 
-    def add(self, number: int, source: Tensor, result: Tensor) -> None:
+    def add(self, number: int, source: float, result: float) -> None:
         self.frames.append(number)
-        self.source.append(float(source))
-        self.result.append(float(result))
+        self.source.append(source)
+        self.result.append(result)
 
     def series(self) -> Series:
         return Series(tuple(self.frames), tuple(self.source), tuple(self.result))
 
 
-class ClipTally:
-    """Collects the figures from frames given in order; keeps only the last few, however long the clip is."""
+class ClipMetrics:
+    """Measures frames given in order; holds only the last 10 of them, however long the clip is."""
 
-    def __init__(self, flow: Flow | None = None, flow_side: int = 540) -> None:
-        self._flow = flow or dis_flow("medium")
-        self._flow_side = flow_side
-        self._seen: deque[_Seen] = deque(maxlen=FAR)
-        self._near, self._far, self._change = _Collected(), _Collected(), _Collected()
-        self._cuts: list[int] = []
-        self._scene = 0
-        self._frames = 0
-        self._sums = torch.zeros(6, dtype=torch.float64)
+    def __init__(self, flow: Flow | None = None, *, flow_side: int = 540, start: int = 0) -> None:
+        """start: number of the first frame. flow, flow_side: see `evaluate_clip`."""
+        self._warping = ClipWarpingError(flow, flow_side=flow_side, distances=(1, FAR), start=start)
+        self._before: tuple[Tensor, Tensor] | None = None
+        self._near, self._far, self._change = _SeriesBuilder(), _SeriesBuilder(), _SeriesBuilder()
+        self._means = PairMeans()
 
     @torch.inference_mode()
-    def add(self, number: int, source: Tensor, result: Tensor, reference: Tensor | None = None) -> None:
-        """The next frames, RGB [1, 3, H, W] as uint8; detail counts against `reference`, else the source."""
-        a, b = _unit(source), _unit(result)
-        self._frames += 1
-        self._sums += pair_figures(a, b, None if reference is None else _unit(reference))
-        small = a
-        if min(a.shape[-2:]) > self._flow_side:
-            scale = self._flow_side / min(a.shape[-2:])
-            size = (round(a.shape[-2] * scale), round(a.shape[-1] * scale))
-            small = F.interpolate(a, size=size, mode="bilinear", antialias=True)
-        now = _Seen(number, source, result, small, self._scene)
-        if self._seen:
-            self._compare(self._seen[-1], now, self._near)
-            now.scene = self._scene
-        if len(self._seen) == FAR and self._seen[0].scene == now.scene:
-            self._compare(self._seen[0], now, self._far)
-        self._seen.append(now)
-
-    def _compare(self, first: _Seen, later: _Seen, into: _Collected) -> None:
-        flow, back = self._flow(first.small, later.small), self._flow(later.small, first.small)
-        masks = occlusion_mask(flow, back), occlusion_mask(back, flow)
-        neighbors = into is self._near
-        if neighbors and bool(scene_change(first.small, later.small, flow, back, masks)):
-            self._cuts.append(later.number)
-            self._scene += 1
-            return
-        size = (first.source.shape[-2], first.source.shape[-1])
-        hidden = F.interpolate(masks[0].float(), size=size, mode="nearest") > 0
-        flow = resize_flow(flow, size)
-        pairs = [(_unit(first.source), _unit(later.source)), (_unit(first.result), _unit(later.result))]
-        source, result = (warping_error(a, b, flow, hidden)[0] for a, b in pairs)
-        into.add(first.number, source, result)
-        if neighbors:
-            source, result = ((a - b).abs().mean() for a, b in pairs)
-            self._change.add(first.number, source, result)
+    def add(self, source: Tensor, result: Tensor, reference: Tensor | None = None) -> None:
+        """The next frames, RGB uint8 [1, 3, H, W]; reference: see `evaluate_clip`."""
+        now = _unit(source), _unit(result)
+        self._means.add(*now, None if reference is None else _unit(reference))
+        for pair in self._warping.add(source, result):
+            neighbors = pair.later - pair.first == 1
+            (self._near if neighbors else self._far).add(pair.first, *pair.errors)
+            if neighbors and self._before is not None:
+                changes = (float((a - b).abs().mean()) for a, b in zip(self._before, now, strict=True))
+                self._change.add(pair.first, *changes)
+        self._before = now
 
     def report(self, source: Path | str, result: Path | str) -> ClipReport:
         return ClipReport(
             source=Path(source),
             result=Path(result),
-            frames=self._frames,
-            cuts=tuple(self._cuts),
+            frames=self._means.count,
+            cuts=tuple(self._warping.cuts),
             warping_error=self._near.series(),
             warping_error_far=self._far.series(),
             change=self._change.series(),
-            **mean_figures(self._sums, self._frames),
+            **self._means.means(),
         )
 
 
 @dataclass(frozen=True)
-class _Timed:
-    """A frame as RGB [1, 3, H, W], uint8 whatever its depth was; seconds since the first, and their unit."""
+class _TimedFrame:
+    """A frame as RGB uint8 [1, 3, H, W], seconds since the first frame, and the time base in seconds."""
 
     rgb: Tensor
     seconds: Fraction
     unit: Fraction
 
 
-def _frames(path: Path, start: int, stop: int | None) -> Generator[_Timed, None, None]:
+def _frames(path: Path, start: int, stop: int | None) -> Generator[_TimedFrame, None, None]:
     with Decoder(path, start=start, stop=stop) as decoder:
         if decoder.info.is_hdr:
-            raise InputError(f"{path}: it is HDR, and the figures are made for SDR. Compare SDR copies.")
+            raise InputError(f"{path}: is HDR; the metrics are defined for SDR. Convert it to SDR first.")
         first: int | None = None
         for batch in decoder.batches(1):
             first = batch.pts[0] if first is None else first
             rgb = (to_rgb(batch.planes, batch.format) * 255).add_(0.5).to(torch.uint8)
-            yield _Timed(rgb, (batch.pts[0] - first) * batch.time_base, batch.time_base)
+            yield _TimedFrame(rgb, (batch.pts[0] - first) * batch.time_base, batch.time_base)
 
 
-def _check_pair(number: int, frames: Sequence[_Timed], paths: Sequence[Path]) -> None:
-    """Raise InputError where the frames of one number differ in size or time."""
+def _check_pair(number: int, frames: Sequence[_TimedFrame], paths: Sequence[Path]) -> None:
+    """Raise InputError where frames of the same number differ in size or time."""
     first = frames[0]
     for path, frame in zip(paths[1:], frames[1:], strict=True):
         if frame.rgb.shape != first.rgb.shape:
-            raise InputError(f"{path}: its size is not that of {paths[0]}. Compare whole results.")
+            raise InputError(f"{path}: has another size than {paths[0]}. Compare a clip with its own result.")
         # Containers round times to their own unit: Matroska's is a millisecond.
         if abs(frame.seconds - first.seconds) > max(frame.unit, first.unit):
             raise InputError(
-                f"{path}: frame {number} stands at {float(frame.seconds):.3f} s and in {paths[0]} at "
+                f"{path}: frame {number} is at {float(frame.seconds):.3f} s, and in {paths[0]} at "
                 f"{float(first.seconds):.3f} s. Compare a clip with its own result."
             )
 

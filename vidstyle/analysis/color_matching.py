@@ -1,8 +1,8 @@
-"""Measures clips and finds the corrections that bring them to one exposure, white balance and chroma.
+"""Measures clips and finds the corrections that give them the same exposure, white balance and chroma.
 
-Each clip is judged by a few small frames of it, `samples` [T, 3, h, w], sRGB code values in [0, 1]. What all
-are brought to is the median of the clips, so that no single one rules, and it is bounded: a night is brought
-nearer to the day and stays a night.
+A clip is measured on a few small frames, `samples` [T, 3, h, w], sRGB in [0, 1]. The target is the median of
+the clips, so that a single clip does not decide it. Corrections are limited: a night scene gets closer to a
+day scene and stays a night scene.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from torch import Tensor
 from vidstyle.imaging.correction import DISPLAY_GAMMA, NOTHING, Correction, corrected
 from vidstyle.imaging.lab import rgb_to_lab
 
-# A clip is moved by at most this much, in stops of light, of red and blue against green, and of chroma. Up to
-# half of it nearly the whole way is gone, beyond it bends towards the bound.
-MOST_EXPOSURE, MOST_BALANCE, MOST_CHROMA = 1.0, 0.4, 0.35
-# Share of the way that a white balance goes where it leads away from neutral: grays are not to be tinted.
-_AWAY = 0.5
-# Less than this is not worth touching a clip for: no eye sees it.
-_LEAST = 0.02
-# Gray is sought among colors this near to each other, and the nearer to neutral the likelier; both in stops.
-# By hand on nine clips: wider ones take grass for gray, narrower ones hang on to a single wall.
+# The largest corrections, in stops: of exposure, of red and blue relative to green, and of chroma. Those up
+# to half of that are applied nearly in full, larger ones are compressed (see `limited`).
+MAX_EXPOSURE, MAX_BALANCE, MAX_CHROMA = 1.0, 0.4, 0.35
+# Share of a white balance that is applied where it moves away from neutral, so that grays are not tinted.
+_AWAY_FROM_NEUTRAL = 0.5
+# Smaller corrections, in stops, are left out: nobody sees them.
+_MIN_CORRECTION = 0.02
+# Width of the mean shift kernel and of the prior around neutral, both in stops. Tuned on nine clips: wider
+# ones take grass for gray, narrower ones follow a single wall.
 _GRAY_WIDTH, _GRAY_PRIOR = 0.4, 0.8
-_GRAY_NORM = 6.0  # of shades of gray, where the search begins
-_FEWEST_GRAY = 0.02  # share of usable pixels; below it a clip has nothing to judge its white by
-# Chroma (CIELAB) that black-and-white stays below: compression and scanners leave a little.
+_GRAY_NORM = 6.0  # Minkowski norm of shades of gray, where the search begins
+_MIN_GRAY = 0.02  # share of pixels; a clip with fewer has no gray to measure its white balance by
+# Chroma (CIELAB) below which a pixel counts as black-and-white: compression and scanners leave a little.
 _COLORLESS = 4.0
 
 
 @dataclass(frozen=True)
 class Light:
-    """What a clip is like. lightness: L* of its middle tones. chroma: mean of CIELAB.
+    """Light and color of a clip. lightness: L* of its middle tones. chroma: mean chroma in CIELAB.
 
-    red, blue: stops over green of what seems gray in it; None where nothing does.
+    red, blue: of what appears to be gray, in stops relative to green; None where nothing does.
     """
 
     lightness: float
@@ -48,7 +48,7 @@ class Light:
 
     @property
     def tint(self) -> tuple[float, float] | None:
-        """a* and b* of its gray, at middle lightness."""
+        """a* and b* (CIELAB) of its gray, at middle lightness."""
         if self.red is None or self.blue is None:
             return None
         codes = torch.tensor([2 ** (self.red / DISPLAY_GAMMA), 1.0, 2 ** (self.blue / DISPLAY_GAMMA)]) * 0.5
@@ -58,7 +58,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Spread:
-    """How far clips lie apart: standard deviations of lightness, of grey's a* and b*, of chroma (CIELAB)."""
+    """How much clips differ: standard deviations of lightness, of the a* and b* of gray, and of chroma."""
 
     lightness: float
     balance: float
@@ -68,34 +68,37 @@ class Spread:
         return {name: round(value, 2) for name, value in asdict(self).items()}
 
 
-def measured(samples: Tensor) -> Light:
-    """What samples [T, 3, h, w] of a clip are like; medians over its frames, so that a few odd ones do not
-    count."""
+def measure_light(samples: Tensor) -> Light:
+    """Light and color of a clip, from its samples [T, 3, h, w].
+
+    Medians over the frames, so that a few unusual ones do not count.
+    """
     lab = rgb_to_lab(samples)
     red, blue = _gray(samples) or (None, None)
     return Light(_lightness(lab), red, blue, _chroma(lab))
 
 
 def is_colorless(samples: Tensor) -> bool:
-    """Whether samples [T, 3, h, w] are black-and-white, all of them, but for a hundredth of the picture."""
+    """Whether at least 99 % of the pixels of samples [T, 3, h, w] are black-and-white."""
     chroma = rgb_to_lab(samples)[:, 1:].square().sum(1).sqrt().flatten()
     return float(chroma.kthvalue(max(1, math.floor(0.99 * chroma.numel()))).values) < _COLORLESS
 
 
-def brought_together(clips: Sequence[Tensor], light_only: bool = False) -> list[Correction]:
-    """The correction of each clip, from the samples of all. light_only: exposure and nothing else.
+def find_corrections(clips: Sequence[Tensor], light_only: bool = False) -> list[Correction]:
+    """The correction of each clip, from the samples of all. light_only: exposure only.
 
-    White balance comes first, then exposure, then chroma, each judged with what was decided before it: a
-    cast looks like color, and light changes chroma. The target of each is the median of the clips.
+    White balance is found first, then exposure, then chroma, each with the previous ones applied: a color
+    cast looks like chroma, and exposure changes it. The target of each is the median of the clips.
     """
     found = [NOTHING for _ in clips]
     if not light_only:
         found = _balanced(clips)
-    found = _towards_the_median(clips, found, "exposure", _lightness, MOST_EXPOSURE)
-    return found if light_only else _towards_the_median(clips, found, "chroma", _chroma, MOST_CHROMA)
+    found = _towards_the_median(clips, found, "exposure", _lightness, MAX_EXPOSURE)
+    return found if light_only else _towards_the_median(clips, found, "chroma", _chroma, MAX_CHROMA)
 
 
 def spread_of(clips: Sequence[Light]) -> Spread:
+    """How much clips differ from each other."""
     tints = [clip.tint for clip in clips if clip.tint is not None]
     apart = [statistics.pstdev(values) for values in zip(*tints, strict=True)] if tints else [0.0]
     return Spread(
@@ -105,14 +108,14 @@ def spread_of(clips: Sequence[Light]) -> Spread:
     )
 
 
-def bounded(change: float, most: float) -> float:
-    """The change itself while it is small beside `most`, which it approaches and never exceeds."""
+def limited(change: float, most: float) -> float:
+    """A smooth limit: close to `change` itself where that is small, and never beyond `most` or -`most`."""
     return change / (1 + abs(change / most) ** 4) ** 0.25
 
 
-def _kept(stops: float) -> float:
-    """Rounded, so that keys do not hang on the last bits, and nothing where it is too little to be seen."""
-    return round(stops, 3) if abs(stops) >= _LEAST else 0.0
+def _rounded(stops: float) -> float:
+    """Rounded, so that the segment key is stable; 0 where the correction is too small to be seen."""
+    return round(stops, 3) if abs(stops) >= _MIN_CORRECTION else 0.0
 
 
 def _lightness(lab: Tensor) -> float:
@@ -127,15 +130,15 @@ def _chroma(lab: Tensor) -> float:
 
 
 def _gray(samples: Tensor) -> tuple[float, float] | None:
-    """Stops of red and of blue over green of what seems gray, or None.
+    """Stops of red and of blue relative to green of what appears to be gray, or None.
 
-    The search starts where shades of gray (Finlayson and Trezzi, CIC 2004) ends, and goes by mean shift to
-    the middle of the colors that lie closest together near neutral: walls, roads, cloth and cloud, not the
-    grass and the shirt that a plain mean would take for a cast.
+    Starts from the estimate of shades of gray (Finlayson and Trezzi, CIC 2004). From there mean shift moves
+    to the densest group of colors near neutral: walls, roads, cloth and clouds. A plain mean would take grass
+    or a shirt for a color cast.
     """
     codes = samples.transpose(0, 1).flatten(1).double()
     codes = codes[:, (codes.amax(0) < 0.97) & (codes.amin(0) > 0.06)]
-    if codes.shape[1] < _FEWEST_GRAY * samples[:, 0].numel():
+    if codes.shape[1] < _MIN_GRAY * samples[:, 0].numel():
         return None
     colors = torch.log2(codes[0::2] / codes[1]) * DISPLAY_GAMMA
     shades = codes.pow(_GRAY_NORM).mean(1).log2() / _GRAY_NORM * DISPLAY_GAMMA
@@ -145,7 +148,7 @@ def _gray(samples: Tensor) -> tuple[float, float] | None:
         away = (colors - center[:, None]).square().sum(0)
         near = torch.exp(prior - away / (2 * _GRAY_WIDTH**2))
         center = (colors * near).sum(1) / near.sum().clamp(min=1e-9)
-    return None if float(near.mean()) < _FEWEST_GRAY else (float(center[0]), float(center[1]))
+    return None if float(near.mean()) < _MIN_GRAY else (float(center[0]), float(center[1]))
 
 
 def _balanced(clips: Sequence[Tensor]) -> list[Correction]:
@@ -159,26 +162,26 @@ def _balanced(clips: Sequence[Tensor]) -> list[Correction]:
     for samples, gray in zip(clips, grays, strict=True):
         red = blue = 0.0
         here = gray
-        # Bright grays follow a gain only partly, so what is still missing is added a few times.
+        # Bright grays follow a gain only in part, so the rest is added in a few iterations.
         for _ in range(4):
             if here is None:
                 break
             red, blue = red + target[0] - here[0], blue + target[1] - here[1]
             here = _gray(corrected(samples, Correction(red=red, blue=blue)))
-        # Bounded as a whole, so that a cast gets weaker and does not change its hue.
+        # Red and blue are limited together, so that a color cast gets weaker without changing its hue.
         length = math.hypot(red, blue)
-        share = bounded(length, MOST_BALANCE) / length if length else 0.0
+        share = limited(length, MAX_BALANCE) / length if length else 0.0
         if gray is not None and math.hypot(*gray) < math.hypot(*target):
-            share *= _AWAY
-        found.append(Correction(red=_kept(red * share), blue=_kept(blue * share)))
+            share *= _AWAY_FROM_NEUTRAL
+        found.append(Correction(red=_rounded(red * share), blue=_rounded(blue * share)))
     return found
 
 
 def _towards_neutral(stops: Sequence[float]) -> float:
-    """The value that half to three quarters of all lie beyond, as seen from neutral; at most neutral itself.
+    """The target of a white balance: one of the values, close to neutral, or neutral (0) itself.
 
-    So where most have a cast, those without one are not given it. It is one of the values, and of three it
-    is the median: one clip alone does not move the others.
+    Half to three quarters of the values are farther from neutral. So where most clips have a color cast,
+    those without one do not get it. Of three values it is the median: one clip alone does not move the rest.
     """
     side = 1 if statistics.median(stops) > 0 else -1
     far_first = sorted((side * value for value in stops), reverse=True)
@@ -190,30 +193,35 @@ def _towards_the_median(
     clips: Sequence[Tensor],
     found: Sequence[Correction],
     name: str,
-    figure: Callable[[Tensor], float],
+    measure: Callable[[Tensor], float],
     most: float,
 ) -> list[Correction]:
-    """`found` with the exposure or the chroma that brings a figure of Lab samples to the median of all."""
+    """`found` with the exposure or chroma that moves a measure of the Lab samples to the median of all clips.
 
-    def at(number: int, stops: float) -> Correction:
+    name: "exposure" or "chroma". most: the limit in stops.
+    """
+
+    def correction_at(number: int, stops: float) -> Correction:
         return replace(found[number], **{name: 2**stops if name == "chroma" else stops})
 
-    def seen(number: int, stops: float) -> float:
-        return figure(rgb_to_lab(corrected(clips[number], at(number, stops))))
+    def value_at(number: int, stops: float) -> float:
+        return measure(rgb_to_lab(corrected(clips[number], correction_at(number, stops))))
 
-    figures = [seen(number, 0.0) for number in range(len(clips))]
-    target = statistics.median(figures)
+    values = [value_at(number, 0.0) for number in range(len(clips))]
+    target = statistics.median(values)
     moved = []
-    for number, here in enumerate(figures):
+    for number, here in enumerate(values):
         stops = 0.0
         if here != target:
             low, high = (0.0, 4 * most) if here < target else (-4 * most, 0.0)
-            for _ in range(14):  # the figure grows with the stops: halving finds them
+            for _ in range(14):  # bisection: the value grows with the stops
                 middle = (low + high) / 2
-                low, high = (middle, high) if seen(number, middle) < target else (low, middle)
-            stops = bounded((low + high) / 2, most)
-        moved.append(_kept(stops))
+                low, high = (middle, high) if value_at(number, middle) < target else (low, middle)
+            stops = limited((low + high) / 2, most)
+        moved.append(_rounded(stops))
     return [
-        replace(at(number, stops), chroma=round(2**stops, 3)) if name == "chroma" else at(number, stops)
+        replace(correction_at(number, stops), chroma=round(2**stops, 3))
+        if name == "chroma"
+        else correction_at(number, stops)
         for number, stops in enumerate(moved)
     ]

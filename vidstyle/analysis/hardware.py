@@ -1,4 +1,4 @@
-"""Measured limits of this machine (copy rate, matrix products) and its facts."""
+"""Measured limits of a device (copy rate, matrix products), and a description of the machine."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _REPEATS = 5
 
 
 @dataclass(frozen=True)
-class Ceilings:
-    """Measured rates of a device, with nothing else to do.
+class DeviceLimits:
+    """Measured rates of an idle device.
 
-    copy: bytes a second that a copy within its memory reads (it writes as many). upload, download: bytes a
-    second from and to pinned memory of the host, None on a CPU. flops: floating-point operations a second of
-    a product of square matrices in `dtype`, the type that the networks run in.
+    copy: bytes per second read by a copy within its memory, which writes as many. upload, download: bytes per
+    second from and to pinned memory of the host, None on a CPU. flops: floating-point operations per second
+    of a product of square matrices in `dtype`, the type that the networks run in.
     """
 
     copy: float
@@ -45,8 +45,8 @@ class Ceilings:
     dtype: str
 
 
-def measure(device: torch.device) -> Ceilings:
-    """Takes about a second and 200 MB."""
+def measure_limits(device: torch.device) -> DeviceLimits:
+    """Measure a device. Takes about a second and 200 MB."""
     here = torch.zeros(_COPY_BYTES, dtype=torch.uint8, device=device)
     there = torch.empty_like(here)
     copy = _COPY_BYTES / best_seconds(lambda: there.copy_(here), device)
@@ -60,17 +60,17 @@ def measure(device: torch.device) -> Ceilings:
     left = torch.randn(side, side, device=device, dtype=dtype)
     out = torch.empty_like(left)
     flops = 2 * side**3 / best_seconds(lambda: torch.mm(left, left, out=out), device)
-    return Ceilings(copy, upload, download, flops, str(dtype).removeprefix("torch."))
+    return DeviceLimits(copy, upload, download, flops, str(dtype).removeprefix("torch."))
 
 
 def best_seconds(work: Callable[[], object], device: torch.device, repeats: int = _REPEATS) -> float:
-    """The shortest of several runs after two that do not count; the device has finished each."""
+    """The shortest of several runs, after two that do not count. Waits for the device after each."""
     times = [timed(work, device) for _ in range(repeats + 2)]
     return min(times[2:])
 
 
 def timed(work: Callable[[], object], device: torch.device) -> float:
-    """Seconds of work on a device, by its own clock where it has one."""
+    """Seconds that `work` takes on a device: by CUDA events on a GPU, by the wall clock on a CPU."""
     if device.type != "cuda":
         began = time.perf_counter()
         work()
@@ -86,8 +86,8 @@ def timed(work: Callable[[], object], device: torch.device) -> float:
 
 
 def peak_host_bytes() -> int | None:
-    """The most memory this process has held so far, or None where the system does not say."""
-    try:  # getrusage counts the process that started this one
+    """The highest memory use of this process so far in bytes, None where the system does not tell."""
+    try:  # not getrusage first: on Linux it also counts the process that this one was started from
         held = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
     except OSError:
         held = None
@@ -99,8 +99,8 @@ def peak_host_bytes() -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def facts(device: torch.device) -> dict[str, Any]:
-    """What the machine is: processor, GPU, driver, versions."""
+def describe_machine(device: torch.device) -> dict[str, Any]:
+    """Processor, cores, GPU, driver and versions, for a report."""
     found: dict[str, Any] = {
         "system": platform.platform(terse=True),
         "python": platform.python_version(),
@@ -133,7 +133,7 @@ def _processor() -> str:
 
 
 def _driver() -> str | None:
-    """Of the NVIDIA card, from the tool that comes with it."""
+    """Version of the NVIDIA driver as nvidia-smi tells it, None without that tool."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return None

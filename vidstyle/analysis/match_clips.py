@@ -1,7 +1,7 @@
-"""First pass of `--match` over several files: the correction that each one needs.
+"""First pass of `--match` over several files: finds the color correction that each one needs.
 
-One correction serves a whole clip. What differs between its scenes was put there by whoever shot and cut it,
-a night after a day, and is kept; and no frame can jump where a scene's end was missed or seen wrongly.
+A clip gets one correction for all of its frames. Differences between its scenes, such as day and night, are
+intended and stay; and there can be no jump of color at a cut that was detected wrongly.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from torch import Tensor
 from vidstyle.analysis.color_matching import (
     Light,
     Spread,
-    brought_together,
+    find_corrections,
     is_colorless,
-    measured,
+    measure_light,
     spread_of,
 )
 from vidstyle.errors import VidstyleError
@@ -29,7 +29,7 @@ from vidstyle.imaging.correction import NOTHING, Before, corrected
 from vidstyle.imaging.hdr import HdrLight, to_sdr
 from vidstyle.imaging.letterbox import Bars
 from vidstyle.imaging.resize import shrink, small_size
-from vidstyle.imaging.yuv import to_rgb
+from vidstyle.imaging.yuv import upright_rgb
 from vidstyle.media.decode import Decoder
 from vidstyle.media.image_file import read_picture
 from vidstyle.media.inputs import is_still
@@ -39,20 +39,20 @@ from vidstyle.pipeline.plan import plan_segments
 from vidstyle.styles.load import load_style
 from vidstyle.styles.style import Style
 
-# The style that gives black-and-white clips their colors before they are brought together with others.
+# The style that colorizes black-and-white clips before they are matched with others.
 COLORS = "colour"
-_FRAMES = 20  # of each clip, at least, if it has so many; at most twice as many
-_SEEN_SIDE = 256  # short side in pixels at which a frame is kept and, if need be, colored
-_SIDE = 36  # and judged: noise and texture are gone, walls and faces are left
-_BLANK = 2.5  # levels: a fade or a black frame has less contrast and says nothing of the light
+_FRAMES = 20  # sampled from each clip, at least (if it has so many); at most twice as many
+_FRAME_SIDE = 256  # short side in pixels of a sampled frame; black-and-white ones are colorized at this size
+_SIDE = 36  # short side at which color is measured: noise and texture are averaged away
+_BLANK = 2.5  # levels: a fade or a black frame has less contrast than this, and tells nothing about its light
 
-# source, frames seen of it, and how many it is said to have
-OnSeen = Callable[[Path, int, int], None]
+# source, frames read of it, and how many it announces
+OnFrames = Callable[[Path, int, int], None]
 
 
 @dataclass(frozen=True)
 class Match:
-    """What is to be done to one source, and what it is like before and after."""
+    """The correction of one source. found, made: its light and color before and after."""
 
     before: Before
     found: Light
@@ -66,8 +66,8 @@ class Match:
             "blue_stops": correction.blue,
             "chroma_factor": correction.chroma,
             "coloured_first": self.before.colors is not None,
-            "before": _facts(self.found),
-            "after": _facts(self.made),
+            "before": _light_data(self.found),
+            "after": _light_data(self.made),
         }
 
     def __str__(self) -> str:
@@ -75,20 +75,20 @@ class Match:
 
 
 @dataclass(frozen=True)
-class Matched:
-    """The matches of all sources that could be read, and the errors of the others."""
+class ClipMatches:
+    """The corrections of all sources that could be read, and the errors of the others."""
 
     matches: dict[Path, Match]
     errors: dict[Path, VidstyleError]
 
     @property
     def spreads(self) -> tuple[Spread, Spread]:
-        """How far the sources lie apart, before and after."""
+        """How much the sources differ, before and after."""
         matches = self.matches.values()
         return spread_of([match.found for match in matches]), spread_of([match.made for match in matches])
 
     def style_for(self, source: Path, style: Style) -> Style:
-        """The style, with what its frames need first. Raises what was wrong with the source."""
+        """The style with this source's correction before it. Raises the source's error."""
         if source in self.errors:
             raise self.errors[source]
         return style.with_before(self.matches[source].before)
@@ -100,72 +100,74 @@ class Matched:
         return {"inputs": len(self.matches), "before": before.to_dict(), "after": after.to_dict()}
 
 
-def survey(
-    sources: Sequence[Path], style: Style, options: ApplyOptions, on_seen: OnSeen | None = None
-) -> Matched:
-    """Look at all sources and find what brings them together before the style.
+def match_clips(
+    sources: Sequence[Path], style: Style, options: ApplyOptions, on_frames: OnFrames | None = None
+) -> ClipMatches:
+    """Read all sources and find the corrections that make their light and color alike, before the style.
 
-    Black-and-white ones are colored first, if others have color and the style leaves it to them. The style
-    is one that has the options already. A source that cannot be restyled does not count and keeps its error.
+    Black-and-white sources are colorized first if others have color, unless the style colorizes by itself.
+    style: with the options already applied. A source that cannot be read is left out, with its error.
     """
-    seen: dict[Path, list[Tensor]] = {}
+    frames: dict[Path, list[Tensor]] = {}
     errors: dict[Path, VidstyleError] = {}
     for source in sources:
-        if on_seen is not None:
-            on_seen(source, 0, 0)
+        if on_frames is not None:
+            on_frames(source, 0, 0)
         try:
-            seen[source] = frames_of(source, style, options, on_seen)
+            frames[source] = sample_frames(source, style, options, on_frames)
         except VidstyleError as error:
             errors[source] = error
-    if not seen:
-        return Matched({}, errors)
-    return Matched(matches_of(seen, style), errors)
+    if not frames:
+        return ClipMatches({}, errors)
+    return ClipMatches(match_frames(frames, style), errors)
 
 
-def matches_of(seen: dict[Path, list[Tensor]], style: Style) -> dict[Path, Match]:
-    """From the frames [3, h, w] uint8 of each source, of any size: what is to be done to it."""
-    plain = {source: samples_of(frames) for source, frames in seen.items()}
+def match_frames(frames: dict[Path, list[Tensor]], style: Style) -> dict[Path, Match]:
+    """The correction of each source, from its sampled frames uint8 [3, h, w] of any size."""
+    plain = {source: to_samples(pictures) for source, pictures in frames.items()}
     colorless = {source for source, samples in plain.items() if is_colorless(samples)}
-    # A style of the family colour looks at brightness only and paints all color itself.
+    # A style of the family colour takes brightness only and makes all color itself.
     light_only = style.family == "colour" or len(colorless) == len(plain)
     colors = load_style(COLORS).to(style.device) if colorless and not light_only else None
     samples = dict(plain)
     if colors is not None:
         for source in colorless:
-            samples[source] = samples_of(seen[source], colors)
+            samples[source] = to_samples(frames[source], colors)
     found = [NOTHING]
     if len(samples) > 1:
-        found = brought_together(list(samples.values()), light_only)
+        found = find_corrections(list(samples.values()), light_only)
     return {
         source: Match(
             Before(correction, colors if source in colorless else None),
-            measured(plain[source]),
-            measured(corrected(samples[source], correction)),
+            measure_light(plain[source]),
+            measure_light(corrected(samples[source], correction)),
         )
         for source, correction in zip(samples, found, strict=True)
     }
 
 
-def frames_of(source: Path, style: Style, options: ApplyOptions, on_seen: OnSeen | None) -> list[Tensor]:
-    """Frames [3, h, w] uint8, spread evenly over a clip, upright and without bars; of a picture the picture.
+def sample_frames(
+    source: Path, style: Style, options: ApplyOptions, on_frames: OnFrames | None
+) -> list[Tensor]:
+    """Evenly spread frames of a clip, or the one picture: uint8 [3, h, w], upright, without black bars.
 
-    Raises what apply would raise of the source.
+    Raises what apply would raise for the source.
     """
     if is_still(source):
         picture = read_picture(source)[None].float() / 255
-        return [_levels(shrink(picture, min(_SEEN_SIDE, *picture.shape[-2:])))]
-    # What apply is going to refuse must not count either.
+        return [_levels(shrink(picture, min(_FRAME_SIDE, *picture.shape[-2:])))]
+    # A source that apply is going to refuse must not count either.
     plan = plan_segments(source, style.content_hash, device_of(style), source, options)
     kept: list[Tensor] = []
     blank: list[Tensor] = []
     step = max(1, plan.frames_announced // (2 * _FRAMES))
     with Decoder(plan.media, deinterlace=options.deinterlace) as decoder:
         for batch in decoder.batches(1):
-            if on_seen is not None:
-                on_seen(source, batch.index + 1, max(plan.frames_announced, batch.index + 1))
+            if on_frames is not None:
+                on_frames(source, batch.index + 1, max(plan.frames_announced, batch.index + 1))
             if batch.index % step:
                 continue
-            frame = _upright(batch, plan.hdr)
+            frame = _small_upright(batch, plan.hdr)
             if float(frame.float().std(dim=(1, 2)).max()) < _BLANK:
                 blank = blank or [frame]
                 continue
@@ -175,8 +177,11 @@ def frames_of(source: Path, style: Style, options: ApplyOptions, on_seen: OnSeen
     return _without_bars(kept or blank)
 
 
-def samples_of(frames: Sequence[Tensor], colors: Style | None = None) -> Tensor:
-    """Frames [3, h, w] uint8 as samples [T, 3, h', w'] for `match`, colored first by a style."""
+def to_samples(frames: Sequence[Tensor], colors: Style | None = None) -> Tensor:
+    """Frames uint8 [3, h, w] as the samples [T, 3, h', w'] that `color_matching` measures.
+
+    colors: a style that colorizes them first.
+    """
     return torch.cat([_sample(frame, colors) for frame in frames])
 
 
@@ -187,26 +192,26 @@ def _sample(frame: Tensor, colors: Style | None) -> Tensor:
     return shrink(rgb, _SIDE)
 
 
-def _upright(batch: FrameBatch, light: HdrLight | None) -> Tensor:
-    """The only frame of a batch as the style will see it, but small and upright: [3, h, w] uint8."""
+def _small_upright(batch: FrameBatch, light: HdrLight | None) -> Tensor:
+    """The only frame of a batch, small and upright, HDR tone mapped: uint8 [3, h, w]."""
     if light is not None:
         batch = to_sdr(batch, light)
     height, width = batch.height, batch.width
-    size = small_size(height, width, min(_SEEN_SIDE, height, width))
-    # The planes are made small, not RGB: a third of the work.
+    size = small_size(height, width, min(_FRAME_SIDE, height, width))
+    # Shrinking the planes instead of RGB is a third of the work.
     planes = [
         F.interpolate(plane[:, None].float(), size=size, mode="bilinear", antialias=True)[:, 0]
         for plane in batch.planes
     ]
     fmt = batch.format if len(planes) == 1 else replace(batch.format, chroma_shift=(0, 0))
-    return _levels(torch.rot90(to_rgb(planes, fmt), batch.quarter_turns, (2, 3)))
+    return _levels(upright_rgb(planes, fmt, batch.quarter_turns))
 
 
 def _levels(rgb: Tensor) -> Tensor:
-    """[1, 3, h, w] in [0, 1] -> [3, h, w] uint8.
+    """RGB [1, 3, h, w] in [0, 1] as uint8 [3, h, w].
 
-    Whole levels: the last bits of a sum may depend on the number of threads, and the same command has to find
-    the same keys again.
+    Rounded to whole levels because the last bits of a sum may depend on the number of threads, and the same
+    command has to find the same segment keys again.
     """
     return rgb[0].mul(255).round_().clamp_(0, 255).to(torch.uint8)
 
@@ -214,12 +219,12 @@ def _levels(rgb: Tensor) -> Tensor:
 def _without_bars(frames: list[Tensor]) -> list[Tensor]:
     bars = Bars()
     for frame in frames:
-        bars.cut(frame)  # learns from all of them what is never picture
+        bars.cut(frame)  # first over all frames, to learn which rows and columns are always black
     return [bars.cut(frame) for frame in frames]
 
 
-def _facts(light: Light) -> dict[str, Any]:
+def _light_data(light: Light) -> dict[str, Any]:
     tint = light.tint
-    facts = {"lightness": light.lightness, "chroma": light.chroma}
-    facts |= {"grey_a": tint[0], "grey_b": tint[1]} if tint is not None else {}
-    return {name: round(value, 2) for name, value in facts.items()}
+    data = {"lightness": light.lightness, "chroma": light.chroma}
+    data |= {"grey_a": tint[0], "grey_b": tint[1]} if tint is not None else {}
+    return {name: round(value, 2) for name, value in data.items()}

@@ -1,6 +1,6 @@
-"""Metrics of pictures beside their sources, and of sets beside a style and three baselines.
+"""Compares restyled pictures with their sources, and sets of pictures with a style and three baselines.
 
-Reads pictures, writes nothing. A set is kept small, as 8 bit, and never whole as numbers.
+Sets are kept in memory as small 8 bit pictures.
 """
 
 from __future__ import annotations
@@ -14,23 +14,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidstyle.analysis.metrics import color_distance, content_kept, detail, lab_error, texture_gap, textures
+from vidstyle.analysis.metrics import (
+    PairMeans,
+    color_distance,
+    content_kept,
+    texture_distance,
+    texture_features,
+)
 from vidstyle.errors import InputError
 from vidstyle.imaging.color_transfer import BASELINES, Transfer, sample_colors
 from vidstyle.media.image_file import read_picture
 from vidstyle.media.inputs import still_pictures
 
-# Short side in pixels at which sets are compared: texture changes with size, so all come to one.
-SIDE = 320
-COUNT = 120
+SIDE = 320  # short side in pixels at which sets are compared: texture depends on the size
+COUNT = 120  # pictures of a folder that are used at most
 
 
 @dataclass(frozen=True)
 class Pictures(Sequence[Tensor]):
-    """Pictures kept as uint8 [3, H, W] and given out as RGB in [0, 1], through a look where there is one."""
+    """Pictures stored as uint8 [3, H, W]; an item is RGB in [0, 1], after `transform` if there is one."""
 
     codes: tuple[Tensor, ...]
-    look: Callable[[Tensor], Tensor] | None = None
+    transform: Callable[[Tensor], Tensor] | None = None
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -43,25 +48,25 @@ class Pictures(Sequence[Tensor]):
         if isinstance(at, slice):
             return replace(self, codes=self.codes[at])
         rgb = self.codes[at][None].to(torch.float32) / 255
-        return (rgb if self.look is None else self.look(rgb))[0]
+        return (rgb if self.transform is None else self.transform(rgb))[0]
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[at] for at in range(len(self)))
 
-    def through(self, look: Callable[[Tensor], Tensor]) -> Pictures:
-        """The same pictures through a look RGB [1, 3, H, W] -> RGB, painted when they are asked for."""
-        return replace(self, look=look)
+    def transformed(self, transform: Callable[[Tensor], Tensor]) -> Pictures:
+        """The same pictures passed through RGB [1, 3, H, W] -> RGB, each time one is read."""
+        return replace(self, transform=transform)
 
 
 def read_pictures(folder: Path, count: int = COUNT, side: int = SIDE) -> Pictures:
-    """Up to `count` pictures spread evenly over a folder, at one short side. Raises InputError."""
+    """Up to `count` pictures spread evenly over a folder, resized to one short side. Raises InputError."""
     paths = still_pictures(folder)
     chosen = [paths[at * len(paths) // min(count, len(paths))] for at in range(min(count, len(paths)))]
     return Pictures(tuple(small_codes(read_picture(path)[None], side) for path in chosen))
 
 
 def small_codes(frame: Tensor, side: int = SIDE) -> Tensor:
-    """uint8 [1, 3, H, W] -> [3, h, w] of the given short side."""
+    """A picture uint8 [1, 3, H, W] resized to a short side: [3, h, w]."""
     scale = side / min(frame.shape[-2:])
     size = (round(frame.shape[-2] * scale), round(frame.shape[-1] * scale))
     small = F.interpolate(frame.to(torch.float32), size=size, mode="bilinear", antialias=True)
@@ -69,14 +74,14 @@ def small_codes(frame: Tensor, side: int = SIDE) -> Tensor:
 
 
 class FrameSample:
-    """Some frames of a clip of unknown length and of its result, spread evenly: `most` / 2 to `most`."""
+    """Evenly spread frames of a clip of unknown length and of its result: from `most` / 2 to `most` pairs."""
 
     def __init__(self, most: int = 80, side: int = SIDE) -> None:
         self._most, self._side, self._step, self._seen = most, side, 1, 0
         self._pairs: list[tuple[Tensor, Tensor]] = []
 
     def add(self, source: Tensor, result: Tensor) -> None:
-        """The next frames, uint8 [1, 3, H, W]."""
+        """Offer the next pair of frames, uint8 [1, 3, H, W]."""
         if self._seen % self._step == 0:
             self._pairs.append((small_codes(source, self._side), small_codes(result, self._side)))
         self._seen += 1
@@ -94,11 +99,11 @@ class FrameSample:
 
 @dataclass(frozen=True)
 class StyleReport:
-    """How near a result is to a set of pictures of the style, beside other ways to get there.
+    """How close a result is to pictures of the style, compared with the source and three color transfers.
 
-    rows: "source" (untouched), "reinhard", "mkl" and "histogram" (fitted to the content and style sets),
-    "result". Each has color (sliced Wasserstein distance in CIELAB), texture (0 the same, 1 as far as the
-    style's own pictures spread) and content (share of the source's drawing that is kept).
+    rows: "source" (unchanged), "reinhard", "mkl" and "histogram" (fitted to the content and style sets),
+    "result". Each has colour (sliced Wasserstein distance in CIELAB), texture (0 the same, 1 as far as the
+    style's own pictures spread) and content (see `content_kept`).
     """
 
     rows: dict[str, dict[str, float]]
@@ -114,30 +119,31 @@ class StyleReport:
 def evaluate_style(
     source: Pictures, result: Pictures, style: Pictures, content: Pictures | None = None
 ) -> StyleReport:
-    """source, result: the same pictures before and after. content: what the transfers are fitted on.
+    """Compare a result with pictures of the style.
 
-    Raises InputError for a style of a single picture: it has no spread to measure by.
+    source, result: the same pictures before and after. content: pictures that the color transfers are fitted
+    on, by default the source. Raises InputError for a style of a single picture, which has no spread.
     """
     if len(style) < 2:
-        raise InputError("the style: one picture tells no style. Give several; a few hundred are good.")
+        raise InputError("pictures of the style: only one picture. Give several; a few hundred are best.")
     content = content or source
-    ways = {"source": source}
-    ways |= {name: source.through(look) for name, look in transfers(content, style).items()}
-    ways["result"] = result
-    wanted = textures(style)
+    compared = {"source": source}
+    compared |= {name: source.transformed(way) for name, way in transfers(content, style).items()}
+    compared["result"] = result
+    style_texture = texture_features(style)
     rows = {
         name: {
             "colour": color_distance(pictures, style),
-            "texture": texture_gap(textures(pictures), wanted),
+            "texture": texture_distance(texture_features(pictures), style_texture),
             "content": mean_content_kept(pictures, source),
         }
-        for name, pictures in ways.items()
+        for name, pictures in compared.items()
     }
     return StyleReport(rows, len(source), len(content), len(style))
 
 
 def transfers(content: Sequence[Tensor], style: Sequence[Tensor]) -> dict[str, Transfer]:
-    """The plain transfers by name, fitted on two unpaired sets."""
+    """The statistical color transfers by name, fitted on two unpaired sets."""
     colors = sample_colors(content), sample_colors(style)
     return {name: fit(*colors) for name, fit in BASELINES.items()}
 
@@ -149,7 +155,7 @@ def mean_content_kept(results: Sequence[Tensor], source: Sequence[Tensor]) -> fl
 
 @dataclass(frozen=True)
 class PicturesReport:
-    """Means over restyled pictures; the words mean what they mean in ClipReport."""
+    """Means over restyled pictures; the fields are those of `ClipReport`."""
 
     source: Path
     result: Path
@@ -167,40 +173,19 @@ class PicturesReport:
 def evaluate_pictures(
     pairs: Sequence[tuple[Path, Path]], watch: Callable[[Tensor, Tensor], None] | None = None
 ) -> PicturesReport:
-    """Compare restyled pictures with their sources, one after the other.
+    """Compare restyled pictures with their sources, given as pairs of files (source, result).
 
-    watch is given each pair as uint8 [1, 3, H, W]. Raises InputError when a pair does not belong together.
+    watch: is called with each pair as uint8 [1, 3, H, W]. Raises InputError where sizes differ.
     """
-    sums = torch.zeros(6, dtype=torch.float64)
+    metrics = PairMeans()
     for before, after in pairs:
         a, b = read_picture(before)[None], read_picture(after)[None]
         if a.shape != b.shape:
-            raise InputError(f"{after}: its size is not that of {before}. Compare whole results.")
+            raise InputError(f"{after}: has another size than {before}. Compare a picture with its result.")
         if watch is not None:
             watch(a, b)
-        sums += pair_figures(a.to(torch.float32) / 255, b.to(torch.float32) / 255)
+        metrics.add(a.to(torch.float32) / 255, b.to(torch.float32) / 255)
     source, result = pairs[0]
     if len(pairs) > 1:
         source, result = source.parent, result.parent
-    return PicturesReport(source=source, result=result, pictures=len(pairs), **mean_figures(sums, len(pairs)))
-
-
-def pair_figures(source: Tensor, result: Tensor, reference: Tensor | None = None) -> Tensor:
-    """Of RGB [1, 3, H, W]: six numbers to be summed over frames for `mean_figures`."""
-    figures = (
-        *(detail(result), detail(source if reference is None else reference)),
-        *(lab_error(result, source), content_kept(result, source)),
-        *(result.mean(1).std(), source.mean(1).std()),
-    )
-    return torch.tensor([figure.item() for figure in figures], dtype=torch.float64)
-
-
-def mean_figures(sums: Tensor, count: int) -> dict[str, float]:
-    """detail_kept, strength, contrast_kept and content_kept from sums of `pair_figures`."""
-    sharp, sharp_before, strength, kept, contrast, contrast_before = (sums / count).tolist()
-    return {
-        "detail_kept": sharp / max(sharp_before, 1e-9),
-        "strength": strength,
-        "contrast_kept": contrast / max(contrast_before, 1e-9),
-        "content_kept": kept,
-    }
+    return PicturesReport(source=source, result=result, pictures=len(pairs), **metrics.means())

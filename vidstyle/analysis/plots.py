@@ -1,164 +1,161 @@
-"""Line and bar plots as PNG."""
+"""Line and bar plots as PNG files, drawn by matplotlib (extra `plots`).
+
+matplotlib is imported only when a plot is drawn, and without pyplot: no window, no state kept between plots.
+"""
 
 from __future__ import annotations
 
-import struct
-import zlib
-from collections.abc import Sequence
+import importlib.util
+import io
+import math
+import warnings
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import cycle, pairwise
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from vidstyle.errors import OutputError
+from vidstyle.files import written_whole
 
-WIDTH, HEIGHT = 960, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 34, 30
-_SCALE = 2  # drawn twice as large and averaged: smooth lines
-_INK, _GRID, _MARK = (40, 40, 40), (225, 225, 225), (200, 60, 50)
-_LINES = ((150, 150, 150), (30, 100, 190), (230, 130, 20), (40, 150, 90))
-# Letters of 3 x 5 dots: fifteen bits each, row by row.
-_FONT = {
-    "0": 31599, "1": 11415, "2": 29671, "3": 29647, "4": 23497, "5": 31183, "6": 31215,
-    "7": 29266, "8": 31727, "9": 31695, "a": 11245, "b": 27566, "c": 14627, "d": 27502,
-    "e": 31143, "f": 31140, "g": 14699, "h": 23533, "i": 29847, "j": 4714, "k": 23469,
-    "l": 18727, "m": 24557, "n": 27501, "o": 11114, "p": 27556, "q": 11097, "r": 27565,
-    "s": 14478, "t": 29842, "u": 23407, "v": 23402, "w": 23549, "x": 23213, "y": 23186,
-    "z": 29351, ".": 2, "-": 448, "_": 7, "+": 1488, "/": 4772, ":": 1040,
-}  # fmt: skip
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INSTALL = "pip install 'vidstyle[plots]'"
+GRAY, BLUE, RED = "#8c8c8c", "#1f6fb5", "#c8372d"
+_LINE_COLORS = (GRAY, BLUE, "#e0801a", "#28965a")
+_DPI = 100
+_WIDTH = 9.6  # inches
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line: a name for the legend, and points."""
+    """One line: a name for the legend ("" leaves it out) and points. A value that is not finite is a gap."""
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
+    color: str = ""
 
 
-def plot(path: Path, title: str, lines: Sequence[Line], marks: Sequence[float] = ()) -> Path:
-    """Draw lines (see `draw`) into a PNG file. Raises OutputError."""
-    return write_png(path, draw(title, lines, marks))
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes with its lines.
 
-
-def draw(
-    title: str,
-    lines: Sequence[Line],
-    marks: Sequence[float] = (),
-    size: tuple[int, int] = (WIDTH, HEIGHT),
-) -> NDArray[np.uint8]:
-    """Lines over a common x, from 0 up, as RGB [H, W, 3]; size: width and height.
-
-    marks are upright lines, for instance cuts. Values below 0 lie on the ground.
+    marks: places on the x axis where vertical lines are drawn, such as cuts; marks_name stands in the legend.
+    from_zero: the y axis begins at 0.
     """
-    width, height = size
-    canvas = np.full((height * _SCALE, width * _SCALE, 3), 255, np.uint8)
-    xs = [x for line in lines for x in line.x] or [0.0]
-    top = max([y for line in lines for y in line.y if np.isfinite(y)] or [0.0])
-    top = top if top > 0 else 1.0
-    first, last = min(xs), max(max(xs), min(xs) + 1)
-    step = _nice(top / 3)
 
-    def across(x: float) -> float:
-        return _LEFT + (x - first) / (last - first) * (width - _LEFT - _RIGHT)
-
-    def down(y: float) -> float:
-        return height - _BOTTOM - min(max(y, 0.0) / top, 1.0) * (height - _TOP - _BOTTOM)
-
-    for number in range(int(top / step) + 1):
-        y = down(number * step)
-        _stroke(canvas, (_LEFT, y), (width - _RIGHT, y), _GRID)
-        label = f"{number * step:.3g}"
-        _text(canvas, label, _LEFT - 8 - 8 * len(label), y - 5, _INK)
-    for x in marks:
-        _stroke(canvas, (across(x), _TOP), (across(x), height - _BOTTOM), _MARK)
-    for line, color in zip(lines, _LINES, strict=False):
-        points = [(across(x), down(y)) for x, y in zip(line.x, line.y, strict=True) if np.isfinite(y)]
-        for a, b in pairwise(points):
-            _stroke(canvas, a, b, color, 2)
-    for x in (first, last):
-        label = f"{x:.6g}"
-        _text(canvas, label, min(across(x), width - 8 * len(label) - 4), height - _BOTTOM + 8, _INK)
-    place = float(_LEFT)
-    for text, color in [(title, _INK), *((line.name, c) for line, c in zip(lines, _LINES, strict=False))]:
-        _text(canvas, text, place, 12, color)
-        place += 8 * len(text) + 24
-    return canvas.reshape(height, _SCALE, width, _SCALE, 3).mean(axis=(1, 3)).round().astype(np.uint8)
+    title: str
+    lines: Sequence[Line]
+    x_label: str = ""
+    y_label: str = ""
+    marks: Sequence[float] = ()
+    marks_name: str = ""
+    from_zero: bool = True
 
 
-def plot_bars(path: Path, title: str, bars: Sequence[tuple[str, Sequence[float]]]) -> Path:
-    """Lying bars into a PNG file, each a name and parts one after the other. Raises OutputError."""
-    return write_png(path, draw_bars(title, bars))
+def has_matplotlib() -> bool:
+    """Whether plots can be drawn here. Imports nothing."""
+    return importlib.util.find_spec("matplotlib") is not None
 
 
-def draw_bars(title: str, bars: Sequence[tuple[str, Sequence[float]]]) -> NDArray[np.uint8]:
-    """Lying bars, each a name and its parts, as RGB [H, W, 3]; what a bar amounts to stands behind it."""
-    height = _TOP + 26 * max(len(bars), 1) + 10
-    canvas = np.full((height * _SCALE, WIDTH * _SCALE, 3), 255, np.uint8)
-    left = 24 + 8 * max([len(name) for name, _ in bars] or [0])
-    longest = max([sum(parts) for _, parts in bars] or [0.0]) or 1.0
-    _text(canvas, title, 12, 12, _INK)
-    for number, (name, parts) in enumerate(bars):
-        top = _TOP + 26 * number
-        _text(canvas, name, 12, top + 4, _INK)
-        start = float(left)
-        for part, color in zip(parts, cycle(_LINES[1:])):
-            stop = start + part / longest * (WIDTH - left - 90)
-            canvas[top * _SCALE : (top + 18) * _SCALE, round(start * _SCALE) : round(stop * _SCALE)] = color
-            start = stop
-        _text(canvas, f"{sum(parts):.3g}", start + 8, top + 4, _INK)
-    return canvas.reshape(height, _SCALE, WIDTH, _SCALE, 3).mean(axis=(1, 3)).round().astype(np.uint8)
+def check_matplotlib(path: Path) -> None:
+    """Raise OutputError where the plot `path` cannot be drawn, to be called before any long work."""
+    if not has_matplotlib():
+        raise OutputError(f"{path}: plots need matplotlib, which is not installed. Run {INSTALL}.")
 
 
-def write_png(path: Path, pixels: NDArray[np.uint8]) -> Path:
-    """RGB [H, W, 3] as a PNG file. Raises OutputError."""
-    height, width, _ = pixels.shape
-    rows = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)], axis=1)
+def plot_lines(path: Path, panels: Sequence[Panel], columns: int = 1, height: float = 3.6) -> Path:
+    """Draw panels in rows of `columns` into a PNG file 960 pixels wide.
 
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    height: of a row, in hundreds of pixels. Raises OutputError.
+    """
+    check_matplotlib(path)
+    rows = max(1, math.ceil(len(panels) / columns))
+    figure = _figure(rows * height)
+    grid = figure.subplots(rows, columns, squeeze=False).flatten()
+    for axes, panel in zip(grid, panels, strict=False):
+        _draw_lines(axes, panel)
+    for axes in grid[len(panels) :]:
+        axes.set_axis_off()
+    return _save(path, figure)
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows.tobytes(), 9)) + chunk(b"IEND", b"")
-    try:
-        path.write_bytes(b"\x89PNG\r\n\x1a\n" + data)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}). Choose another place.") from error
+
+def plot_bars(
+    path: Path,
+    title: str,
+    groups: Mapping[str, Sequence[tuple[str, float]]],
+    *,
+    x_label: str,
+    highlighted: Collection[str] = (),
+) -> Path:
+    """Draw horizontal bars (name, value) into a PNG file, one panel for each group, with a common x axis.
+
+    highlighted: names of bars that get a color of their own. Raises OutputError.
+    """
+    check_matplotlib(path)
+    counts = [max(1, len(bars)) for bars in groups.values()] or [1]
+    figure = _figure(1.0 + sum(0.28 * count + 0.5 for count in counts))
+    figure.suptitle(title, parse_math=False)
+    grid = figure.subplots(len(counts), squeeze=False, sharex=True, height_ratios=counts).flatten()
+    for axes, (name, bars) in zip(grid, groups.items(), strict=False):
+        places = range(len(bars))
+        colors = [BLUE if label in highlighted else GRAY for label, _ in bars]
+        drawn = axes.barh(places, [value for _, value in bars], height=0.7, color=colors)
+        axes.bar_label(drawn, fmt="%.3g", padding=4, fontsize=9)
+        axes.set_yticks(places, labels=[label for label, _ in bars], parse_math=False)
+        axes.invert_yaxis()
+        axes.set_title(name, loc="left", fontsize=10, parse_math=False)
+        axes.margins(x=0.12)
+        _tidy(axes)
+    grid[-1].set_xlabel(x_label)
+    return _save(path, figure)
+
+
+def _figure(height: float) -> Figure:
+    """An empty figure of 960 pixels and `height` times 100."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _draw_lines(axes: Axes, panel: Panel) -> None:
+    for number, line in enumerate(panel.lines):
+        color = line.color or _LINE_COLORS[number % len(_LINE_COLORS)]
+        # A single point between two gaps would be a line of no length.
+        dots = "." if len(line.x) <= 2 else ""
+        axes.plot(line.x, line.y, color=color, linewidth=1.5, marker=dots, label=line.name or "_hidden")
+    for number, x in enumerate(panel.marks):
+        label = panel.marks_name if not number and panel.marks_name else "_hidden"
+        axes.axvline(x, color=RED, linewidth=1, zorder=1, label=label)
+    axes.set_title(panel.title, fontsize=10, loc="left", parse_math=False)
+    axes.set_xlabel(panel.x_label)
+    axes.set_ylabel(panel.y_label)
+    axes.margins(x=0.01)
+    if panel.from_zero:
+        highest = max((y for line in panel.lines for y in line.y if math.isfinite(y)), default=0.0)
+        axes.set_ylim(0, 1.05 * highest if highest > 0 else 1)
+    if any(line.name for line in panel.lines):
+        axes.legend(loc="best", fontsize=9)
+    _tidy(axes)
+
+
+def _tidy(axes: Axes) -> None:
+    axes.grid(True, color="#e1e1e1", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _save(path: Path, figure: Figure) -> Path:
+    data = io.BytesIO()
+    with warnings.catch_warnings():
+        # A style's name may hold letters that the font lacks. They are drawn as boxes.
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
+        figure.savefig(data, format="png", metadata={"Software": None})
+    with written_whole(path) as part:
+        part.write_bytes(data.getvalue())
     return path
-
-
-def _nice(step: float) -> float:
-    """The next of 1, 2, 5 times a power of ten."""
-    power = 10.0 ** np.floor(np.log10(step))
-    return float(next(power * times for times in (1, 2, 5, 10) if power * times >= step * 0.999))
-
-
-def _stroke(
-    canvas: NDArray[np.uint8],
-    start: tuple[float, float],
-    stop: tuple[float, float],
-    color: tuple[int, int, int],
-    width: int = 1,
-) -> None:
-    count = int(max(abs(stop[0] - start[0]), abs(stop[1] - start[1])) * _SCALE) + 2
-    across = np.linspace(start[0], stop[0], count) * _SCALE
-    down = np.linspace(start[1], stop[1], count) * _SCALE
-    for dx in range(width * _SCALE):
-        for dy in range(width * _SCALE):
-            x = np.clip(across + dx, 0, canvas.shape[1] - 1).astype(int)
-            y = np.clip(down + dy, 0, canvas.shape[0] - 1).astype(int)
-            canvas[y, x] = color
-
-
-def _text(canvas: NDArray[np.uint8], text: str, x: float, y: float, color: tuple[int, int, int]) -> None:
-    dot = 2 * _SCALE
-    for number, letter in enumerate(text.lower()):
-        bits = _FONT.get(letter, 0)
-        for place in range(15):
-            if bits >> (14 - place) & 1:
-                left = round((x + 8 * number) * _SCALE) + place % 3 * dot
-                top = round(y * _SCALE) + place // 3 * dot
-                canvas[max(top, 0) : top + dot, max(left, 0) : left + dot] = color

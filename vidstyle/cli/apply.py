@@ -43,7 +43,7 @@ from vidstyle.pipeline.process_settings import keep_freed_memory
 from vidstyle.styles.spec import parse_style, style_name
 
 if TYPE_CHECKING:
-    from vidstyle.analysis.match_clips import Matched
+    from vidstyle.analysis.match_clips import ClipMatches
     from vidstyle.pipeline.apply import Progress
     from vidstyle.pipeline.engine import Engine
     from vidstyle.styles.style import Style
@@ -185,7 +185,7 @@ def _each(
     work: Callable[[Path, Path], dict[str, Any]],
     show: Callable[[dict[str, Any]], None],
     as_json: bool,
-    matched: Matched | None = None,
+    matched: ClipMatches | None = None,
     screen: Screen | None = None,
 ) -> int:
     """Work through the inputs. One that fails is reported and the others go on; the first failure gives the

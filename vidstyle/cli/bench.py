@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vidstyle.analysis.plots import check_matplotlib
 from vidstyle.cli.shared import Command, stopped
 from vidstyle.cli.shared_options import (
     PATH,
@@ -18,12 +19,12 @@ from vidstyle.cli.shared_options import (
     overwrite_option,
     style_option,
 )
-from vidstyle.errors import OutputError
+from vidstyle.files import check_free
 from vidstyle.options import BenchOptions
 from vidstyle.pipeline.process_settings import keep_freed_memory
 
 if TYPE_CHECKING:
-    from vidstyle.analysis.bench import BenchReport, Measured
+    from vidstyle.analysis.bench import BenchReport, ClipMeasurement
 
 
 def _sizes(text: str) -> tuple[tuple[int, int], ...]:
@@ -81,8 +82,9 @@ def bench(
         options = BenchOptions(**values)
     except ValueError as error:
         raise click.UsageError(f"{error}.") from error
-    if plot_file is not None and plot_file.exists() and not overwrite:
-        raise OutputError(f"{plot_file}: the file exists already. Choose another name or use --overwrite.")
+    if plot_file is not None:
+        check_free(plot_file, overwrite)
+        check_matplotlib(plot_file)
 
     keep_freed_memory()
     from vidstyle.analysis.bench import bench as measure
@@ -103,7 +105,7 @@ def bench(
     click.echo(json.dumps(document))
 
 
-def _print(clip: Measured, found: dict[str, Any]) -> None:
+def _print(clip: ClipMeasurement, found: dict[str, Any]) -> None:
     click.echo(
         f"{clip.width}x{clip.height}, {clip.frames} frames in batches of {clip.batch_size}: {clip.source}"
     )
@@ -116,37 +118,44 @@ def _print(clip: Measured, found: dict[str, Any]) -> None:
     whole, cpu = 1000 / clip.fps, clip.cpu_seconds_a_frame * 1000
     click.echo(f"  {'all together':12} {whole:9.2f} {'':9} {'':9} {cpu:9.2f} {clip.fps:9.1f}")
     click.echo(
-        f"  stages one after the other take {clip.sum_of_stages:.1f} ms, {clip.sum_of_stages / whole:.2f} "
-        f"times this; cores busy {clip.busy:.0%}; first frame after {clip.first_frame_seconds:.2f} s"
+        f"  the stages one after the other take {clip.sum_of_stages:.1f} ms, "
+        f"{clip.sum_of_stages / whole:.2f} times as long; CPU cores {clip.busy:.0%} busy; "
+        f"first frame after {clip.first_frame_seconds:.2f} s"
     )
-    what = "the CPU cores bound it" if clip.bound == "cores" else f"{clip.bound} bounds it"
     click.echo(
-        f"  {what}: at most {clip.ceiling_fps:.1f} frames/s, {found['distance']['ceiling']:.0%} reached"
+        f"  limited by {_limit(clip)}: at most {clip.ceiling_fps:.1f} frames/s, "
+        f"{found['distance']['ceiling']:.0%} of that is reached"
     )
     shares = [f"{share:.1%} of the {name}" for name, share in found["distance"].items() if name != "ceiling"]
-    click.echo(f"  the stages alone reach {', '.join(shares)}")
+    click.echo(f"  alone, the generator and transfers reach {', '.join(shares)}")
     peaks = [("host", clip.peak_host_bytes), ("device", clip.peak_device_bytes)]
     memory = ", ".join(f"{name} {peak / 1e9:.2f} GB" for name, peak in peaks if peak is not None)
-    click.echo(f"  peak memory: {memory}")
+    click.echo(f"  highest memory use: {memory}")
     _print_cost(found["cost"])
 
 
 def _print_cost(cost: dict[str, float | None]) -> None:
     """Figures for the cost of a farm."""
     per_gpu = cost["fps_per_gpu"]
-    line = f"  {cost['fps_per_core']:.1f} frames/s a CPU core"
-    line += "" if per_gpu is None else f", {per_gpu:.1f} frames/s a GPU"
+    line = f"  {cost['fps_per_core']:.1f} frames/s per CPU core"
+    line += "" if per_gpu is None else f", {per_gpu:.1f} frames/s per GPU"
     line += f"; an hour of 1080p30 takes {cost['machine_hours']:.2f} h, {cost['core_hours']:.2f} core hours"
     line += "" if per_gpu is None else f", {cost['gpu_hours']:.2f} GPU hours"
-    click.echo(line + ("" if cost["price"] is None else f", a price of {cost['price']:.2f}"))
+    click.echo(line + ("" if cost["price"] is None else f", price {cost['price']:.2f}"))
 
 
 def _plot(path: Path, report: BenchReport) -> None:
     from vidstyle.analysis.plots import plot_bars
 
-    bars: list[tuple[str, list[float]]] = []
+    groups = {}
     for clip in report.clips:
-        used = [stage for stage in clip.stages if stage.used and stage.wall]
-        bars += [(f"{clip.width}x{clip.height} {stage.name}", [stage.wall]) for stage in used]
-        bars.append((f"{clip.width}x{clip.height} together", [1000 / clip.fps]))
-    plot_bars(path, f"{report.style}: ms a frame", bars)
+        bars = [(stage.name, stage.wall) for stage in clip.stages if stage.used and stage.wall]
+        size = f"{clip.width}x{clip.height}"
+        name = f"{size}: {clip.fps:.1f} frames/s, limited by {_limit(clip)}"
+        groups[name] = [*bars, ("all together", 1000 / clip.fps)]
+    title = f"Style {report.style} on {report.device}: time of each stage alone, and of apply"
+    plot_bars(path, title, groups, x_label="milliseconds per frame", highlighted=("all together",))
+
+
+def _limit(clip: ClipMeasurement) -> str:
+    return "the CPU cores" if clip.bound == "cores" else clip.bound

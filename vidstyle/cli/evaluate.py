@@ -1,4 +1,4 @@
-"""`vidstyle evaluate`: flicker, detail and distance of a result."""
+"""`vidstyle evaluate`: flicker, detail, color change and distance to a style of a result."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vidstyle.analysis.plots import check_matplotlib
 from vidstyle.cli.progress import Screen, State, open_screen
 from vidstyle.cli.shared import Command, stopped
 from vidstyle.cli.shared_options import PATH, json_option, overwrite_option, progress_option
-from vidstyle.errors import InputError, OutputError
+from vidstyle.errors import InputError
+from vidstyle.files import check_free
 from vidstyle.media.inputs import is_still, picture_pairs, still_pictures
 
 if TYPE_CHECKING:
@@ -22,22 +24,22 @@ if TYPE_CHECKING:
 
 
 _SERIES = {
-    "warping_error": "E_warp, neighbors",
-    "warping_error_far": "E_warp, 10 apart",
-    "change": "change",
+    "warping_error": "flicker (E_warp)",
+    "warping_error_far": "same, 10 frames on",
+    "change": "frame difference",
 }
 _FIGURES = {
-    "strength": ("style strength", "{:.2f}"),
+    "strength": ("color change", "{:.2f} (CIELAB)"),
     "content_kept": ("content kept", "{:.3f}"),
     "detail_kept": ("detail kept", "{:.0%}"),
     "contrast_kept": ("contrast kept", "{:.0%}"),
 }
-_WAYS = {"reinhard": "Reinhard", "mkl": "MKL"}
+_TRANSFERS = {"reinhard": "Reinhard", "mkl": "MKL"}
 
 
 @click.command(
     cls=Command,
-    epilog="""vidstyle evaluate in.mp4 in.vlogger.mp4 --plot calm.png
+    epilog="""vidstyle evaluate in.mp4 in.vlogger.mp4 --plot flicker.png
     vidstyle evaluate in.mp4 in.airy.mp4 --pictures airy_stills/ --content photos/""",
 )
 @click.argument("source", type=PATH)
@@ -85,8 +87,9 @@ def evaluate(
         raise click.UsageError("--frames, --plot and --raft: they apply only to clips. Leave them out.")
     if content and not pictures:
         raise click.UsageError("--content: it applies only together with --pictures. Give both.")
-    if plot_file is not None and plot_file.exists() and not overwrite:
-        raise OutputError(f"{plot_file}: the file exists already. Choose another name or use --overwrite.")
+    if plot_file is not None:
+        check_free(plot_file, overwrite)
+        check_matplotlib(plot_file)
     for folder in (pictures, content):
         if folder is not None:
             still_pictures(folder)  # before the long part
@@ -116,7 +119,7 @@ def evaluate(
 def _span(text: str | None) -> tuple[int, int | None]:
     start, colon, stop = (text or ":").partition(":")
     if not colon or not all(part.isdecimal() or not part for part in (start, stop)):
-        raise click.UsageError(f"--frames must be START:STOP, such as 0:120, not {text!r}.")
+        raise click.UsageError(f"--frames {text!r}: not a range. Write it as START:STOP, such as 0:120.")
     if stop and int(stop) < int(start or 0) + 2:
         raise click.UsageError(f"--frames must contain at least two frames, not {text!r}.")
     return int(start or 0), int(stop) if stop else None
@@ -182,9 +185,11 @@ def _print(report: dict[str, Any]) -> None:
     if report["kind"] == "clip":
         for name, words in _SERIES.items():
             series = report[name]
-            ratio = "infinite" if series["ratio"] is None else f"{series['ratio']:.2f}"
+            ratio = (
+                "none in the source" if series["ratio"] is None else f"{series['ratio']:.2f} times the source"
+            )
             means = f"source {series['source_mean']:.6f}  result {series['result_mean']:.6f}"
-            click.echo(f"{words:20} {means}  ratio {ratio}")
+            click.echo(f"{words:20} {means}  {ratio}")
     for name, (words, form) in _FIGURES.items():
         click.echo(f"{words:20} {form.format(report[name])}")
     if report["kind"] == "clip":
@@ -201,6 +206,5 @@ def _print(report: dict[str, Any]) -> None:
 def _print_style(style: dict[str, Any]) -> None:
     click.echo(f"\n{'distance to style':20} {'colour':>7} {'texture':>8} {'content kept':>13}")
     for name, row in style["rows"].items():
-        click.echo(
-            f"{_WAYS.get(name, name):20} {row['colour']:7.2f} {row['texture']:8.2f} {row['content']:13.3f}"
-        )
+        figures = f"{row['colour']:7.2f} {row['texture']:8.2f} {row['content']:13.3f}"
+        click.echo(f"{_TRANSFERS.get(name, name):20} {figures}")

@@ -13,7 +13,7 @@ from vidstyle.cli.shared import stopped
 from vidstyle.options import ApplyOptions
 
 if TYPE_CHECKING:
-    from vidstyle.analysis.match_clips import Matched
+    from vidstyle.analysis.match_clips import ClipMatches
     from vidstyle.styles.style import Style
 
 
@@ -32,9 +32,9 @@ def check_match(inputs: int, options: ApplyOptions) -> None:
 
 def find_matches(
     sources: Sequence[Path], style: Style, options: ApplyOptions, screen: Screen, quiet: bool
-) -> Matched:
+) -> ClipMatches:
     """Measure all sources; print what was found unless quiet."""
-    from vidstyle.analysis.match_clips import survey
+    from vidstyle.analysis.match_clips import match_clips
 
     begun: list[Path] = []
 
@@ -46,7 +46,7 @@ def find_matches(
         screen.update(State(frames, total, note="measuring"))
 
     try:
-        matched = survey(sources, style, options, on_seen)
+        matched = match_clips(sources, style, options, on_seen)
     except KeyboardInterrupt as stop:
         screen.stop()
         raise stopped(stop, "No clip was begun yet; the same command starts again.") from None
@@ -60,7 +60,7 @@ def find_matches(
     return matched
 
 
-def _words(matched: Matched) -> list[str]:
+def _words(matched: ClipMatches) -> list[str]:
     if not matched.matches:
         return []
     before, after = matched.spreads

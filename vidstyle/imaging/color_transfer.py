@@ -32,7 +32,7 @@ def reinhard(source: Tensor, style: Tensor) -> Transfer:
     source, style: sRGB colors [P, 3]. Returns a function RGB [N, 3, H, W] -> RGB. After Reinhard, Ashikhmin,
     Gooch and Shirley, "Color Transfer between Images", IEEE CG&A 2001, in CIELAB.
     """
-    a, b = _lab(source), _lab(style)
+    a, b = colors_to_lab(source), colors_to_lab(style)
     gain = b.std(0) / a.std(0).clamp(min=1e-6)
     offset = b.mean(0) - a.mean(0) * gain
 
@@ -49,7 +49,7 @@ def monge_kantorovich(source: Tensor, style: Tensor) -> Transfer:
     Arguments and result as for `reinhard`. After Pitié and Kokaram, "The linear Monge-Kantorovitch linear
     colour mapping for example-based colour transfer", CVMP 2007.
     """
-    a, b = _lab(source).double(), _lab(style).double()
+    a, b = colors_to_lab(source).double(), colors_to_lab(style).double()
     matrix = monge_kantorovich_matrix(torch.cov(a.T), torch.cov(b.T)).float()
     offset = b.mean(0).float() - matrix @ a.mean(0).float()
 
@@ -73,8 +73,8 @@ def histogram_matching(source: Tensor, style: Tensor, bins: int = 512) -> Transf
     Arguments and result as for `reinhard`; `bins` quantiles are stored and interpolated linearly.
     """
     levels = torch.linspace(0, 1, bins)
-    a = torch.stack([_quantiles(channel, levels) for channel in _lab(source).unbind(1)])
-    b = torch.stack([_quantiles(channel, levels) for channel in _lab(style).unbind(1)])
+    a = quantiles(colors_to_lab(source), levels).T.contiguous()
+    b = quantiles(colors_to_lab(style), levels).T.contiguous()
 
     def apply(rgb: Tensor) -> Tensor:
         lab = rgb_to_lab(rgb)
@@ -91,7 +91,8 @@ BASELINES: dict[str, Callable[[Tensor, Tensor], Transfer]] = {
 }
 
 
-def _lab(colors: Tensor) -> Tensor:
+def colors_to_lab(colors: Tensor) -> Tensor:
+    """sRGB colors [P, 3] in [0, 1] as CIELAB [P, 3]."""
     return rgb_to_lab(colors.T[None, :, :, None])[0, :, :, 0].T
 
 
@@ -101,13 +102,16 @@ def _power(matrix: Tensor, exponent: float) -> Tensor:
     return (vectors * values.clamp(min=1e-9).pow(exponent)) @ vectors.T
 
 
-def _quantiles(values: Tensor, levels: Tensor) -> Tensor:
-    """As torch.quantile, which refuses more than 16 million values."""
-    ordered = values.sort().values
-    at = levels * (len(ordered) - 1)
+def quantiles(values: Tensor, levels: Tensor) -> Tensor:
+    """Quantiles of each column of [P, D] at levels [L] in [0, 1], interpolated linearly: [L, D].
+
+    As torch.quantile, which refuses more than 16 million values.
+    """
+    ordered = values.sort(dim=0).values
+    at = levels.to(values) * (len(ordered) - 1)
     low = at.long()
     high = (low + 1).clamp(max=len(ordered) - 1)
-    return torch.lerp(ordered[low], ordered[high], at - low)
+    return torch.lerp(ordered[low], ordered[high], (at - low)[:, None])
 
 
 def _interpolate(x: Tensor, xs: Tensor, ys: Tensor) -> Tensor:

@@ -59,6 +59,12 @@ def box_mean(x: Tensor, size: int) -> Tensor:
     return box_mean_inside(F.pad(x, (size // 2,) * 4, mode="replicate"), size)
 
 
+def laplacian(x: Tensor) -> Tensor:
+    """Sum of the four neighbors less four times the pixel: [N, 1, H, W] -> [N, 1, H - 2, W - 2]."""
+    kernel = x.new_tensor([[0, 1, 0], [1, -4, 1], [0, 1, 0]]).view(1, 1, 3, 3)
+    return F.conv2d(x, kernel)
+
+
 def box_mean_inside(x: Tensor, size: int) -> Tensor:
     """Mean of every whole size x size window: [N, C, H, W] -> [N, C, H - size + 1, W - size + 1].
 

@@ -180,6 +180,11 @@ def _halve(x: torch.Tensor, dim: int, cosited: bool) -> torch.Tensor:
     return out.movedim(0, dim)
 
 
+def upright_rgb(planes: Sequence[Tensor], fmt: PlaneFormat, quarter_turns: int) -> Tensor:
+    """Planes as `to_rgb` takes them -> RGB [N, 3, H, W], turned counter-clockwise by quarter turns."""
+    return torch.rot90(to_rgb(planes, fmt), quarter_turns, (2, 3))
+
+
 def luma_of(rgb: Tensor) -> Tensor:
     """Luma by BT.601, which the networks were trained with: [N, 3, H, W] -> [N, 1, H, W]."""
     red, green, blue = LUMA_BT601

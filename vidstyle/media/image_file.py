@@ -58,6 +58,17 @@ def read_picture(source: Path) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
 
 
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """RGB uint8 [H, W, 3] as the bytes of a PNG file."""
+    return cv2.imencode(".png", pixels[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 8])[1].tobytes()
+
+
+def write_png(path: Path, pixels: NDArray[np.uint8]) -> Path:
+    """Write RGB uint8 [H, W, 3] as a PNG file; an existing file is replaced. Raises OutputError."""
+    write_picture(path, encode_png(pixels))
+    return path
+
+
 def _bytes(source: Path) -> bytes:
     try:
         return source.read_bytes()

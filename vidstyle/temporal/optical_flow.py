@@ -155,9 +155,17 @@ def warping_error(result: Tensor, later_result: Tensor, flow: Tensor, hidden: Te
     Consistency", ECCV 2018.
     """
     seen = (~hidden).to(result.dtype).expand_as(result)
-    squares = ((warp(later_result, flow) - result) * seen).square().sum((1, 2, 3))
     count = seen.sum((1, 2, 3))
+    squares = warped_squares(result, later_result, flow, seen)
     return squares / torch.where(count > 0, count, float(result[0].numel()))
+
+
+def warped_squares(frame: Tensor, other: Tensor, flow: Tensor, weight: Tensor) -> Tensor:
+    """Weighted sum of squared differences of warp(other, flow) to frame: [N].
+
+    Frames [N, 3, H, W] in [0, 1]; flow: frame -> other; weight [N, 1 or 3, H, W], 1 visible, 0 hidden.
+    """
+    return ((warp(other, flow) - frame).square() * weight).sum((1, 2, 3))
 
 
 def _luma_codes(frames: Tensor) -> np.ndarray:

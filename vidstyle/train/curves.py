@@ -1,4 +1,4 @@
-"""Curves of a run: a PNG in its folder, and TensorBoard."""
+"""Training curves: a PNG in the run folder, and TensorBoard."""
 
 from __future__ import annotations
 
@@ -6,37 +6,33 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from vidstyle.analysis.plots import Line, draw, write_png
-
-_PANEL = (480, 160)  # pixels
+from vidstyle.analysis.plots import BLUE, Line, Panel, plot_lines
 
 
 def write_curves(path: Path, stats: Sequence[Mapping[str, float]]) -> Path:
-    """Draw every figure of the lines of stats.jsonl over the steps, a panel each. Raises OutputError."""
-    names = sorted({name for line in stats for name in line} - {"step", "seconds"})
+    """Plot every value in the lines of stats.jsonl over the steps, one panel each, two in a row.
+
+    Raises OutputError, also where matplotlib is missing.
+    """
     panels = []
-    for name in names:
+    for name in sorted({name for line in stats for name in line} - {"step", "seconds"}):
         points = [(line["step"], line[name]) for line in stats if name in line]
-        line = Line("", [step for step, _ in points], [value for _, value in points])
-        panels.append(draw(name, [Line("", [], []), line], size=_PANEL))
-    panels += [draw("", [], size=_PANEL)] * (len(panels) % 2)
-    rows = [np.concatenate(panels[i : i + 2], axis=1) for i in range(0, len(panels), 2)]
-    return write_png(path, np.concatenate(rows))
+        curve = Line("", [step for step, _ in points], [value for _, value in points], BLUE)
+        panels.append(Panel(name, [curve], x_label="step", from_zero=False))
+    return plot_lines(path, panels, columns=2, height=2.2)
 
 
-class Board:
-    """Writes figures for TensorBoard into a run folder. ModuleNotFoundError without its package."""
+class TensorBoardWriter:
+    """Writes scalars for TensorBoard into a run folder. ModuleNotFoundError without its package."""
 
     def __init__(self, folder: Path, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter  # extra `tensorboard`
 
-        # What an interrupted run wrote beyond its checkpoint is not to be shown twice.
+        # Steps that an interrupted run wrote after its last checkpoint are taken again: drop them.
         self._writer: Any = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
 
-    def add(self, step: int, figures: dict[str, float]) -> None:
-        for name, value in figures.items():
+    def add(self, step: int, scalars: Mapping[str, float]) -> None:
+        for name, value in scalars.items():
             self._writer.add_scalar(name, value, step)
         self._writer.flush()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from vidstyle.train.curves import Board
+from vidstyle.train.curves import TensorBoardWriter
 from vidstyle.train.graceful_stop import Stopping
 from vidstyle.train.options import Tick, TrainOptions
 from vidstyle.train.run import Run
@@ -43,7 +43,7 @@ def play(run: Run, on_tick: Callable[[Tick], None] | None = None, stopping: Stop
         run.load()
     else:
         run.begin()
-    board = Board(run.folder.path, run.step) if options.tensorboard else None
+    board = TensorBoardWriter(run.folder.path, run.step) if options.tensorboard else None
     with stopping or nullcontext():
         while not run.finished:
             run.advance()

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from vidstyle.analysis.plots import INSTALL, has_matplotlib
 from vidstyle.errors import TrainingError
 from vidstyle.imaging.resize import shrink
 from vidstyle.models.colorizer import generator_for
@@ -73,7 +74,8 @@ class Record:
         self.save()
         if (self.step // self.options.tick_steps) % self.options.sheet_ticks == 0 or self.finished:
             self.write_sheets()
-            write_curves(self.folder.path / "curves.png", self.folder.read_stats())
+            if has_matplotlib():
+                write_curves(self.folder.path / "curves.png", self.folder.read_stats())
         return tick
 
     def _sides(self) -> list[tuple[str, PictureSet]]:
@@ -81,7 +83,10 @@ class Record:
 
     def warnings(self) -> list[str]:
         """What the user should know of the files that were given, in words."""
-        return [warning for name, side in self._sides() for warning in side.warnings(name)]
+        warnings = [warning for name, side in self._sides() for warning in side.warnings(name)]
+        if not has_matplotlib():
+            warnings.append(f"{self.folder.path / 'curves.png'}: left out without matplotlib. Run {INSTALL}.")
+        return warnings
 
     def begin(self) -> None:
         """A new run folder."""

@@ -1,4 +1,4 @@
-"""Sample sheets of a run: source, styled, and pictures of the style, as PNG."""
+"""Sample sheets of a training run: source, styled, and pictures of the style, as PNG."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidstyle.analysis.plots import write_png
 from vidstyle.imaging.resize import shrink
+from vidstyle.media.image_file import write_png
 from vidstyle.models.generator import Generator
 from vidstyle.train.data.pictures import PictureSet
 
@@ -21,7 +21,10 @@ GAP = 4  # white pixels between pictures
 def write_sheet(
     path: Path, generator: Generator, code: Tensor, content: PictureSet, style: PictureSet, columns: int = 8
 ) -> None:
-    """Three rows of `columns` pictures: source, styled, style pictures of the nearest colors."""
+    """Write three rows of `columns` pictures: source, styled, and style pictures of the most similar colors.
+
+    code: the style code that the generator takes. Raises OutputError.
+    """
     random = torch.Generator().manual_seed(7)
     source = content.batch(columns, False, random)
     styled = generator(source, code)
@@ -31,7 +34,8 @@ def write_sheet(
 
 
 def write_grid(path: Path, rows: Sequence[Tensor]) -> None:
-    """Rows of as many pictures [N, 3, h, w] in [0, 1] each as one PNG."""
+    """Write rows of pictures, each [N, 3, h, w] in [0, 1], as one PNG. Raises OutputError."""
+    # As torchvision.utils.make_grid, but photographic styles are trained without torchvision.
     tiles = F.pad(torch.stack(tuple(rows)).detach().cpu(), (0, GAP, 0, GAP), value=1.0)
     sheet = tiles.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)
     sheet = F.pad(sheet, (0, 0, GAP, 0, GAP, 0), value=1.0)

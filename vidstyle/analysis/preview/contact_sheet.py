@@ -1,7 +1,4 @@
-"""Draws a contact sheet: pictures in rows and columns with captions.
-
-Knows pixels only. Beside `flow` and `stills` the third door of cv2, which writes words and files.
-"""
+"""Draws a contact sheet: pictures in rows and columns with captions."""
 
 from __future__ import annotations
 
@@ -13,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-_PAPER, _INK, _FAINT = (246, 246, 246), (34, 34, 34), (120, 120, 120)
+_BACKGROUND, _BLACK, _GRAY = (246, 246, 246), (34, 34, 34), (120, 120, 120)
 _FONT = cv2.FONT_HERSHEY_DUPLEX
-_SHARPER = 3  # words are drawn so much larger and made smaller again
+_SUPERSAMPLING = 3  # text is drawn so much larger and scaled down, for smooth letters
 _MARGIN, _GAP = 28, 8
 _QUALITIES = (88, 80, 70, 58, 45, 30)
 
@@ -23,7 +20,7 @@ Pixels = NDArray[np.uint8]
 
 
 def jpeg(rgb: torch.Tensor, most_bytes: int) -> bytes:
-    """RGB [3, H, W] uint8 as a JPEG of at most so many bytes, or of the lowest quality there is here."""
+    """RGB uint8 [3, H, W] as a JPEG of at most `most_bytes`, or at the lowest quality used here."""
     bgr = np.ascontiguousarray(rgb.permute(1, 2, 0).numpy()[..., ::-1])
     data = b""
     for quality in _QUALITIES:
@@ -37,11 +34,6 @@ def jpeg(rgb: torch.Tensor, most_bytes: int) -> bytes:
     return data
 
 
-def png(pixels: Pixels) -> bytes:
-    """RGB [H, W, 3] as a PNG."""
-    return cv2.imencode(".png", pixels[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 8])[1].tobytes()
-
-
 def contact_sheet(
     title: str,
     note: str,
@@ -49,9 +41,10 @@ def contact_sheet(
     rows: Sequence[tuple[str, Sequence[torch.Tensor]]],
     longest: int = 320,
 ) -> Pixels:
-    """RGB [H, W, 3]: a row of pictures for each (name, pictures), all RGB [3, h, w] uint8 of one size.
+    """Draw a row of pictures for each (label, pictures) in `rows`, below the names of the columns.
 
-    longest: long side of a picture on the sheet. Words that do not fit are cut short.
+    All pictures are RGB uint8 [3, h, w] of one size. longest: long side of a picture on the sheet, in pixels.
+    Text that does not fit is cut short. Returns RGB uint8 [H, W, 3].
     """
     height, width = rows[0][1][0].shape[1:]
     scale = min(1.0, longest / max(height, width))
@@ -64,18 +57,18 @@ def contact_sheet(
             2 * _MARGIN + side + len(columns) * step - _GAP,
             3,
         ),
-        _PAPER,
+        _BACKGROUND,
         np.uint8,
     )
     room = canvas.shape[1] - 2 * _MARGIN
-    _write(canvas, title, _MARGIN, 44, 22, _INK, room)
-    _write(canvas, note, _MARGIN, 66, 12, _FAINT, room)
+    _write(canvas, title, _MARGIN, 44, 22, _BLACK, room)
+    _write(canvas, note, _MARGIN, 66, 12, _GRAY, room)
     for number, name in enumerate(columns):
         left = _MARGIN + side + number * step
-        _write(canvas, name, left, head - 10, 15, _INK, step - _GAP)
+        _write(canvas, name, left, head - 10, 15, _BLACK, step - _GAP)
     for number, (name, pictures) in enumerate(rows):
         top = head + number * (cell_height + _GAP)
-        _write(canvas, name, _MARGIN, top + 16, 13, _FAINT, side - _GAP)
+        _write(canvas, name, _MARGIN, top + 16, 13, _GRAY, side - _GAP)
         for place, picture in enumerate(pictures):
             left = _MARGIN + side + place * step
             cell = picture.permute(1, 2, 0).numpy()
@@ -86,7 +79,7 @@ def contact_sheet(
 
 
 def plain_letters(text: str) -> str:
-    """The letters that the sheet can write: accents are dropped, ? stands for what is beyond ASCII."""
+    """Text in the ASCII letters that the font has: without accents, other letters as a question mark."""
     bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     return "".join(c if " " <= c <= "~" else "?" for c in bare)
 
@@ -94,19 +87,21 @@ def plain_letters(text: str) -> str:
 def _write(
     canvas: Pixels, text: str, left: int, base: int, size: int, color: tuple[int, int, int], room: int
 ) -> None:
-    """A line whose capitals are about `size` * 0.7 pixels high, its baseline at `base`."""
-    text, scale = plain_letters(text), size * _SHARPER / 30
+    """Draw a line of text at most `room` pixels wide, its capitals about `size` * 0.7 high."""
+    text, scale = plain_letters(text), size * _SUPERSAMPLING / 30
 
     def width(words: str) -> int:
         return cv2.getTextSize(words, _FONT, scale, 2)[0][0]
 
-    if width(text) > room * _SHARPER:
-        while text and width(f"{text}...") > room * _SHARPER:
+    if width(text) > room * _SUPERSAMPLING:
+        while text and width(f"{text}...") > room * _SUPERSAMPLING:
             text = text[:-1]
         text = f"{text}..."
-    wide, high = min(width(text) // _SHARPER + 4, canvas.shape[1] - left), size * 2
-    ink = np.zeros((high * _SHARPER, wide * _SHARPER), np.uint8)
-    cv2.putText(ink, text, (_SHARPER, round(size * 1.4) * _SHARPER), _FONT, scale, 255, 2, cv2.LINE_AA)
+    wide, high = min(width(text) // _SUPERSAMPLING + 4, canvas.shape[1] - left), size * 2
+    ink = np.zeros((high * _SUPERSAMPLING, wide * _SUPERSAMPLING), np.uint8)
+    cv2.putText(
+        ink, text, (_SUPERSAMPLING, round(size * 1.4) * _SUPERSAMPLING), _FONT, scale, 255, 2, cv2.LINE_AA
+    )
     cover = cv2.resize(ink, (wide, high), interpolation=cv2.INTER_AREA).astype(np.float32)[..., None] / 255
     top = base - round(size * 1.4)
     place = canvas[top : top + high, left : left + wide]

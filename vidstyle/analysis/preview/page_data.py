@@ -1,4 +1,4 @@
-"""What a preview shows, as data of the page and as a contact sheet."""
+"""The content of a preview, as the data of its page and as a contact sheet."""
 
 from __future__ import annotations
 
@@ -10,87 +10,101 @@ from typing import Any
 
 from torch import Tensor
 
-from vidstyle.analysis.preview.contact_sheet import contact_sheet, png
-from vidstyle.analysis.preview.page import packed, printable, quoted
+from vidstyle.analysis.preview.contact_sheet import contact_sheet
+from vidstyle.analysis.preview.page import base64_text, printable, shell_quoted
 from vidstyle.analysis.preview.reel import Flicker
+from vidstyle.media.image_file import encode_png
 from vidstyle.styles.spec import parse_style
 from vidstyle.styles.style import Style
 from vidstyle.version import __version__
 
-STOPS = (0.25, 0.5, 0.75, 1.0)
+STRENGTHS = (0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True)
-class Look:
-    """A style as it was asked for, loaded, and on the device at each of STOPS."""
+class PreviewStyle:
+    """A style: its spec as the user wrote it, loaded, and on the device at each of STRENGTHS."""
 
-    asked: str
+    spec: str
     style: Style
-    stops: tuple[Style, ...]
+    at_strengths: tuple[Style, ...]
 
 
 @dataclass(frozen=True)
 class Still:
-    """A frame as it is shown: RGB [3, h, w] uint8, in each look in full, and as JPEGs by look and stop."""
+    """A frame, before and after.
+
+    source: RGB uint8 [3, h, w]. styled: the same in each style at full strength. styled_jpegs: for each
+    style, one JPEG for each of STRENGTHS.
+    """
 
     label: str
     seconds: float
     source: Tensor
-    jpeg: bytes
-    looks: tuple[Tensor, ...]
-    jpegs: tuple[tuple[bytes, ...], ...]
+    source_jpeg: bytes
+    styled: tuple[Tensor, ...]
+    styled_jpegs: tuple[tuple[bytes, ...], ...]
 
 
 @dataclass(frozen=True)
-class Moving:
-    """The reel as the page shows it: H.264 of the source and of each look."""
+class Video:
+    """The excerpts as H.264 files: of the source, and in each style.
+
+    size: height and width. scene_starts: seconds in the video and label of each excerpt.
+    """
 
     source: bytes
-    looks: tuple[bytes, ...]
+    styled: tuple[bytes, ...]
     size: tuple[int, int]
     seconds: float
-    starts: tuple[tuple[float, str], ...]
+    scene_starts: tuple[tuple[float, str], ...]
     flicker: Flicker
 
 
 @dataclass(frozen=True)
-class Shown:
-    """All that a preview shows."""
+class PreviewContent:
+    """All that a preview shows.
+
+    details: size, length and so on of the source, as text. apply_arguments: options of apply that this source
+    needs. notes: sentences for the reader. scenes: how many were found.
+    """
 
     source: Path
-    facts: tuple[str, ...]
+    details: tuple[str, ...]
     stills: tuple[Still, ...]
-    moving: Moving | None
-    apply_words: tuple[str, ...]
+    video: Video | None
+    apply_arguments: tuple[str, ...]
     notes: tuple[str, ...]
     scenes: int
     warnings: tuple[str, ...]
 
-    def data(self, looks: Sequence[Look]) -> dict[str, Any]:
-        """What the script of the page reads."""
+    def page_data(self, styles: Sequence[PreviewStyle]) -> dict[str, Any]:
+        """The data that page.js reads."""
         return {
             "title": printable(self.source.name),
-            "facts": self.facts,
+            "details": self.details,
             "notes": self.notes,
-            "made": f"vidstyle {__version__}",
-            "stops": STOPS,
+            "version": f"vidstyle {__version__}",
+            "strengths": STRENGTHS,
             "size": list(self.stills[0].source.shape[:0:-1]),
-            "looks": [self._look_data(number, look) for number, look in enumerate(looks)],
+            "styles": [self._style_data(number, entry) for number, entry in enumerate(styles)],
             "stills": [
                 {
                     "label": still.label,
-                    "source": packed(still.jpeg),
-                    "looks": [[packed(data) for data in stops] for stops in still.jpegs],
+                    "source": base64_text(still.source_jpeg),
+                    "styles": [[base64_text(data) for data in jpegs] for jpegs in still.styled_jpegs],
                 }
                 for still in self.stills
             ],
-            "clip": None if self.moving is None else _clip_data(self.moving),
+            "video": None if self.video is None else _video_data(self.video),
         }
 
-    def _look_data(self, number: int, look: Look) -> dict[str, Any]:
-        facts = look.style.facts
-        words = ["vidstyle", "apply", _absolute(self.source), "--style", _style_words(look.asked)]
-        ratio = None if self.moving is None else self.moving.flicker.ratio(number)
+    def _style_data(self, number: int, entry: PreviewStyle) -> dict[str, Any]:
+        facts = entry.style.facts
+        # The absolute path is right wherever the command is typed, and cannot be taken for an option.
+        source = os.path.abspath(self.source)
+        words = ["vidstyle", "apply", source, "--style", _absolute_spec(entry.spec), *self.apply_arguments]
+        ratio = None if self.video is None else self.video.flicker.ratio(number)
         return {
             "name": printable(facts.name),
             "summary": printable(facts.summary),
@@ -99,29 +113,29 @@ class Shown:
             "provenance": printable(facts.provenance),
             "recommended": facts.recommended_strength,
             "flicker": ratio,
-            "command": [quoted(word) for word in (*words, *self.apply_words)],
+            "command": [shell_quoted(word) for word in words],
         }
 
-    def sheet(self, looks: Sequence[Look]) -> bytes:
-        """The contact sheet, a PNG."""
+    def contact_sheet(self, styles: Sequence[PreviewStyle]) -> bytes:
+        """The contact sheet as a PNG file."""
         height, width = self.stills[0].source.shape[1:]
-        facts = ", ".join(self.facts)
-        rows = [(still.label, (still.source, *still.looks)) for still in self.stills]
-        names = ["source", *(look.style.name for look in looks)]
-        note = f"{facts}; shown at {width} x {height}; vidstyle {__version__}"
-        return png(contact_sheet(self.source.name, note, names, rows))
+        details = ", ".join(self.details)
+        rows = [(still.label, (still.source, *still.styled)) for still in self.stills]
+        names = ["source", *(entry.style.name for entry in styles)]
+        note = f"{details}; shown at {width} x {height}; vidstyle {__version__}"
+        return encode_png(contact_sheet(self.source.name, note, names, rows))
 
 
-def _clip_data(moving: Moving) -> dict[str, Any]:
-    flicker = moving.flicker
+def _video_data(video: Video) -> dict[str, Any]:
+    flicker = video.flicker
     return {
-        "size": list(moving.size[::-1]),
-        "seconds": moving.seconds,
-        "source": packed(moving.source),
-        "looks": [packed(data) for data in moving.looks],
-        "starts": [{"at": at, "label": label} for at, label in moving.starts],
+        "size": list(video.size[::-1]),
+        "seconds": video.seconds,
+        "source": base64_text(video.source),
+        "styles": [base64_text(data) for data in video.styled],
+        "scenes": [{"start": start, "label": label} for start, label in video.scene_starts],
         "times": [round(value, 4) for value in flicker.seconds],
-        "warp": [_rounded(row) for row in (flicker.source, *flicker.looks)],
+        "warping_error": [_rounded(row) for row in (flicker.source, *flicker.styled)],
     }
 
 
@@ -129,15 +143,10 @@ def _rounded(row: Sequence[float | None]) -> list[float | None]:
     return [None if value is None else float(f"{value:.4g}") for value in row]
 
 
-def _absolute(path: Path) -> str:
-    """A path that is right wherever the command is typed, and that cannot be taken for an option."""
-    return os.path.abspath(path)
-
-
-def _style_words(asked: str) -> str:
-    """A style as it was asked for; the path of a single file from the root, like that of the clip."""
-    parts = parse_style(asked)
-    if len(parts) > 1 or (os.sep not in asked and not asked.endswith(".safetensors")):
-        return asked
+def _absolute_spec(spec: str) -> str:
+    """A style spec as the user wrote it; the path of a single style file made absolute."""
+    parts = parse_style(spec)
+    if len(parts) > 1 or (os.sep not in spec and not spec.endswith(".safetensors")):
+        return spec
     look = f"#{parts[0].look}" if parts[0].look else ""
     return os.path.abspath(parts[0].style) + look

@@ -1,7 +1,4 @@
-"""The moving part of a preview: excerpts restyled as apply does it, measured and encoded.
-
-Knows no page.
-"""
+"""The video of a preview: a reel of excerpts, its flicker in each style, and H.264 files for the page."""
 
 from __future__ import annotations
 
@@ -21,35 +18,34 @@ from vidstyle.imaging.yuv import from_rgb, to_rgb
 from vidstyle.media.decode import Decoder
 from vidstyle.media.encode import Encoder
 from vidstyle.options import ApplyOptions
-from vidstyle.temporal.optical_flow import dis_flow, occlusion_mask, warping_error
-from vidstyle.temporal.scenes import scene_change
+from vidstyle.temporal.warping import ClipWarpingError
 
-_QUALITIES = (21, 25, 29, 34, 40)  # crf, from good to small
+_CRF = (21, 25, 29, 34, 40)  # from good to small
 _FORMAT = PlaneFormat(8, (1, 1), "bt709", False, "left")
 
 
 @dataclass(frozen=True)
 class Flicker:
-    """E_warp between each frame of a reel and the next one. None: across a cut.
+    """E_warp between each frame of a reel and the next one, None across a cut.
 
-    seconds: of the first frame of each pair. looks: one row for each restyled reel.
+    seconds: of the first frame of each pair. styled: one row for each restyled reel.
     """
 
     seconds: tuple[float, ...]
     source: tuple[float | None, ...]
-    looks: tuple[tuple[float | None, ...], ...]
+    styled: tuple[tuple[float | None, ...], ...]
 
     def ratio(self, number: int) -> float | None:
-        """The mean of a look over the source's; None where nothing in the source moves, or all is cuts."""
+        """Mean of a restyled reel over that of the source; None where the source's is 0 or all is cuts."""
         source = sum(value for value in self.source if value is not None)
-        look = sum(value for value in self.looks[number] if value is not None)
-        return look / source if source > 1e-9 else None
+        styled = sum(value for value in self.styled[number] if value is not None)
+        return styled / source if source > 1e-9 else None
 
 
-class Upright:
-    """Frames of a clip as they are looked at: turned, flipped, with square pixels, in SDR, smaller.
+class DisplayFrames:
+    """Converts frames of a clip to what a player displays: rotated, flipped, square pixels, SDR, and small.
 
-    short_side: in pixels, at most; nothing is enlarged. Sizes are even, as codecs like them.
+    short_side: in pixels, at most; nothing is enlarged. Sizes are even, which codecs need.
     """
 
     def __init__(self, info: VideoInfo, short_side: int) -> None:
@@ -75,18 +71,18 @@ class Upright:
             rgb = F.interpolate(rgb, size=self._stored, mode="bilinear", antialias=True).clamp_(0, 1)
         matrix = self._info.rotation
         if matrix is not None and matrix[0] * matrix[4] - matrix[1] * matrix[3] < 0:
-            rgb = rgb.flip(2)  # a matrix that mirrors is a flip, then a turn
+            rgb = rgb.flip(2)  # a display matrix that mirrors is a flip, then a rotation
         return torch.rot90(rgb, self._info.quarter_turns, (2, 3)).contiguous()
 
 
 class Reel:
-    """Excerpts of a clip, small and lossless, one behind the other; write, then close. Keeps exact times.
+    """Writes excerpts of a clip, small and lossless, one after the other, with their exact timing.
 
-    starts: of each excerpt its second in the reel, and its label. cuts: the numbers of their first frames.
+    starts: seconds in the reel and label of each excerpt. cuts: the numbers of their first frames.
     """
 
-    def __init__(self, path: Path, info: VideoInfo, upright: Upright) -> None:
-        height, width = upright.size
+    def __init__(self, path: Path, info: VideoInfo, display: DisplayFrames) -> None:
+        height, width = display.size
         self._info = replace(
             info,
             width=width,
@@ -104,12 +100,12 @@ class Reel:
             mastering=None,
             content_light=None,
         )
-        self._upright = upright
+        self._display = display
         self._encoder = Encoder(path, self._info, ApplyOptions(codec="ffv1"))
         self._step = max(1, round(1 / (info.average_fps * info.time_base)))
         self._offset, self._last = 0, -self._step
         self.path = path
-        self.size = upright.size
+        self.size = display.size
         self.starts: list[tuple[float, str]] = []
         self.cuts: list[int] = []
 
@@ -118,14 +114,14 @@ class Reel:
         return float((self._last + self._step) * self._info.time_base)
 
     def begin(self, pts: int, label: str) -> None:
-        """What follows, from the frame with this timestamp on, is another scene."""
+        """Begin a new excerpt with the frame of this timestamp."""
         self._offset = self._last + self._step - pts
         self.starts.append((self.seconds, label))
         self.cuts.append(self._encoder.frames)
 
     def write(self, batch: FrameBatch) -> None:
-        """The next frames of the clip itself."""
-        planes = from_rgb(self._upright(batch), _FORMAT)
+        """The next frames, as decoded from the clip."""
+        planes = from_rgb(self._display(batch), _FORMAT)
         pts = tuple(time + self._offset for time in batch.pts)
         self._last = pts[-1]
         self._encoder.write(
@@ -140,52 +136,45 @@ class Reel:
 
 
 @torch.inference_mode()
-def measure(reel: Path, styled: Sequence[Path], cuts: Sequence[int], on_frame: Callable[[], None]) -> Flicker:
-    """E_warp of a reel and of its restyled copies, all with the flow and the occlusions of the first.
+def measure_flicker(
+    reel: Path, styled: Sequence[Path], cuts: Sequence[int], on_frame: Callable[[], None]
+) -> Flicker:
+    """E_warp of a reel and of its restyled copies, all with the motion of the reel.
 
-    cuts: numbers of frames with which a scene begins.
+    cuts: numbers of frames where a scene begins, besides those that are detected.
     """
-    flow_of = dis_flow("medium")
     seconds: list[float] = []
     values: list[list[float | None]] = [[] for _ in range(1 + len(styled))]
     with ExitStack() as stack:
         decoders = [stack.enter_context(Decoder(path)) for path in (reel, *styled)]
         clips = [stack.enter_context(closing(decoder.batches(1))) for decoder in decoders]
-        before: list[Tensor] = []
+        size = min(decoders[0].info.height, decoders[0].info.width)
+        meter = ClipWarpingError(flow_side=size, known_cuts=cuts)
         began = time = 0.0
         for number, batches in enumerate(zip(*clips, strict=True)):
-            now = [to_rgb(batch.planes, batch.format) for batch in batches]
-            if before:
+            pairs = meter.add(*(to_rgb(batch.planes, batch.format) for batch in batches))
+            if number:
                 seconds.append(time - began)
-                flow, back = flow_of(before[0], now[0]), flow_of(now[0], before[0])
-                hidden = occlusion_mask(flow, back), occlusion_mask(back, flow)
-                if number in cuts or bool(scene_change(before[0], now[0], flow, back, hidden)):
-                    errors: list[float | None] = [None] * len(now)
-                else:
-                    errors = [
-                        float(warping_error(a, b, flow, hidden[0])[0])
-                        for a, b in zip(before, now, strict=True)
-                    ]
+                errors = pairs[0].errors if pairs else [None] * len(values)
                 for row, error in zip(values, errors, strict=True):
                     row.append(error)
             time = float(batches[0].pts[0] * batches[0].time_base)
-            began = began if before else time
-            before = now
+            began = began if number else time
             on_frame()
-    source, *looks = (tuple(row) for row in values)
-    return Flicker(tuple(seconds), source, tuple(looks))
+    source, *others = (tuple(row) for row in values)
+    return Flicker(tuple(seconds), source, tuple(others))
 
 
-def small_clip(lossless: Path, folder: Path, most_bytes: int) -> bytes:
-    """H.264 of a lossless clip in at most so many bytes, or at the lowest quality there is here.
+def encode_h264(clip: Path, folder: Path, most_bytes: int) -> bytes:
+    """A clip as an MP4 file of at most `most_bytes`, or at the lowest quality used here.
 
-    8 bit 4:2:0, which every browser with H.264 plays; no sound.
+    8 bit 4:2:0, which every browser that plays H.264 accepts; no sound. folder: for a temporary file.
     """
     data = b""
-    for quality in _QUALITIES:
+    for crf in _CRF:
         target = folder / "page.mp4"
-        with Decoder(lossless) as decoder:
-            options = ApplyOptions(codec="h264", crf=quality, speed="medium")
+        with Decoder(clip) as decoder:
+            options = ApplyOptions(codec="h264", crf=crf, speed="medium")
             with Encoder(target, decoder.info, options) as encoder:
                 for batch in decoder.batches(8):
                     encoder.write(batch)

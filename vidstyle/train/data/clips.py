@@ -15,7 +15,7 @@ from vidstyle.errors import InputError
 from vidstyle.frames import FrameBatch
 from vidstyle.imaging.letterbox import Bars
 from vidstyle.imaging.resize import small_size
-from vidstyle.imaging.yuv import to_rgb
+from vidstyle.imaging.yuv import upright_rgb
 from vidstyle.media.decode import Decoder
 from vidstyle.temporal.scenes import is_cut, is_duplicate, tiny_planes
 
@@ -106,7 +106,7 @@ def frames(path: Path, stop: int | None = None) -> Iterator[tuple[FrameBatch, in
 
 def upright(batch: FrameBatch) -> Tensor:
     """The only frame of a batch as RGB [3, H, W] uint8, turned as it is looked at."""
-    rgb = torch.rot90(to_rgb(batch.planes, batch.format)[0], batch.quarter_turns, (1, 2))
+    rgb = upright_rgb(batch.planes, batch.format, batch.quarter_turns)[0]
     return rgb.mul(255).round().to(torch.uint8)
 
 

@@ -17,7 +17,7 @@ from vidstyle.styles.bundle import card_of, sheet_of
 from vidstyle.styles.library import add_style, own_path
 from vidstyle.styles.load import load_style
 from vidstyle.styles.style import Style
-from vidstyle.temporal.optical_flow import warp
+from vidstyle.temporal.optical_flow import warped_squares
 from vidstyle.train.graceful_stop import Stopping
 from vidstyle.train.loop import play
 from vidstyle.train.options import LearnOptions, Tick, TrainOptions
@@ -142,8 +142,9 @@ def _flicker(run: PersonalRun, look: Callable[[Tensor], Tensor]) -> float:
         for number in range(len(group)):
             part = slice(number, number + 1)
             first, second = (look(x[part].float() / 255) for x in (group.first, group.second))
-            gap = (warp(first, group.flow[part].float()) - second).square() * group.seen[part].float()
-            total, seen = total + float(gap.sum()), seen + float(group.seen[part].sum()) * 3
+            weight = group.seen[part].float()
+            total += float(warped_squares(second, first, group.flow[part].float(), weight))
+            seen += float(group.seen[part].sum()) * 3
     return total / max(seen, 1.0)
 
 

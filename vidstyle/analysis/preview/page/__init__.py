@@ -1,6 +1,6 @@
-"""The HTML page of a preview: one file that needs nothing else.
+"""The HTML page of a preview: one file that loads nothing else.
 
-What comes from files (names, facts, titles) reaches the page as JSON, which its script shows as text.
+Text from files (names, descriptions) reaches the page as JSON. Its script shows it as text, never as HTML.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 _HOME = Path(__file__).parent
-_PLACE = re.compile(r"\{\{(\w+)\}\}")
+_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
 
 def page(title: str, data: dict[str, Any]) -> str:
     """The HTML of a preview.
 
-    Its policy lets it run its own script and style, which it names by their hashes, and load nothing from
-    anywhere: no request can leave it, whatever stands in the data.
+    data: see `PreviewContent.page_data`. The page's content security policy allows its own script and style,
+    by their hashes, and no other resource: no request can leave the page, whatever the data hold.
     """
     style, script = ((_HOME / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     policy = (
@@ -38,30 +38,30 @@ def page(title: str, data: dict[str, Any]) -> str:
         "script": script,
         "data": json_for_script(data),
     }
-    # In one go, so that nothing that was put in is taken for a place again.
-    return _PLACE.sub(lambda match: parts[match[1]], (_HOME / "page.html").read_text(encoding="utf-8"))
+    # All in one pass, so that inserted text is not searched for placeholders again.
+    return _PLACEHOLDER.sub(lambda match: parts[match[1]], (_HOME / "page.html").read_text(encoding="utf-8"))
 
 
 def json_for_script(data: dict[str, Any]) -> str:
-    """JSON that can stand in a <script> element: whatever its strings hold, they cannot end it."""
+    """JSON for a <script> element: no string in it can end the element."""
     text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def packed(data: bytes) -> str:
-    """Bytes as the page holds them."""
+def base64_text(data: bytes) -> str:
+    """Bytes as base64 text."""
     return base64.b64encode(data).decode()
 
 
 def printable(text: str) -> str:
-    """A name as it can be shown: bytes that are no text, and control characters, as the replacement sign."""
+    """Text with control characters and undecodable bytes replaced by U+FFFD."""
     return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
-def quoted(word: str) -> str:
-    """A word of a command as it is typed into a shell: bare, in quotes where it must be.
+def shell_quoted(word: str) -> str:
+    """A word of a command line, quoted for the shell where needed.
 
-    $'...' stands for what a line cannot show: bytes that are no text, line ends.
+    $'...' is used for line ends and for bytes that are not text.
     """
     if os.name == "nt":
         return subprocess.list2cmdline([word])

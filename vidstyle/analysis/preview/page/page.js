@@ -3,10 +3,11 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const $ = (id) => document.getElementById(id);
   const SVG = "http://www.w3.org/2000/svg";
-  const state = { look: 0, view: 0, stop: data.stops.length - 1, wipe: 50 };
-  const clip = data.clip;
+  const state = { style: 0, view: 0, strength: data.strengths.length - 1, wipe: 50 };
+  const video = data.video;
   const jpeg = (text) => `data:image/jpeg;base64,${text}`;
   const percent = (share) => `${Math.round(share * 100)} %`;
+  const times = (ratio) => `${ratio.toFixed(ratio < 10 ? 1 : 0)} times`;
 
   function make(tag, className, text) {
     const element = document.createElement(tag);
@@ -29,7 +30,7 @@
     return `${Math.floor(tenths / 600)}:${rest}.${tenths % 10}`;
   }
 
-  /* A group of choices: native radio buttons, so arrows, tab and screen readers work as everywhere. */
+  /* A group of native radio buttons, so that arrow keys, tab and screen readers work as usual. */
   function choices(parent, name, items, chosen, onChange) {
     return items.map((item, number) => {
       const label = make("label", item.className);
@@ -49,8 +50,8 @@
     return image;
   }
 
-  /* ---- the stage: source beneath, look above, cut off at the wipe ---- */
-  const stills = { before: picture("Source"), after: picture("Look") };
+  /* ---- the stage: the source below, the styled picture above it, visible to the right of the wipe ---- */
+  const stills = { before: picture("Source"), after: picture("Styled") };
   $("before").append(stills.before);
   $("after").append(stills.after);
 
@@ -59,7 +60,7 @@
     $("stage").style.setProperty("--wipe", `${state.wipe}%`);
     const shown = Math.round(state.wipe);
     $("wipe").setAttribute("aria-valuenow", shown);
-    $("wipe").setAttribute("aria-valuetext", `${shown} % source, ${100 - shown} % ${data.looks[state.look].name}`);
+    $("wipe").setAttribute("aria-valuetext", `${shown} % source, ${100 - shown} % ${data.styles[state.style].name}`);
     $("before-tag").classList.toggle("off", state.wipe < 12);
     $("after-tag").classList.toggle("off", state.wipe > 88);
   }
@@ -90,45 +91,45 @@
     event.preventDefault();
   });
 
-  /* ---- clips: every look has its video; one of them runs in step with the source's ---- */
+  /* ---- videos: one of the source and one of each style; the chosen one plays in sync with the source ---- */
   const videos = new Map();
   let playing = false;
   let source = null;
 
-  const isMoving = () => clip !== null && state.view === 0;
+  const isMoving = () => video !== null && state.view === 0;
 
-  function video(key, packed, layer) {
+  function videoFor(key, base64, layer) {
     if (videos.has(key)) return videos.get(key);
-    const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
+    const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
     const element = make("video");
     Object.assign(element, { muted: true, playsInline: true, preload: "auto", disablePictureInPicture: true });
     element.tabIndex = -1;
     element.addEventListener("error", broken);
-    element.addEventListener("loadeddata", () => { if (element !== source) inStep(); });
+    element.addEventListener("loadeddata", () => { if (element !== source) synchronize(); });
     element.src = URL.createObjectURL(new Blob([bytes], { type: "video/mp4" }));
     layer.append(element);
     videos.set(key, element);
     return element;
   }
 
-  const current = () => videos.get(state.look);
+  const current = () => videos.get(state.style);
 
   function broken() {
     $("broken").hidden = !isMoving();
-    $("broken").textContent = "This browser cannot play H.264 video. The stills below show the same looks.";
+    $("broken").textContent = "This browser cannot play H.264 video. The stills below show the same styles.";
     pause();
   }
 
-  function inStep() {
-    const look = current();
-    if (look && Math.abs(look.currentTime - source.currentTime) > 0.001) look.currentTime = source.currentTime;
+  function synchronize() {
+    const styled = current();
+    if (styled && Math.abs(styled.currentTime - source.currentTime) > 0.001) styled.currentTime = source.currentTime;
   }
 
   function play() {
     playing = true;
-    if (source.ended || source.currentTime >= clip.seconds - 0.05) source.currentTime = 0;
-    inStep();
-    Promise.all([source.play(), current().play()]).catch(() => {}); // a pause that comes first is no fault
+    if (source.ended || source.currentTime >= video.seconds - 0.05) source.currentTime = 0;
+    synchronize();
+    Promise.all([source.play(), current().play()]).catch(() => {}); // rejected where a pause comes first, which is no error
     showTransport();
     requestAnimationFrame(follow);
   }
@@ -136,32 +137,32 @@
   function pause() {
     playing = false;
     for (const element of videos.values()) { element.pause(); element.playbackRate = 1; }
-    if (source) inStep();
+    if (source) synchronize();
     showTransport();
   }
 
   const toggle = () => (playing ? pause() : play());
 
-  /* The look follows the source: small drift by running a little faster or slower, more by a jump. */
+  /* Keep the styled video in sync: correct a small drift by the playback rate, a larger one by seeking. */
   function follow() {
     if (!playing) return;
-    const look = current();
-    if (source.ended || look.ended) {
-      source.currentTime = look.currentTime = 0;
-      Promise.all([source.play(), look.play()]).catch(() => {});
-    } else if (!look.seeking && !source.seeking && look.readyState > 1) {
-      if (look.paused) look.play().catch(() => {});
-      const drift = look.currentTime - source.currentTime;
-      if (Math.abs(drift) > 0.09) look.currentTime = source.currentTime;
-      look.playbackRate = Math.abs(drift) < 0.012 ? 1 : Math.min(1.15, Math.max(0.85, 1 - 2 * drift));
+    const styled = current();
+    if (source.ended || styled.ended) {
+      source.currentTime = styled.currentTime = 0;
+      Promise.all([source.play(), styled.play()]).catch(() => {});
+    } else if (!styled.seeking && !source.seeking && styled.readyState > 1) {
+      if (styled.paused) styled.play().catch(() => {});
+      const drift = styled.currentTime - source.currentTime;
+      if (Math.abs(drift) > 0.09) styled.currentTime = source.currentTime;
+      styled.playbackRate = Math.abs(drift) < 0.012 ? 1 : Math.min(1.15, Math.max(0.85, 1 - 2 * drift));
     }
     showTime();
     requestAnimationFrame(follow);
   }
 
   function seek(seconds) {
-    source.currentTime = Math.min(Math.max(seconds, 0), Math.max(clip.seconds - 0.04, 0));
-    inStep();
+    source.currentTime = Math.min(Math.max(seconds, 0), Math.max(video.seconds - 0.04, 0));
+    synchronize();
     showTime();
   }
 
@@ -175,78 +176,78 @@
   function showTime() {
     const now = source ? source.currentTime : 0;
     $("seek").value = now;
-    const scene = clip.starts.filter((start) => start.at <= now + 0.001).pop() || clip.starts[0];
-    const [head, tail] = [scene.label.split(":"), now - scene.at];
+    const scene = video.scenes.filter((scene) => scene.start <= now + 0.001).pop() || video.scenes[0];
+    const [head, tail] = [scene.label.split(":"), now - scene.start];
     const began = head.reduce((sum, part) => sum * 60 + Number(part), 0);
     $("clock").textContent = `${clock(began + tail)} in the clip`;
-    $("seek").setAttribute("aria-valuetext", `${clock(now)} of ${clock(clip.seconds)}`);
+    $("seek").setAttribute("aria-valuetext", `${clock(now)} of ${clock(video.seconds)}`);
     moveCursor(now);
   }
 
-  if (clip) {
-    Object.assign($("seek"), { max: clip.seconds, step: 0.02 });
-    for (const start of clip.starts.slice(1)) {
+  if (video) {
+    Object.assign($("seek"), { max: video.seconds, step: 0.02 });
+    for (const scene of video.scenes.slice(1)) {
       const mark = make("i");
-      mark.style.left = `${(100 * start.at) / clip.seconds}%`;
+      mark.style.left = `${(100 * scene.start) / video.seconds}%`;
       $("marks").append(mark);
     }
     $("seek").addEventListener("input", () => seek(Number($("seek").value)));
     $("play").addEventListener("click", toggle);
   }
 
-  /* ---- what is shown ---- */
-  const views = [...(clip ? [null] : []), ...data.stills];
+  /* ---- the chosen view and style ---- */
+  const views = [...(video ? [null] : []), ...data.stills];
   const still = () => views[state.view] || data.stills[Math.floor(data.stills.length / 2)];
-  const cards = data.looks.map((look) => picture(look.name));
+  const cards = data.styles.map((style) => picture(style.name));
 
   function showView() {
     const moving = isMoving();
     const shown = still();
-    data.looks.forEach((look, number) => { cards[number].src = jpeg(shown.looks[number][data.stops.length - 1]); });
+    data.styles.forEach((style, number) => { cards[number].src = jpeg(shown.styles[number][data.strengths.length - 1]); });
     stills.before.src = jpeg(shown.source);
     stills.before.hidden = stills.after.hidden = moving;
     $("transport").hidden = !moving;
     $("strength").hidden = moving;
     $("broken").hidden = true;
     if (!moving && playing) pause();
-    showLook();
+    showStyle();
   }
 
-  function showLook() {
-    const look = data.looks[state.look];
+  function showStyle() {
+    const style = data.styles[state.style];
     const moving = isMoving();
     if (moving) {
-      source = video("source", clip.source, $("before"));
-      video(state.look, clip.looks[state.look], $("after"));
+      source = videoFor("source", video.source, $("before"));
+      videoFor(state.style, video.styles[state.style], $("after"));
       if (source.error || current().error) broken();
-      if (playing) play(); else inStep();
+      if (playing) play(); else synchronize();
       showTime();
     } else {
-      stills.after.src = jpeg(still().looks[state.look][state.stop]);
+      stills.after.src = jpeg(still().styles[state.style][state.strength]);
     }
     for (const [key, element] of videos) {
-      const used = moving && (key === "source" || key === state.look);
+      const used = moving && (key === "source" || key === state.style);
       element.hidden = !used;
       if (!used) element.pause();
     }
-    const stop = moving ? 1 : data.stops[state.stop];
-    $("after-tag").textContent = stop < 1 ? `${look.name}, ${percent(stop)}` : look.name;
-    $("name").textContent = look.name;
-    $("summary").textContent = look.summary;
-    const words = [...look.command, ...(stop < 1 ? ["--strength", String(stop)] : [])];
-    // Short words stay whole where the line is broken; what is copied has one space between two of them.
+    const strength = moving ? 1 : data.strengths[state.strength];
+    $("after-tag").textContent = strength < 1 ? `${style.name}, ${percent(strength)}` : style.name;
+    $("name").textContent = style.name;
+    $("summary").textContent = style.summary;
+    const words = [...style.command, ...(strength < 1 ? ["--strength", String(strength)] : [])];
+    // Short words are not broken at the end of a line. The copied text has one space between words.
     $("command").replaceChildren(...words.flatMap((word, number) => [number ? " " : "", make(word.length < 24 ? "span" : "bdi", "", word)]));
-    about(look);
+    about(style);
     setWipe(state.wipe);
     showPlot();
   }
 
-  function about(look) {
-    const rows = [["Kind", look.family]];
-    if (look.flicker !== null) rows.push(["Flicker", `${look.flicker.toFixed(2)} × that of the source`]);
-    if (look.recommended < 1) rows.push(["Strength 1", `is ${percent(look.recommended)} of the look, as its author recommends`]);
-    if (look.licence) rows.push(["Licence", look.licence]);
-    if (look.provenance) rows.push(["Learned from", look.provenance]);
+  function about(style) {
+    const rows = [["Family", style.family]];
+    if (style.flicker !== null) rows.push(["Flicker", `${times(style.flicker)} the source`]);
+    if (style.recommended < 1) rows.push(["Strength 1", `is ${percent(style.recommended)} of what was learned, as the author recommends`]);
+    if (style.licence) rows.push(["License", style.licence]);
+    if (style.provenance) rows.push(["Learned from", style.provenance]);
     $("about").replaceChildren(...rows.flatMap(([name, value]) => [make("dt", "", name), make("dd", "", value)]));
   }
 
@@ -256,11 +257,11 @@
     try {
       await navigator.clipboard.writeText(text);
       done = true;
-    } catch { // not allowed here: the old way
+    } catch { // not allowed here: select the text and use the old command
       getSelection().selectAllChildren($("command"));
       done = document.execCommand("copy");
     }
-    $("copy").textContent = done ? "Copied" : "Select it";
+    $("copy").textContent = done ? "Copied" : "Press Ctrl+C";
     setTimeout(() => { $("copy").textContent = "Copy"; }, 1600);
   }
   $("copy").addEventListener("click", copy);
@@ -270,50 +271,50 @@
   let across = () => 0;
 
   function showPlot() {
-    if (!clip || !clip.times.length) return;
+    if (!video || !video.times.length) return;
     const width = Math.max($("plot").clientWidth, 200);
     const height = $("plot").clientHeight || 190;
     const [left, right, top, bottom] = [34, 6, 8, 22];
-    const values = clip.warp.flat().filter((value) => value !== null).map((value) => value * 1000).sort((a, b) => a - b);
-    // One frame of flash must not flatten all others.
+    const values = video.warping_error.flat().filter((value) => value !== null).map((value) => value * 1000).sort((a, b) => a - b);
+    // A single flash must not flatten the rest of the plot.
     const most = Math.min(values[values.length - 1] || 1, 2.5 * (values[Math.floor(values.length * 0.97)] || 1)) || 1;
-    across = (seconds) => left + (seconds / clip.seconds) * (width - left - right);
+    across = (seconds) => left + (seconds / video.seconds) * (width - left - right);
     const down = (value) => height - bottom - (Math.min(value, most) / most) * (height - top - bottom);
     const svg = document.createElementNS(SVG, "svg");
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     svg.setAttribute("role", "img");
-    svg.setAttribute("aria-label", "Flicker over time. " + data.looks.filter((look) => look.flicker !== null)
-      .map((look) => `${look.name}: ${look.flicker.toFixed(2)} times the source`).join(", "));
+    svg.setAttribute("aria-label", "Flicker over time. " + data.styles.filter((style) => style.flicker !== null)
+      .map((style) => `${style.name}: ${times(style.flicker)} the source`).join(", "));
     const step = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100].find((size) => most / size <= 4.5) || 200;
     for (let value = 0; value <= most; value += step) {
       draw(svg, "line", { class: "grid", x1: left, x2: width - right, y1: down(value), y2: down(value) });
       draw(svg, "text", { x: left - 6, y: down(value) + 4, "text-anchor": "end" }, String(Number(value.toPrecision(3))));
     }
-    clip.starts.forEach((start, number) => {
-      if (number) draw(svg, "line", { class: "cut", x1: across(start.at), x2: across(start.at), y1: top, y2: height - bottom });
-      const next = number + 1 < clip.starts.length ? clip.starts[number + 1].at : clip.seconds;
-      if (across(next) - across(start.at) > 44) draw(svg, "text", { x: across(start.at) + 3, y: height - 6 }, start.label);
+    video.scenes.forEach((scene, number) => {
+      if (number) draw(svg, "line", { class: "cut", x1: across(scene.start), x2: across(scene.start), y1: top, y2: height - bottom });
+      const next = number + 1 < video.scenes.length ? video.scenes[number + 1].start : video.seconds;
+      if (across(next) - across(scene.start) > 44) draw(svg, "text", { x: across(scene.start) + 3, y: height - 6 }, scene.label);
     });
-    const order = clip.warp.map((_, number) => number).sort((a, b) => (a === state.look + 1) - (b === state.look + 1));
+    const order = video.warping_error.map((_, number) => number).sort((a, b) => (a === state.style + 1) - (b === state.style + 1));
     for (const number of order) {
       let path = "";
-      clip.warp[number].forEach((value, place) => {
-        const joins = place > 0 && clip.warp[number][place - 1] !== null;
-        if (value !== null) path += `${joins ? "L" : "M"}${across(clip.times[place]).toFixed(1)} ${down(value * 1000).toFixed(1)}`;
+      video.warping_error[number].forEach((value, place) => {
+        const joins = place > 0 && video.warping_error[number][place - 1] !== null;
+        if (value !== null) path += `${joins ? "L" : "M"}${across(video.times[place]).toFixed(1)} ${down(value * 1000).toFixed(1)}`;
       });
-      const kind = number === 0 ? "source" : `k${(number - 1) % 8}${number === state.look + 1 ? " on" : ""}`;
+      const kind = number === 0 ? "source" : `k${(number - 1) % 8}${number === state.style + 1 ? " on" : ""}`;
       draw(svg, "path", { class: kind, d: path });
     }
     cursor = draw(svg, "line", { class: "now", y1: top, y2: height - bottom });
     $("plot").replaceChildren(svg);
     moveCursor(source ? source.currentTime : 0);
-    $("legend").replaceChildren(...["source", ...data.looks.map((look) => look.name)].map((name, number) => {
-      const item = make("span", number === state.look + 1 ? "on" : "");
+    $("legend").replaceChildren(...["source", ...data.styles.map((style) => style.name)].map((name, number) => {
+      const item = make("span", number === state.style + 1 ? "on" : "");
       const key = draw(item, "svg", { viewBox: "0 0 18 4", "aria-hidden": "true" });
       const kind = number ? `k${(number - 1) % 8}` : "";
       draw(key, "line", { class: kind, x1: 0, x2: 18, y1: 2, y2: 2, "stroke-width": 3, ...(number ? {} : { stroke: "currentColor", "stroke-dasharray": "4 3" }) });
-      const look = number ? data.looks[number - 1] : null;
-      item.append(look && look.flicker !== null ? `${name} ${look.flicker.toFixed(2)} ×` : name);
+      const style = number ? data.styles[number - 1] : null;
+      item.append(style && style.flicker !== null ? `${name}: flicker ${times(style.flicker)} the source` : name);
       return item;
     }));
   }
@@ -326,33 +327,33 @@
 
   $("plot").addEventListener("click", (event) => {
     const box = $("plot").getBoundingClientRect();
-    const share = (event.clientX - box.left - across(0)) / (across(clip.seconds) - across(0));
+    const share = (event.clientX - box.left - across(0)) / (across(video.seconds) - across(0));
     if (!isMoving()) radios[0].click();
-    seek(share * clip.seconds);
+    seek(share * video.seconds);
   });
   new ResizeObserver(showPlot).observe($("plot"));
 
-  /* ---- put together ---- */
+  /* ---- set up the page ---- */
   $("title").textContent = data.title;
-  $("facts").append(...data.facts.map((fact) => make("span", "", fact.replace(" x ", " × "))));
+  $("details").append(...data.details.map((detail) => make("span", "", detail.replace(" x ", " × "))));
   $("stage").style.setProperty("--ratio", data.size[0] / data.size[1]);
-  $("calm").hidden = !clip || !clip.times.length;
-  choices($("looks"), "look", data.looks.map((look, number) => ({ content: [cards[number], make("span", "", look.name)] })), 0, (number) => {
-    state.look = number;
-    showLook();
+  $("flicker").hidden = !video || !video.times.length;
+  choices($("styles"), "style", data.styles.map((style, number) => ({ content: [cards[number], make("span", "", style.name)] })), 0, (number) => {
+    state.style = number;
+    showStyle();
   });
-  const stopsLabel = make("b", "", "Strength");
-  stopsLabel.setAttribute("aria-hidden", "true");
-  $("strength").append(stopsLabel);
-  choices($("strength"), "strength", data.stops.map((stop) => ({ content: [make("span", "", percent(stop))] })), state.stop, (number) => {
-    state.stop = number;
-    showLook();
+  const strengthLabel = make("b", "", "Strength");
+  strengthLabel.setAttribute("aria-hidden", "true");
+  $("strength").append(strengthLabel);
+  choices($("strength"), "strength", data.strengths.map((strength) => ({ content: [make("span", "", percent(strength))] })), state.strength, (number) => {
+    state.strength = number;
+    showStyle();
   });
-  const first = clip ? 1 : 0; // a still: nothing moves before somebody asks for it
+  const first = video ? 1 : 0; // begin with a still: nothing plays before it is asked for
   const radios = choices($("strip"), "view", views.map((view) => {
-    const image = picture(view ? `Still at ${view.label}` : "Moving excerpts");
+    const image = picture(view ? `Still at ${view.label}` : "Video of excerpts");
     image.src = jpeg((view || data.stills[0]).source);
-    return { className: view ? "" : "moving", content: [image, make("span", "", view ? view.label : "▶ Moving")] };
+    return { className: view ? "" : "moving", content: [image, make("span", "", view ? view.label : "▶ Video")] };
   }), first, (number) => {
     const wasMoving = isMoving();
     state.view = number;
@@ -361,8 +362,8 @@
   });
   $("strip").hidden = views.length < 2;
   state.view = first;
-  const shape = clip ? `, moving ones at ${clip.size.join(" × ")}` : "";
-  const notes = [...data.notes, `Pictures are shown at ${data.size.join(" × ")}${shape}. At full size a look keeps its character, and lines and grain are finer.`, data.made];
+  const shape = video ? `, the video at ${video.size.join(" × ")}` : "";
+  const notes = [...data.notes, `Stills are shown at ${data.size.join(" × ")}${shape} pixels. At full size a style looks the same, with finer lines and grain.`, data.version];
   $("notes").append(...notes.map((note) => make("p", "", note)));
   showView();
 })();

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from vidstyle.train.curves import Board, write_curves
+from vidstyle.train.curves import TensorBoardWriter, write_curves
 
 
 def test_every_figure_has_a_panel(tmp_path: Path) -> None:
@@ -26,9 +26,9 @@ def test_tensorboard_gets_the_figures(tmp_path: Path) -> None:
     """With its package, as scalars by step; without it, an error that names it."""
     if importlib.util.find_spec("tensorboard") is None:
         with pytest.raises(ModuleNotFoundError, match="tensorboard"):
-            Board(tmp_path, 0)
+            TensorBoardWriter(tmp_path, 0)
         return
-    board = Board(tmp_path, 0)
+    board = TensorBoardWriter(tmp_path, 0)
     board.add(4, {"distribution": 0.25})
     board.close()
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

@@ -14,7 +14,7 @@ _PANEL = (480, 160)  # pixels
 
 
 def write_curves(path: Path, stats: Sequence[Mapping[str, float]]) -> Path:
-    """Draw every figure of the lines of stats.jsonl over the steps, a panel each. Raises OutputError."""
+    """Draw every statistic in the lines of stats.jsonl over the steps, one panel each. OutputError."""
     names = sorted({name for line in stats for name in line} - {"step", "seconds"})
     panels = []
     for name in names:
@@ -26,17 +26,17 @@ def write_curves(path: Path, stats: Sequence[Mapping[str, float]]) -> Path:
     return write_png(path, np.concatenate(rows))
 
 
-class Board:
-    """Writes figures for TensorBoard into a run folder. ModuleNotFoundError without its package."""
+class TensorBoardWriter:
+    """Writes statistics for TensorBoard into a run folder. ModuleNotFoundError without its package."""
 
     def __init__(self, folder: Path, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter  # extra `tensorboard`
 
-        # What an interrupted run wrote beyond its checkpoint is not to be shown twice.
+        # Steps that an interrupted run made after its checkpoint are run again: do not show them twice.
         self._writer: Any = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
 
-    def add(self, step: int, figures: dict[str, float]) -> None:
-        for name, value in figures.items():
+    def add(self, step: int, metrics: dict[str, float]) -> None:
+        for name, value in metrics.items():
             self._writer.add_scalar(name, value, step)
         self._writer.flush()
 

@@ -1,4 +1,4 @@
-"""Sample sheets of a run: source, styled, and pictures of the style, as PNG."""
+"""Sample sheets: source pictures, the same in the style, and pictures of the style, as PNG."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GAP = 4  # white pixels between pictures
 def write_sheet(
     path: Path, generator: Generator, code: Tensor, content: PictureSet, style: PictureSet, columns: int = 8
 ) -> None:
-    """Three rows of `columns` pictures: source, styled, style pictures of the nearest colors."""
+    """Three rows of `columns` pictures: source, styled, and the style pictures with the nearest colors."""
     random = torch.Generator().manual_seed(7)
     source = content.batch(columns, False, random)
     styled = generator(source, code)
@@ -31,7 +31,7 @@ def write_sheet(
 
 
 def write_grid(path: Path, rows: Sequence[Tensor]) -> None:
-    """Rows of as many pictures [N, 3, h, w] in [0, 1] each as one PNG."""
+    """Write rows of pictures, each [N, 3, h, w] in [0, 1], as one PNG."""
     tiles = F.pad(torch.stack(tuple(rows)).detach().cpu(), (0, GAP, 0, GAP), value=1.0)
     sheet = tiles.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)
     sheet = F.pad(sheet, (0, 0, GAP, 0, GAP, 0), value=1.0)

@@ -11,6 +11,7 @@ import click
 
 from vidstyle.cli.progress import State, open_screen
 from vidstyle.cli.shared import PATH, Command, default_of, json_option, progress_option, stopped
+from vidstyle.train.graceful_stop import GracefulStop
 from vidstyle.train.options import LearnOptions, TrainingProgress
 
 
@@ -78,7 +79,6 @@ def learn(
     """
     options = LearnOptions(material=material, name=name, content=content, **values)
     from vidstyle.styles.bundle import card_of, sheet_of
-    from vidstyle.train.graceful_stop import GracefulStop
     from vidstyle.train.personal.learn import learn as learned_from
     from vidstyle.train.personal.learn import run_folder
 

@@ -22,6 +22,7 @@ from vidstyle.cli.shared import (
 )
 from vidstyle.errors import OutputError
 from vidstyle.train.families.registry import FAMILIES
+from vidstyle.train.graceful_stop import GracefulStop
 from vidstyle.train.options import TrainingProgress, TrainOptions
 
 _LEAST = {"steps": 1, "seed": 0, "batch_size": 1, "paint_size": 32}
@@ -114,7 +115,6 @@ def train(
     if options.tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise click.UsageError("--tensorboard needs a package: pip install 'vidstyle[tensorboard]'.")
     from vidstyle.styles.style_file import read_facts
-    from vidstyle.train.graceful_stop import GracefulStop
     from vidstyle.train.loop import train as learn
 
     screen = open_screen(progress, unit="steps")

@@ -76,7 +76,8 @@ class TrainingStep:
 
     def _update_discriminator(self, batch: Batch) -> dict[str, float]:
         discriminator, balance = self.networks.D[batch.look], self.balances[batch.look]
-        real, fake = self._views(batch.look, batch.real), self._views(batch.look, batch.fake.detach())
+        real, fake = batch.judged()
+        real, fake = self._views(batch.look, real), self._views(batch.look, fake.detach())
         penalized = PENALTY.includes(batch.step)
         if penalized:
             real.requires_grad_(True)
@@ -110,9 +111,10 @@ class TrainingStep:
     def _adversarial(self, batch: Batch) -> Tensor:
         """G's adversarial loss; D passes gradients on and collects none."""
         discriminator = self.networks.D[batch.look]
+        real, fake = batch.judged()
         discriminator.requires_grad_(False)
-        on_real = discriminator(self._views(batch.look, batch.real))
-        on_fake = discriminator(self._views(batch.look, batch.fake))
+        on_real = discriminator(self._views(batch.look, real))
+        on_fake = discriminator(self._views(batch.look, fake))
         discriminator.requires_grad_(True)
         return losses.relativistic_generator(on_real, on_fake)
 

@@ -54,13 +54,17 @@ class Batch:
     """What one step compares; families add what their losses need.
 
     look: name of the look that is trained. step: number of the step.
-    real, fake: [N, C, H, W] as `Family.views` takes them; fake carries the graph of G.
+    real, fake: pictures of the look, and pictures that G made, with its graph; [N, 3, H, W].
     """
 
     look: str
     step: int
     real: Tensor
     fake: Tensor
+
+    def judged(self) -> tuple[Tensor, Tensor]:
+        """(real, fake) as `Family.views` takes them, for families whose D sees more than the pictures."""
+        return self.real, self.fake
 
 
 @dataclass(frozen=True)
@@ -180,7 +184,7 @@ class Family(ABC, Generic[B]):
 
     @abstractmethod
     def views(self, pictures: Tensor, augment: Callable[[Tensor], Tensor]) -> Tensor:
-        """What D sees of `Batch.real` or `Batch.fake`; augment: the random geometric change of ADA."""
+        """What D sees of one side of `Batch.judged`; augment: the random geometric change of ADA."""
 
     @abstractmethod
     def terms(self, batch: B) -> dict[str, Tensor]:

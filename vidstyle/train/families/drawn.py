@@ -45,17 +45,21 @@ LEAST_VARIATION = 0.02  # mean difference of pixels that two codes should make
 
 @dataclass(frozen=True)
 class DrawnBatch(Batch):
-    """What G made of crops of the content; real and fake have the waves of the paper as further channels.
+    """Crops. D sees them with the waves of the paper under them.
 
-    content: [N, 3, c, c] in [0, 1]. waves: of the paper under them [N, 2 K, c, c]. drawing: as G draws them.
-    code: the style code in use [1, K]; style_code: the look's own.
+    content: what G drew `fake` from, [N, 3, c, c] in [0, 1]. waves: of the paper under it [N, 2 K, c, c];
+    real_waves: of the paper under the crops of the look. code: the style code in use [1, K]; style_code: the
+    look's own.
     """
 
     content: Tensor
     waves: Tensor
-    drawing: Tensor
+    real_waves: Tensor
     code: Tensor
     style_code: Tensor
+
+    def judged(self) -> tuple[Tensor, Tensor]:
+        return torch.cat((self.real, self.real_waves), dim=1), torch.cat((self.fake, self.waves), dim=1)
 
 
 class Drawn(GradedFamily[DrawnBatch]):
@@ -128,12 +132,11 @@ class Drawn(GradedFamily[DrawnBatch]):
 
     def sample(self, look: str, step: int) -> DrawnBatch:
         x, waves = self._crops(self.content, self.options.batch_size)
-        y, style_waves = self._crops(self.styles[look], self.options.batch_size)
+        y, real_waves = self._crops(self.styles[look], self.options.batch_size)
         style_code = self.style_code(look)
         code = self.varied_code(style_code, step)
-        drawing = self._draw(x, waves, code)
-        real, fake = torch.cat((y, style_waves), dim=1), torch.cat((drawing, waves), dim=1)
-        return DrawnBatch(look, step, real, fake, x, waves, drawing, code, style_code)
+        fake = self._draw(x, waves, code)
+        return DrawnBatch(look, step, y, fake, x, waves, real_waves, code, style_code)
 
     def views(self, pictures: Tensor, augment: Callable[[Tensor], Tensor]) -> Tensor:
         """Of pictures and their waves [N, 3 + 2 K, c, c]: with noise, and with the fine marks apart."""
@@ -145,7 +148,7 @@ class Drawn(GradedFamily[DrawnBatch]):
         return torch.cat((rgb * 2 - 1, fine * 5, waves), dim=1)
 
     def terms(self, batch: DrawnBatch) -> dict[str, Tensor]:
-        x, drawing = batch.content, batch.drawing
+        x, drawing = batch.content, batch.fake
         terms = {"distribution": self._distribution(batch)}
         if self.phase(batch.step) is Phase.HEAD_START:
             return terms  # only the queue of marks is filled
@@ -166,7 +169,7 @@ class Drawn(GradedFamily[DrawnBatch]):
 
     def _distribution(self, batch: DrawnBatch) -> Tensor:
         """The marks of two drawings against the look's, ranked among the marks of the last steps."""
-        look, drawing = batch.look, batch.drawing
+        look, drawing = batch.look, batch.fake
         few = torch.randperm(len(drawing), generator=self.random)[:2].to(drawing.device)
         samples = draw_rows(mark_features(drawing[few]), POINTS, self.random) * self.mark_scales[look]
         self.queues[look].push(samples)
@@ -180,9 +183,7 @@ class Drawn(GradedFamily[DrawnBatch]):
         half = max(1, len(batch.content) // 2)
         neighbor, grid = synthetic_neighbor(batch.content[:half], NEIGHBOR_NOISE, self.random)
         again = self._draw(neighbor, warp_by_grid(batch.waves[:half], grid), batch.code)
-        return self.temporal_ramp(batch.step) * losses.temporal(
-            warp_by_grid(batch.drawing[:half], grid), again
-        )
+        return self.temporal_ramp(batch.step) * losses.temporal(warp_by_grid(batch.fake[:half], grid), again)
 
     def memory_state(self) -> dict[str, dict[str, Tensor]]:
         return {look: {"marks": queue.rows} for look, queue in self.queues.items()}

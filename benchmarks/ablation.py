@@ -30,7 +30,7 @@ from vidstyle.analysis.metrics import color_distance
 from vidstyle.errors import TrainingError
 from vidstyle.styles.load import load_style
 from vidstyle.train import losses
-from vidstyle.train.adaptive_balance import Balance
+from vidstyle.train.adaptive_balance import AdaptiveBalance
 from vidstyle.train.loop import train
 from vidstyle.train.options import TrainOptions, Weights
 
@@ -55,11 +55,13 @@ def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     return 0.5 * (F.relu(1 - real).mean() + F.relu(1 + fake).mean())
 
 
-def unbalanced(balance: Balance, others: Tensor, adversarial: Tensor, parameters: list[Tensor]) -> None:
+def unbalanced(
+    balance: AdaptiveBalance, others: Tensor, adversarial: Tensor, parameters: list[Tensor]
+) -> None:
     balance.adversarial_weight = FIXED_WEIGHT
 
 
-def unaugmented(balance: Balance, real: Tensor, fake: Tensor, pictures: int) -> None:
+def unaugmented(balance: AdaptiveBalance, real: Tensor, fake: Tensor, pictures: int) -> None:
     """Neither augmentation nor the watch over who wins."""
 
 
@@ -80,8 +82,8 @@ def objective(generator: Callable[..., Tensor], discriminator: Callable[..., Ten
 @contextmanager
 def fixed() -> Iterator[None]:
     with (
-        mock.patch.object(Balance, "follow_gradients", unbalanced),
-        mock.patch.object(Balance, "follow_discriminator", unaugmented),
+        mock.patch.object(AdaptiveBalance, "follow_gradients", unbalanced),
+        mock.patch.object(AdaptiveBalance, "follow_discriminator", unaugmented),
     ):
         yield
 

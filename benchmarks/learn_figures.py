@@ -30,11 +30,11 @@ from vidstyle.analysis.metrics import lab_error
 from vidstyle.imaging.color_transfer import BASELINES, sample_colors
 from vidstyle.media.decode import Decoder
 from vidstyle.styles.load import load_style
-from vidstyle.train.data.clips import sample_clip, squeezed, upright
+from vidstyle.train.data.clips import resize_to_4_3, sample_clip, upright
 from vidstyle.train.options import LearnOptions
 from vidstyle.train.personal.learn import learn
-from vidstyle.train.personal.look_reader import load_reader
-from vidstyle.train.personal.material import MOST_APART, disagreement, gather
+from vidstyle.train.personal.look_reader import load_look_reader
+from vidstyle.train.personal.material import MAX_DISAGREEMENT, disagreement, gather
 from vidstyle.train.sample_sheets import write_grid
 
 REFERENCE = ("coffee", "dog_park", "headphones", "juggle")
@@ -57,7 +57,7 @@ def graded_clip(source: Path, target: Path, look: Callable[[Picture, int], Pictu
         for batch in decoder.batches(1):
             if batch.index % EVERY:
                 continue
-            small = squeezed(upright(batch), SIDE)[None].float() / 255
+            small = resize_to_4_3(upright(batch), SIDE)[None].float() / 255
             codes = painted(small, look)[0].mul(255).round().byte().permute(1, 2, 0).contiguous().numpy()
             if not batch.index:
                 video.width, video.height, video.pix_fmt = codes.shape[1], codes.shape[0], "yuv444p"
@@ -82,17 +82,17 @@ def figures_of(name: str, arguments: argparse.Namespace, tried: dict[str, Tensor
     for clip in REFERENCE:
         graded_clip(arguments.clips / f"{clip}.mp4", home / f"{clip}.mp4", look)
     truths = {clip: painted(frames, look) for clip, frames in tried.items()}
-    known, material = load_reader(), gather([home], LearnOptions.paint_size)
-    code = known.read(material.parts()[0])
+    reader, material = load_look_reader(), gather([home], LearnOptions.paint_size)
+    code = reader.estimate_code(material.split()[0])
     style = sample_colors([frame.float() / 255 for frame in material.frames])
     own = sample_colors([frame for frames in tried.values() for frame in frames])
 
     def start(rgb: Tensor) -> Tensor:
-        colors = known.grade(rgb.permute(0, 2, 3, 1).reshape(-1, 3), code)
+        colors = reader.grade(rgb.permute(0, 2, 3, 1).reshape(-1, 3), code)
         return colors.view(*rgb.shape[2:], 3).permute(2, 0, 1)[None].clamp(0, 1)
 
     ways: dict[str, Way] = {"untouched": lambda rgb: rgb}
-    ways |= {way: fit(known.colors, style) for way, fit in BASELINES.items()}
+    ways |= {way: fit(reader.colors, style) for way, fit in BASELINES.items()}
     ways["mkl*"] = BASELINES["mkl"](own, style)
     ways["start"] = start
     learned = learn(
@@ -119,7 +119,7 @@ def figures_of(name: str, arguments: argparse.Namespace, tried: dict[str, Tensor
 
 def mixtures(clips: Path, size: int = 6) -> dict[str, float]:
     """How often sets of clips in one look, and in two, are taken for several looks."""
-    known, random, names = load_reader(), Random(0), (*REFERENCE, *TRIED)
+    reader, random, names = load_look_reader(), Random(0), (*REFERENCE, *TRIED)
     looks: dict[str, Callable[[Picture, int], Picture]] = {"none": lambda rgb, seed: rgb, **GRADES}
     looks |= {name: LOOKS[name] for name in ("vlogger", "cinema")}
     places = {}
@@ -127,7 +127,7 @@ def mixtures(clips: Path, size: int = 6) -> dict[str, float]:
         frames = torch.stack(sample_clip(clips / f"{name}.mp4", 112, 8).pictures).float() / 255
         for key, look in looks.items():
             codes = painted(frames, look).mul(255).round().byte()
-            places[key, name] = known.places([list(codes)])[0]
+            places[key, name] = reader.project_scenes([list(codes)])[0]
 
     def apart(*keys: str) -> float:
         chosen = random.sample(names, size)
@@ -139,7 +139,7 @@ def mixtures(clips: Path, size: int = 6) -> dict[str, float]:
     strong = [apart(*pair) for pair in pairs if extreme & {*pair} for _ in range(8)]
     mild = [apart(*pair) for pair in pairs if not extreme & {*pair} for _ in range(8)]
     shares = {
-        name: sum(value > MOST_APART for value in values) / len(values)
+        name: sum(value > MAX_DISAGREEMENT for value in values) / len(values)
         for name, values in (("one_look", one), ("with_an_extreme_look", strong), ("two_mild_looks", mild))
     }
     return {"largest_of_one_look": round(max(one), 2)} | {k: round(v, 3) for k, v in shares.items()}

@@ -1,4 +1,4 @@
-"""Train the reader that ships in vidstyle/train: photos under made-up grades, the grade wanted back.
+"""Train the look reader that ships in vidstyle/train: photos under random grades, the grade wanted back.
 
 python benchmarks/make_reader.py --content PHOTOS \
     --out vidstyle/train/personal/look_reader.safetensors --steps 20000
@@ -23,10 +23,10 @@ from vidstyle.train.data.pictures import load_pictures
 from vidstyle.train.personal.look_reader import (
     CODE_SIZE,
     GRADE_WIDTH,
-    Reader,
+    CodeEstimator,
     color_statistics,
-    save_reader,
-    seen,
+    resize_to_input,
+    save_look_reader,
 )
 
 RATE = 2e-3
@@ -46,8 +46,8 @@ def smooth(x: Tensor, low: float, high: float) -> Tensor:
     return t * t * (3 - 2 * t)
 
 
-class Grades:
-    """As many made-up grades, each drawn anew: functions of colors [S, P, 3]."""
+class RandomGrades:
+    """count random grades: functions of colors [S, P, 3]."""
 
     def __init__(self, count: int) -> None:
         n = count
@@ -100,13 +100,13 @@ def lab(colors: Tensor) -> Tensor:
     return rgb_to_lab(colors.transpose(1, 2)[..., None])[..., 0].transpose(1, 2)
 
 
-def apart(ours: Tensor, theirs: Tensor) -> Tensor:
-    """CIELAB distances [S, P]; smooth at 0."""
-    return ((lab(ours) - lab(theirs)).square().sum(2) + 0.1).sqrt()
+def lab_distance(a: Tensor, b: Tensor) -> Tensor:
+    """CIELAB distances [S, P], differentiable at 0."""
+    return ((lab(a) - lab(b)).square().sum(2) + 0.1).sqrt()
 
 
-def references(photos: Tensor, sets: int, shown: int) -> Tensor:
-    """Sets of pictures [S, N, 3, h, w] as clips give them: few scenes, each seen more than once."""
+def sample_clips(photos: Tensor, sets: int, shown: int) -> Tensor:
+    """Sets of pictures [S, N, 3, h, w] as clips give them: few scenes, several frames of each."""
     height, width = photos.shape[-2:]
     out = torch.empty(sets, shown, 3, height, width)
     for number in range(sets):
@@ -121,33 +121,33 @@ def references(photos: Tensor, sets: int, shown: int) -> Tensor:
     return out
 
 
-def step(grade: Grade, reader: Reader, photos: Tensor, sets: int = 8, shown: int = 12) -> Tensor:
-    """Mean CIELAB error of what the reader's codes make of photos, where the truth is known."""
-    grades = Grades(sets)
-    pictures = references(photos, sets, shown)
+def step(grade: Grade, estimator: CodeEstimator, photos: Tensor, sets: int = 8, shown: int = 12) -> Tensor:
+    """Mean CIELAB error of photos under the grades that were estimated, against those under the true ones."""
+    grades = RandomGrades(sets)
+    pictures = sample_clips(photos, sets, shown)
     height, width = pictures.shape[-2:]
     flat = pictures.permute(0, 1, 3, 4, 2).reshape(sets, -1, 3)
     marked = grades(flat).view(sets, shown, height, width, 3).permute(0, 1, 4, 2, 3)
     fade = torch.linspace(-1, 1, height)[:, None] ** 2 + torch.linspace(-1, 1, width)[None] ** 2
     marked = marked * (1 - maybe(0.3, sets)[..., None, None] * 0.18 * torch.rand(sets, 1, 1, 1, 1) * fade)
-    code = reader(marked)
+    code = estimator(marked)
     other = photos[torch.randint(len(photos), (sets, 24))]
     at = torch.randint(height * width, (24,))
     asked = other.flatten(3)[..., at].permute(0, 1, 3, 2).reshape(sets, -1, 3).float() / 255
     asked = torch.cat((asked, torch.rand(sets, 64, 3)), dim=1)  # also colors that photos seldom have
     truth = grades(asked)
-    error = apart(graded(grade, asked, code), truth)
+    error = lab_distance(graded(grade, asked, code), truth)
     return error[:, :-64].mean() + 0.1 * error[:, -64:].mean()
 
 
 @torch.no_grad()
-def telling(photos: Tensor, grades: int = 400, shown: int = 12, axes: int = 8) -> Tensor:
-    """Directions [axes, F] of color statistics that tell looks apart whatever the scene; see `Known`."""
+def find_discriminants(photos: Tensor, grades: int = 400, shown: int = 12, axes: int = 8) -> Tensor:
+    """Directions [axes, F] of color statistics that differ between looks and not between scenes."""
     rows = []
     for _ in range(grades // 4):
         pictures = photos[torch.randint(len(photos), (4, shown))].float() / 255
         flat = pictures.permute(0, 1, 3, 4, 2).reshape(4, -1, 3)
-        marked = Grades(4)(flat).view(4, shown, *photos.shape[2:], 3).permute(0, 1, 4, 2, 3)
+        marked = RandomGrades(4)(flat).view(4, shown, *photos.shape[2:], 3).permute(0, 1, 4, 2, 3)
         rows.append(color_statistics(marked.flatten(0, 1)[:, None]).view(4, shown, -1))
     found = torch.cat(rows).double()
     means = found.mean(1, keepdim=True)
@@ -169,9 +169,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.manual_seed(arguments.seed)
-    photos = load_pictures([arguments.content], 48, "content").lying
-    photos = torch.cat([seen(part.float()).round().to(torch.uint8) for part in photos.split(64)])
-    networks = nn.ModuleDict({"grade": Grade(GRADE_WIDTH, CODE_SIZE), "reader": Reader()})
+    photos = load_pictures([arguments.content], 48, "content").landscape
+    photos = torch.cat([resize_to_input(part.float()).round().to(torch.uint8) for part in photos.split(64)])
+    networks = nn.ModuleDict({"grade": Grade(GRADE_WIDTH, CODE_SIZE), "reader": CodeEstimator()})
     nn.init.normal_(networks["grade"].last.weight, std=0.02)
     nn.init.normal_(networks["grade"].scale_shift.weight, std=0.2)
     begun = 0
@@ -184,7 +184,7 @@ def main() -> None:
     average = copy.deepcopy(networks)
     at = torch.randint(photos.shape[2] * photos.shape[3], (16,))
     colors = photos.flatten(2)[:, :, at].transpose(1, 2).reshape(-1, 3)[torch.randperm(len(photos) * 16)]
-    directions = telling(photos)
+    discriminants = find_discriminants(photos)
     total = 0.0
     for number in range(1, arguments.steps + 1):
         left = 1 - number / arguments.steps
@@ -207,7 +207,13 @@ def main() -> None:
             )
             total = 0.0
             facts = {"photos": len(photos), "seed": arguments.seed, "steps": begun + number}
-            save_reader(arguments.out, average, colors[:8192].float() / 255, directions, facts)
+            save_look_reader(
+                arguments.out,
+                average,
+                colors=colors[:8192].float() / 255,
+                discriminants=discriminants,
+                facts=facts,
+            )
 
 
 if __name__ == "__main__":

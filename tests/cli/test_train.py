@@ -55,17 +55,17 @@ def test_a_stopped_run_goes_on(
     number: int, folders: list[Any], run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is kept is named, and --resume finishes it."""
-    from vidstyle.train.run import Run as TrainingRun
+    from vidstyle.train.trainer import Trainer
 
-    advance = TrainingRun.advance
+    run_step = Trainer.run_step
 
-    def stop_at_two(self: TrainingRun) -> None:
-        advance(self)
-        if self.step == 2:
+    def stop_at_two(self: Trainer) -> None:
+        run_step(self)
+        if self.steps_done == 2:
             os.kill(os.getpid(), number)
 
     with monkeypatch.context() as patch:
-        patch.setattr(TrainingRun, "advance", stop_at_two)
+        patch.setattr(Trainer, "run_step", stop_at_two)
         code, out, err = run(*folders, "--steps", "4", "--progress", "none")
     assert code == 128 + number
     assert out == ""

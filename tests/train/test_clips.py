@@ -9,7 +9,7 @@ import torch
 from tests.helpers.styles import clip_of, panned
 from vidstyle.imaging.letterbox import without_bars
 from vidstyle.temporal.scenes import is_cut, is_duplicate, thumbnail, tiny_planes
-from vidstyle.train.data.clips import frames, sample_clip, spread
+from vidstyle.train.data.clips import pick_evenly, read_frames, sample_clip
 
 
 def nearest(picture: torch.Tensor, scenes: list[torch.Tensor]) -> int:
@@ -29,7 +29,7 @@ def test_every_scene_gives_its_share(tmp_path: Path) -> None:
 def test_a_cut_is_found_and_motion_is_none(tmp_path: Path) -> None:
     """Exactly one cut in a clip of two fast pans."""
     path = clip_of(tmp_path / "a.mkv", torch.cat([panned(3, 12, step=4), panned(4, 12, step=4)]))
-    tiny = [tiny_planes(batch) for batch, _ in frames(path)]
+    tiny = [tiny_planes(batch) for batch, _ in read_frames(path)]
     assert [i for i in range(1, len(tiny)) if is_cut(tiny[i - 1], tiny[i])] == [12]
 
 
@@ -79,7 +79,7 @@ def test_a_shift_of_a_level_is_alike_and_another_picture_is_not() -> None:
 
 def test_spread_is_even() -> None:
     """As many scenes as possible, shares as equal as possible, never more than asked for."""
-    assert spread([list(range(10)), [100], list(range(200, 210))], 5) == [2, 7, 100, 202, 207]
-    assert spread([[i] for i in range(9)], 3) == [1, 4, 7]
-    assert spread([[1, 2]], 5) == [1, 2]
-    assert spread([], 5) == []
+    assert pick_evenly([list(range(10)), [100], list(range(200, 210))], 5) == [2, 7, 100, 202, 207]
+    assert pick_evenly([[i] for i in range(9)], 3) == [1, 4, 7]
+    assert pick_evenly([[1, 2]], 5) == [1, 2]
+    assert pick_evenly([], 5) == []

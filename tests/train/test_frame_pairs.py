@@ -15,7 +15,7 @@ SIZE = 48
 
 
 def make(folder: Path, workers: int | None = None) -> FramePairs:
-    """Two scenes lying, one standing; the camera moves to the right by 2 pixels a frame."""
+    """Two scenes in landscape, one in portrait; the camera moves to the right by 2 pixels a frame."""
     folder.mkdir(exist_ok=True)
     scenes = [panned(seed, 12, step=2, height=96, width=128) for seed in (0, 1)]
     paths = [
@@ -26,14 +26,14 @@ def make(folder: Path, workers: int | None = None) -> FramePairs:
 
 
 def test_the_first_frame_moved_is_the_second(tmp_path: Path) -> None:
-    """Where it is seen, far better than unmoved; most is seen, and the motion is that of the camera."""
+    """Where it is visible, far better than unmoved; most is visible, and the motion is that of the camera."""
     pairs = make(tmp_path)
     assert len(pairs) == 12 and [group.first.shape[2:] for group in pairs.groups] == [(48, 64), (64, 48)]
-    first, second, flow, seen = pairs.draw(6, torch.Generator().manual_seed(0))
-    moved = ((warp(first, flow) - second).abs() * seen).mean()
-    unmoved = ((first - second).abs() * seen).mean()
+    first, second, flow, visible = pairs.draw(6, torch.Generator().manual_seed(0))
+    moved = ((warp(first, flow) - second).abs() * visible).mean()
+    unmoved = ((first - second).abs() * visible).mean()
     assert float(moved) < 0.3 * float(unmoved)
-    assert float(seen.mean()) > 0.5 and float(seen.max()) <= 1
+    assert float(visible.mean()) > 0.5 and float(visible.max()) <= 1
     assert abs(float(flow[:, 0].abs().median()) - 1) < 0.25 and float(flow[:, 1].abs().median()) < 0.2
 
 
@@ -57,8 +57,8 @@ def test_stills_and_broken_clips_give_none(tmp_path: Path) -> None:
 def test_pairs_are_the_same_with_any_number_of_workers_and_for_the_same_seed(tmp_path: Path) -> None:
     """And at most as many as asked for."""
     one, four = (make(tmp_path / "x", workers=n) for n in (1, 4))
-    for ours, theirs in zip(one.groups, four.groups, strict=True):
-        assert torch.equal(ours.first, theirs.first) and torch.equal(ours.flow, theirs.flow)
+    for a, b in zip(one.groups, four.groups, strict=True):
+        assert torch.equal(a.first, b.first) and torch.equal(a.flow, b.flow)
     drawn = [pairs.draw(3, torch.Generator().manual_seed(5)) for pairs in (one, four)]
     assert all(torch.equal(a, b) for a, b in zip(*drawn, strict=True))
 

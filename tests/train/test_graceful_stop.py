@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from vidstyle.train.graceful_stop import Stopping
+from vidstyle.train.graceful_stop import GracefulStop
 
 
 @pytest.fixture(autouse=True)
@@ -22,19 +22,19 @@ def usual_handler() -> Iterator[None]:
 def test_the_first_signal_waits_until_it_is_obeyed() -> None:
     """Then it is the KeyboardInterrupt that it would have been, and handlers are as before."""
     before = signal.getsignal(signal.SIGINT)
-    with Stopping() as stopping:
-        assert not stopping.wanted
+    with GracefulStop() as stop:
+        assert not stop.requested
         signal.raise_signal(signal.SIGINT)
-        assert stopping.wanted
+        assert stop.requested
         with pytest.raises(KeyboardInterrupt):
-            stopping.obey()
+            stop.obey()
     assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_the_second_signal_acts_at_once() -> None:
     """For those who do not want to wait."""
     before = signal.getsignal(signal.SIGTERM)
-    with Stopping():
+    with GracefulStop():
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
@@ -43,7 +43,7 @@ def test_the_second_signal_acts_at_once() -> None:
 
 def test_a_signal_at_the_very_end_is_not_lost() -> None:
     """It acts when the work is through."""
-    with pytest.raises(KeyboardInterrupt), Stopping():
+    with pytest.raises(KeyboardInterrupt), GracefulStop():
         signal.raise_signal(signal.SIGINT)
 
 
@@ -51,7 +51,7 @@ def test_an_error_goes_before_a_signal() -> None:
     """What went wrong is what the user should see."""
 
     def fail() -> None:
-        with Stopping():
+        with GracefulStop():
             signal.raise_signal(signal.SIGINT)
             raise ValueError("wrong")
 
@@ -64,8 +64,8 @@ def test_other_threads_are_left_alone() -> None:
     seen = []
 
     def work() -> None:
-        with Stopping() as stopping:
-            seen.append(stopping.wanted)
+        with GracefulStop() as stop:
+            seen.append(stop.requested)
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -76,6 +76,6 @@ def test_other_threads_are_left_alone() -> None:
 def test_an_ignored_signal_stays_ignored() -> None:
     """As under nohup."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with Stopping() as stopping:
+    with GracefulStop() as stop:
         signal.raise_signal(signal.SIGINT)
-        assert not stopping.wanted
+        assert not stop.requested

@@ -19,9 +19,9 @@ from vidstyle.errors import TrainingError
 from vidstyle.media.image_file import write_png
 from vidstyle.styles import library
 from vidstyle.styles.load import load_style
-from vidstyle.train.personal.look_reader import load_reader
-from vidstyle.train.personal.material import check_one_look, disagreement, gather, skin_share
-from vidstyle.train.personal.run import PersonalRun
+from vidstyle.train.personal.look_reader import load_look_reader
+from vidstyle.train.personal.material import disagreement, gather, require_one_look, skin_fraction
+from vidstyle.train.trainer import Trainer
 
 Run = Callable[..., tuple[int, str, str]]
 QUICK = ("--steps", "8", "--progress", "none", "--device", "cpu")
@@ -30,7 +30,7 @@ QUICK = ("--steps", "8", "--progress", "none", "--device", "cpu")
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The inverse of a look need not be a good one here."""
-    monkeypatch.setattr("vidstyle.train.personal.look_reader.INVERSE_STEPS", 120)
+    monkeypatch.setattr("vidstyle.train.personal.look_reader.INVERSE_FIT_STEPS", 120)
 
 
 @pytest.fixture
@@ -62,20 +62,20 @@ def test_frames_come_from_all_scenes(tmp_path: Path) -> None:
     assert len({len(scene) for scene in gather([tmp_path / "a.mkv"], 48, most=12).scenes}) == 1
     with pytest.raises(TrainingError, match="too few"):
         gather([tmp_path / "stills"], 48)
-    learned, held = material.parts()
+    learned, held = material.split()
     assert len(held) == len(material.frames) // 5 and len(learned) + len(held) == len(material.frames)
 
 
 def test_people_are_chosen_first(tmp_path: Path) -> None:
     """Half of a scene's frames are those that show most skin."""
     skin = torch.tensor([225.0, 170, 140])[:, None, None].expand(3, 40, 40).byte()
-    assert skin_share(skin) == 1 and skin_share(torch.full((3, 40, 40), 128).byte()) == 0
+    assert skin_fraction(skin) == 1 and skin_fraction(torch.full((3, 40, 40), 128).byte()) == 0
     scene = panned(3, 40, step=4, height=96, width=128)
     for number in range(0, 40, 10):
         scene[number, :, 20:60, 30:70] = skin
     clip_of(tmp_path / "a.mkv", scene)
-    shares = [skin_share(frame) for frame in gather([tmp_path], 48, most=12).frames]
-    plain = [skin_share(frame) for frame in gather([tmp_path], 48, most=200).frames]
+    shares = [skin_fraction(frame) for frame in gather([tmp_path], 48, most=12).frames]
+    plain = [skin_fraction(frame) for frame in gather([tmp_path], 48, most=200).frames]
     assert len(shares) == 12
     assert sum(shares) / len(shares) > sum(plain) / len(plain)
 
@@ -84,30 +84,30 @@ def test_many_looks_are_told_from_one() -> None:
     """Scenes that fall into two groups are refused; one cloud of them is not, nor are too few to say."""
     cloud = torch.randn(8, 4, generator=torch.Generator().manual_seed(0)) * 0.7
     split = cloud + torch.tensor([0.0, 3.0]).repeat(4)[:, None]
-    check_one_look(disagreement(cloud))
+    require_one_look(disagreement(cloud))
     assert disagreement(split) > 2 * disagreement(cloud)
     assert disagreement(split[:3]) == 0
     with pytest.raises(TrainingError, match="groups of different looks"):
-        check_one_look(disagreement(split))
+        require_one_look(disagreement(split))
 
 
 def test_the_reader_knows_a_grade_from_things(tmp_path: Path) -> None:
     """Of pictures in two inks it names a grade in two inks; the inverse takes off what was put on."""
-    known = load_reader()
+    reader = load_look_reader()
     ink, paper = torch.tensor([0.1, 0.05, 0.3])[:, None, None], torch.tensor([1.0, 0.85, 0.6])[:, None, None]
 
     def look(rgb: torch.Tensor) -> torch.Tensor:
         return ink + rgb.mean(dim=-3, keepdim=True) * (paper - ink)
 
     pictures = torch.stack([blobs(seed, 96, 128) for seed in range(12)])
-    code = known.read(list(look(pictures).mul(255).byte()))
-    colors = known.colors[:2000].T[None, :, :, None]
-    named = known.grade(known.colors[:2000], code).clamp(0, 1).T[None, :, :, None]
+    code = reader.estimate_code(list(look(pictures).mul(255).byte()))
+    colors = reader.colors[:2000].T[None, :, :, None]
+    named = reader.grade(reader.colors[:2000], code).clamp(0, 1).T[None, :, :, None]
     assert lab_error(named, look(colors)).item() < 0.6 * lab_error(colors, look(colors)).item()
-    code = known.read(list(pictures.mul(255).byte()))
-    ordinary = known.colors[:768].T.reshape(1, 3, 24, 32)
-    shown = known.grade(known.colors[:768], code).clamp(0, 1).T.reshape(1, 3, 24, 32).mul(255).byte()
-    back = known.inverse(code)(shown).float() / 255
+    code = reader.estimate_code(list(pictures.mul(255).byte()))
+    ordinary = reader.colors[:768].T.reshape(1, 3, 24, 32)
+    shown = reader.grade(reader.colors[:768], code).clamp(0, 1).T.reshape(1, 3, 24, 32).mul(255).byte()
+    back = reader.fit_inverse(code)(shown).float() / 255
     assert lab_error(back, ordinary).item() < 0.4 * lab_error(shown.float() / 255, ordinary).item()
 
 
@@ -173,17 +173,17 @@ def test_a_stopped_run_goes_on(
     """What is kept is named; --resume finishes with the bytes of a run that was never stopped."""
     clip_with_cuts(tmp_path / "a.mkv")
     assert run(tmp_path, "--name", "whole", *QUICK)[0] == 0
-    advance = PersonalRun.advance
+    run_step = Trainer.run_step
 
-    def stop_at_two(self: PersonalRun) -> None:
-        advance(self)
-        if self.step == 2:
-            os.kill(os.getpid(), signal.SIGINT)
+    def stop_at_two(self: Trainer) -> None:
+        run_step(self)
+        if self.steps_done == 2:
+            os.kill(os.getpid(), number)
 
     with monkeypatch.context() as patch:
-        patch.setattr(PersonalRun, "advance", stop_at_two)
+        patch.setattr(Trainer, "run_step", stop_at_two)
         code, _, err = run(tmp_path, "--name", "carol", *QUICK)
-    assert code == 130 and "--resume" in err
+    assert code == 128 + number and "--resume" in err
     assert "carol" not in [facts.name for facts in library.list_styles()]
     assert run(tmp_path, "--name", "carol", *QUICK)[0] == 6, "neither begun again unasked"
     assert run(tmp_path, "--name", "carol", *QUICK, "--resume")[0] == 0

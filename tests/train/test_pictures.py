@@ -1,4 +1,4 @@
-"""Sets of pictures to learn from: what is read, what is left out and what is said about it."""
+"""Sets of pictures to learn from: what is read, what is left out, and the warnings."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from vidstyle.train.data.pictures import find_files, load_pictures
 
 
 def test_pictures_and_clips_in_any_mix(tmp_path: Path) -> None:
-    """Folders below folders, single files, lying and standing."""
+    """Folders below folders, single files, landscape and portrait."""
     folder = picture_folder(tmp_path / "x" / "deep", 0.0)
     clip = clip_of(tmp_path / "b.mkv", torch.cat([panned(seed, 3) for seed in range(60, 64)]))
-    standing = clip_of(tmp_path / "c.mkv", panned(70, 3, height=64, width=40))
-    pictures = load_pictures([tmp_path / "x", clip, standing], 32, "content")
+    portrait = clip_of(tmp_path / "c.mkv", panned(70, 3, height=64, width=40))
+    pictures = load_pictures([tmp_path / "x", clip, portrait], 32, "content")
     assert len(pictures) == len(list(folder.iterdir())) + 4 * 3 + 3
-    assert pictures.lying.shape[1:] == (3, 32, 42) and pictures.standing.shape[1:] == (3, 42, 32)
+    assert pictures.landscape.shape[1:] == (3, 32, 42) and pictures.portrait.shape[1:] == (3, 42, 32)
 
 
 def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
     folder = picture_folder(tmp_path / "x", 0.0)
     clip_of(folder / "a.mkv", torch.cat([panned(seed, 4) for seed in range(80, 84)]))
     one, four = (load_pictures([folder], 32, "content", workers=n) for n in (1, 4))
-    assert torch.equal(one.lying, four.lying) and torch.equal(one.standing, four.standing)
+    assert torch.equal(one.landscape, four.landscape) and torch.equal(one.portrait, four.portrait)
 
 
 def test_unreadable_files_are_named_and_counted_and_other_kinds_are_said(tmp_path: Path) -> None:
@@ -74,10 +74,10 @@ def test_too_little_says_how_much_is_needed_and_what_was_left_out(tmp_path: Path
 
 
 def test_drawing_is_deterministic_and_turns_what_is_missing(tmp_path: Path) -> None:
-    """Standing pictures from a set that has only lying ones."""
+    """Portrait pictures from a set that has only landscape ones."""
     clip = clip_of(tmp_path / "b.mkv", torch.cat([panned(seed, 2) for seed in range(30, 44)]))
     pictures = load_pictures([clip], 32, "content")
-    assert len(pictures.standing) == 0
+    assert len(pictures.portrait) == 0
     first, second = (pictures.batch(5, True, torch.Generator().manual_seed(3)) for _ in range(2))
     assert first.shape == (5, 3, 42, 32) and torch.equal(first, second)
     assert 0 <= float(first.min()) < float(first.max()) <= 1
@@ -87,5 +87,5 @@ def test_squares_are_not_squeezed(tmp_path: Path) -> None:
     """For looks whose strokes must keep their shape: the upper left square, from clips too."""
     clip = clip_of(tmp_path / "b.mkv", torch.cat([panned(seed, 2) for seed in range(30, 44)]))
     pictures = load_pictures([clip], 48, "content", square=True)
-    assert pictures.lying.shape[1:] == (3, 48, 48) and len(pictures.standing) == 0
-    assert torch.equal(pictures.lying[0], panned(30, 2)[0, :, :, :48])
+    assert pictures.landscape.shape[1:] == (3, 48, 48) and len(pictures.portrait) == 0
+    assert torch.equal(pictures.landscape[0], panned(30, 2)[0, :, :, :48])

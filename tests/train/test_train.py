@@ -7,48 +7,59 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from tests.helpers.styles import TINY, clip_of, panned, picture_folder, tiny_generator
+from tests.helpers.training import (
+    changes_in_a_step,
+    checkpoint_weights,
+    equal_weights,
+    interrupted,
+    steps,
+    watched,
+    weights_of,
+)
 from vidstyle.errors import TrainingError
+from vidstyle.styles import style_file
 from vidstyle.styles.load import load_style
 from vidstyle.styles.style_file import read_network
 from vidstyle.train import losses
-from vidstyle.train.adaptive_balance import PATIENCE, Balance
-from vidstyle.train.data.frame_pairs import motion_loss
-from vidstyle.train.graceful_stop import Stopping
-from vidstyle.train.loop import train
-from vidstyle.train.mixed_precision import in_half, quicken
+from vidstyle.train.adaptive_balance import PATIENCE, AdaptiveBalance
+from vidstyle.train.data.frame_pairs import FramePairs
+from vidstyle.train.families.base import Family
+from vidstyle.train.families.photographic import Photographic, PhotographicBatch
+from vidstyle.train.families.registry import FAMILIES
+from vidstyle.train.graceful_stop import GracefulStop
+from vidstyle.train.loop import family_class, run_to_end, train, trainer_for
+from vidstyle.train.mixed_precision import autocast_forward, use_mixed_precision
 from vidstyle.train.options import TrainOptions
-from vidstyle.train.run import Run
 from vidstyle.train.run_folder import RunFolder
+from vidstyle.train.synthetic_motion import random_motion, warp_by_grid
+from vidstyle.train.trainer import Trainer
 
 # The run of the fixture `options`, killed after its tenth step.
 KILLED = """
 import os, pathlib, sys
-from vidstyle.train.run import Run
-from vidstyle.train.graceful_stop import Stopping
-from vidstyle.train.loop import train
+from vidstyle.train.loop import trainer_for
 from vidstyle.train.options import TrainOptions
 
 folder = pathlib.Path(sys.argv[1])
-advance = Run.advance
-
-def killed(run):
-    advance(run)
-    if run.step == 10:
-        os.kill(os.getpid(), 9)
-
-Run.advance = killed
-train(TrainOptions(
+trainer = trainer_for(TrainOptions(
     content=(folder / "content",), styles={{"warm": (folder / "warm",)}}, output=folder / "warm.safetensors",
     steps=12, warmup_steps=4, batch_size=2, paint_size=32, tick_steps=4, device="cpu", generator={generator},
 ))
+trainer.begin()
+while True:
+    trainer.run_step()
+    if trainer.steps_done % 4 == 0:
+        trainer.report()
+    if trainer.steps_done == 10:
+        os.kill(os.getpid(), 9)
 """
 
 
@@ -68,11 +79,6 @@ def options(tmp_path: Path) -> TrainOptions:
     )
 
 
-def weights(path: Path) -> dict[str, torch.Tensor]:
-    state = torch.load(path, weights_only=True)
-    return {f"{side}.{k}": v for side in ("ours", "theirs") for k, v in state[side].items()}
-
-
 def test_law_11_the_same_seed_gives_the_same_weights(options: TrainOptions) -> None:
     """Same seed, same weights; another seed, other weights."""
     train(options)
@@ -86,109 +92,119 @@ def test_law_11_the_same_seed_gives_the_same_weights(options: TrainOptions) -> N
 def test_law_11_a_resumed_run_equals_an_uninterrupted_one(options: TrainOptions) -> None:
     """A resumed training run equals an uninterrupted one."""
     train(options)
-    wanted = weights(options.folder / "checkpoint.pt")
-    run = Run(options)
-    run.begin()
-    for _ in range(7):
-        run.advance()
-    run.save()
+    wanted = checkpoint_weights(options)
+    interrupted(trainer_for(options), 7)
     train(replace(options, resume=True))
-    got = weights(options.folder / "checkpoint.pt")
-    assert wanted.keys() == got.keys() and all(torch.equal(wanted[k], got[k]) for k in wanted)
+    assert equal_weights(checkpoint_weights(options), wanted)
 
 
-def with_clip(options: TrainOptions) -> TrainOptions:
-    """The same with a clip beside the content pictures."""
+class CountedPairs(FramePairs):
+    """Frame pairs that count how often they are drawn from."""
+
+    draws = 0
+
+    def draw(self, count: int, generator: torch.Generator) -> tuple[torch.Tensor, ...]:
+        type(self).draws += 1
+        return super().draw(count, generator)
+
+
+def test_law_11_resuming_holds_with_clips_too(options: TrainOptions) -> None:
+    """Every other temporal loss is of real frame pairs, and a resumed run draws the same ones."""
     clip = clip_of(options.output.parent / "clip.mkv", panned(3, 20, step=2, height=96, width=128))
-    return replace(options, content=(*options.content, clip))
-
-
-def test_law_11_resuming_holds_with_clips_too(options: TrainOptions, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Real pairs take part in the temporal term, every other time, and are drawn the same again."""
-    options = with_clip(options)
-    real = []
-
-    def counted(*arguments: Any) -> torch.Tensor:
-        real.append(1)
-        return motion_loss(*arguments)
-
-    monkeypatch.setattr("vidstyle.train.run.motion_loss", counted)
-    train(options)
-    assert len(real) == 1, "of the temporal terms of steps 4 and 8 one is real"
-    wanted = weights(options.folder / "checkpoint.pt")
-    run = Run(options)
-    run.begin()
-    for _ in range(3):
-        run.advance()
-    run.save()
+    options = replace(options, content=(*options.content, clip))
+    trainer = trainer_for(options)
+    trainer.family.pairs = CountedPairs(trainer.family.pairs.groups)
+    run_to_end(trainer)
+    assert CountedPairs.draws == 1, "of the temporal losses of steps 4 and 8 one is real"
+    wanted = checkpoint_weights(options)
+    interrupted(trainer_for(options), 3)
     train(replace(options, resume=True))
-    got = weights(options.folder / "checkpoint.pt")
-    assert len(real) == 2 and all(torch.equal(wanted[k], got[k]) for k in wanted)
+    assert equal_weights(checkpoint_weights(options), wanted)
 
 
-@pytest.mark.parametrize("signals", [1, 2])
-def test_law_11_stopped_in_the_middle_of_a_step(
-    signals: int, options: TrainOptions, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The first Ctrl-C ends the step first; a second falls back on the last tick. Both resume to the bit."""
-    train(options)
-    wanted = weights(options.folder / "checkpoint.pt")
-    logits, sent = Run._logits, []
+class Signaled(Photographic):
+    """Gets signals in its sixth step, after D's update and before G's."""
 
-    def stop_at_six(self: Run, look: str, pictures: torch.Tensor) -> torch.Tensor:
-        if self.step == 6:  # D has had its step and G has not
-            while sent.count(self.step) < signals:
-                sent.append(self.step)
-                signal.raise_signal(signal.SIGINT)
-        return logits(self, look, pictures)
+    signals = 0
 
+    def terms(self, batch: PhotographicBatch) -> dict[str, torch.Tensor]:
+        for _ in range(self.signals if batch.step == 6 else 0):
+            signal.raise_signal(signal.SIGINT)
+        return super().terms(batch)
+
+
+@pytest.fixture
+def usual_handler() -> Iterator[None]:
+    """Ctrl-C is a KeyboardInterrupt, also where the tests run in the background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "_logits", stop_at_six)
-        with pytest.raises(KeyboardInterrupt):
-            train(options, stopping=Stopping())
+    yield
     signal.signal(signal.SIGINT, before)
-    assert torch.load(options.folder / "checkpoint.pt", weights_only=True)["step"] == (
-        7 if signals == 1 else 4
-    )
+
+
+@pytest.mark.parametrize(("signals", "graceful", "kept"), [(1, True, 7), (2, True, 4), (1, False, 4)])
+def test_law_11_stopped_in_the_middle_of_a_step(
+    signals: int, graceful: bool, kept: int, options: TrainOptions, usual_handler: None
+) -> None:
+    """With a GracefulStop the first Ctrl-C ends the step first. Another one, or the first without it, ends
+    the run at once, and the checkpoint is that of the last report. All resume to the bit."""
+    train(options)
+    wanted = checkpoint_weights(options)
+    family = Signaled(options)
+    family.signals = signals
+    with pytest.raises(KeyboardInterrupt):
+        run_to_end(Trainer(family), stop=GracefulStop() if graceful else None)
+    assert torch.load(options.folder / "checkpoint.pt", weights_only=True)["step"] == kept
     train(replace(options, resume=True))
-    got = weights(options.folder / "checkpoint.pt")
-    assert all(torch.equal(wanted[k], got[k]) for k in wanted)
+    assert equal_weights(checkpoint_weights(options), wanted)
+
+
+def test_the_host_process_is_left_alone(options: TrainOptions) -> None:
+    """A program that calls `train` keeps its signal handlers and its number of threads."""
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), torch.get_num_threads()
+    during = []
+    train(options, lambda _: during.append((signal.getsignal(signal.SIGINT), torch.get_num_threads())))
+    assert set(during) == {(before[0], before[2])}
+    assert before == (
+        signal.getsignal(signal.SIGINT),
+        signal.getsignal(signal.SIGTERM),
+        torch.get_num_threads(),
+    )
 
 
 def test_law_11_a_run_that_was_killed_goes_on_from_its_last_tick(options: TrainOptions) -> None:
     """kill -9: the same weights in the end, and no line of figures twice."""
     train(options)
-    wanted = weights(options.folder / "checkpoint.pt")
-    steps = [line["step"] for line in RunFolder(options.folder).read_stats()]
+    wanted = checkpoint_weights(options)
+    told = [line["step"] for line in RunFolder(options.folder).read_stats()]
     killed = KILLED.format(generator=TINY)
     done = subprocess.run([sys.executable, "-c", killed, str(options.output.parent)], check=False)
     assert done.returncode == -signal.SIGKILL
     with (options.folder / "stats.jsonl").open("a") as file:
         file.write('{"step": 12, "seconds": 1}\n{"ste')  # told, but not in the checkpoint; and half a line
     train(replace(options, resume=True))
-    got = weights(options.folder / "checkpoint.pt")
-    assert all(torch.equal(wanted[k], got[k]) for k in wanted)
-    assert [line["step"] for line in RunFolder(options.folder).read_stats()] == steps
+    assert equal_weights(checkpoint_weights(options), wanted)
+    assert [line["step"] for line in RunFolder(options.folder).read_stats()] == told
 
 
-def test_a_step_whose_numbers_overflow_is_left_out(
-    options: TrainOptions, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The weights stay as they were, the run goes on, and it is counted."""
-    run = Run(options)
-    run.begin()
-    for _ in range(5):
-        run.advance()
-    before = {name: value.clone() for name, value in run.ours.state_dict().items()}
-    with monkeypatch.context() as patch:
-        patch.setattr(losses, "structure", lambda *_: run.generator.light.weight.sum() * float("nan"))
-        run.advance()
-    assert all(torch.equal(value, before[name]) for name, value in run.ours.state_dict().items())
-    while not run.finished:
-        run.advance()
-    assert run.tick().figures["skipped"] == 1
-    assert all(bool(torch.isfinite(value).all()) for value in run.average.values())
+class Overflowing(Photographic):
+    """Its step 5 has a loss that is not a number."""
+
+    def terms(self, batch: PhotographicBatch) -> dict[str, torch.Tensor]:
+        terms = super().terms(batch)
+        return terms | {"structure": terms["structure"] * float("nan")} if batch.step == 5 else terms
+
+
+def test_a_step_whose_numbers_overflow_is_left_out(options: TrainOptions) -> None:
+    """G's weights stay as they were, the run goes on, and the step is counted."""
+    trainer = steps(Trainer(Overflowing(options)), 5)
+    before = weights_of(trainer.networks.G)
+    steps(trainer, 1, begin=False)
+    assert weights_of(trainer.networks.G) == before
+    while not trainer.finished:
+        trainer.run_step()
+    assert weights_of(trainer.networks.G) != before
+    assert trainer.report().metrics["skipped"] == 1
+    assert all(bool(torch.isfinite(value).all()) for value in trainer.networks.ema.values())
 
 
 def test_two_looks_go_to_their_own_pictures(options: TrainOptions, tmp_path: Path) -> None:
@@ -199,7 +215,7 @@ def test_two_looks_go_to_their_own_pictures(options: TrainOptions, tmp_path: Pat
     generator, codes, facts = read_network(path)
     assert facts.looks == ("warm", "cold") == tuple(codes)
     assert not torch.allclose(codes["warm"], codes["cold"], atol=0.02)
-    source = Run(options).content.lying.float() / 255
+    source = Photographic(options).content.landscape.float() / 255
     with torch.no_grad():
         warm, cold_ = (generator(source, codes[look]).mean(dim=(0, 2, 3)) for look in ("warm", "cold"))
     assert float((warm[0] - warm[2]) - (cold_[0] - cold_[2])) > 0.1
@@ -210,11 +226,11 @@ def test_two_looks_go_to_their_own_pictures(options: TrainOptions, tmp_path: Pat
 def test_training_on_a_gpu(options: TrainOptions) -> None:
     """Half precision inside the networks, float32 around them, and a style that loads."""
     options = replace(options, device="cuda")
-    run = Run(options)
-    x = torch.rand(1, 3, 32, 42, device=run.device)
-    code = torch.zeros(1, run.generator.config.code_size, device=run.device)
-    assert run.generator.trunk(x[..., :40], code).dtype == torch.float32
-    assert run.generator.trunk.enter.conv.weight.dtype == torch.float32
+    family = Photographic(options)
+    x = torch.rand(1, 3, 32, 42, device=family.device)
+    code = torch.zeros(1, family.config.code_size, device=family.device)
+    assert family.generator.trunk(x[..., :40], code).dtype == torch.float32
+    assert family.generator.trunk.enter.conv.weight.dtype == torch.float32
     assert load_style(train(options)).name == "warm"
 
 
@@ -223,49 +239,49 @@ def test_half_precision_is_inside_only() -> None:
     network = tiny_generator().trunk
     x, code = torch.rand(1, 3, 32, 40), torch.full((1, 16), 0.3)
     wanted = network(x, code)
-    in_half(network, "cpu")
+    autocast_forward(network, "cpu")
     got = network(x, code)
     got.mean().backward()
     assert got.dtype == torch.float32 and network.enter.conv.weight.grad is not None
     assert 0 < float((got - wanted).detach().abs().mean()) < 0.05 * float(wanted.detach().abs().mean())
     other = tiny_generator().trunk
-    quicken([other, None], torch.device("cpu"))
+    use_mixed_precision([other, None], torch.device("cpu"))
     assert torch.equal(other(x, code), wanted)
 
 
-def test_law_11_each_step_leaves_the_other_network_untouched(
-    options: TrainOptions, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """G's step leaves D untouched and vice versa."""
-    run = Run(options)
-    run.begin()
-    for _ in range(5):
-        run.advance()
-    update = run._update
-    seen = []
+def test_law_11_each_step_leaves_the_other_network_untouched(options: TrainOptions) -> None:
+    """D's update leaves G untouched and G's leaves D."""
+    trainer = steps(Trainer(watched(Photographic)(options)), 5)
+    assert changes_in_a_step(trainer) == ("D", "G")
 
-    def watched(optimizer: torch.optim.Optimizer, loss: torch.Tensor, module: torch.nn.Module) -> None:
-        ours = [p.detach().clone() for p in run.ours.parameters()]
-        theirs = [p.detach().clone() for p in run.theirs.parameters()]
-        update(optimizer, loss, module)
-        ours_moved = any(not torch.equal(a, b) for a, b in zip(ours, run.ours.parameters(), strict=True))
-        theirs_moved = any(
-            not torch.equal(a, b) for a, b in zip(theirs, run.theirs.parameters(), strict=True)
-        )
-        assert ours_moved == (optimizer is run.optimize_ours)
-        assert theirs_moved == (optimizer is run.optimize_theirs)
-        seen.append(optimizer)
 
-    monkeypatch.setattr(run, "_update", watched)
-    run.advance()
-    assert seen == [run.optimize_theirs, run.optimize_ours]
+def test_the_warm_up_trains_the_grade_alone(options: TrainOptions) -> None:
+    """And the style code: neither D nor trunk, light or mapping change."""
+    trainer = trainer_for(options)
+    before, discriminator = trainer.networks.G.state_dict(), weights_of(trainer.networks.D)
+    before = {name: value.clone() for name, value in before.items()}
+    steps(trainer, options.warmup_steps)
+    after = trainer.networks.G.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert {name.split(".")[1] for name in changed if name.startswith("generator")} == {"grade"}
+    assert weights_of(trainer.networks.D) == discriminator
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_has_a_class_and_is_known_to_style_files(name: str) -> None:
+    """The registry names classes that exist, and the families that style files may have."""
+    assert issubclass(family_class(name), Family)
+    assert FAMILIES == style_file.FAMILIES
+    with pytest.raises(TrainingError, match="no such family"):
+        family_class("nonesuch")
 
 
 def test_a_run_leaves_a_style_that_loads_and_a_folder_that_tells(options: TrainOptions) -> None:
-    ticks = []
-    style = load_style(train(options, ticks.append))
+    """A style file, regular reports, and statistics, options, samples and curves in the folder."""
+    reports = []
+    style = load_style(train(options, reports.append))
     assert style.name == "warm" and style.facts.training["seed"] == 0
-    assert [tick.step for tick in ticks] == [4, 8, 12]
+    assert [report.step for report in reports] == [4, 8, 12]
     lines = [json.loads(line) for line in (options.folder / "stats.jsonl").read_text().splitlines()]
     assert {"adversarial_weight", "augmentation", "certainty", "temporal", "distribution"} <= set(lines[-1])
     assert json.loads((options.folder / "options.json").read_text())["seed"] == 0
@@ -284,7 +300,7 @@ def test_a_run_without_matplotlib_leaves_its_curves_out(
     train(options)
     assert (options.folder / "sheet-warm.png").is_file()
     assert not (options.folder / "curves.png").exists()
-    assert any("pip install 'vidstyle[plots]'" in warning for warning in Run(options).warnings())
+    assert any("pip install 'vidstyle[plots]'" in warning for warning in trainer_for(options).warnings())
 
 
 @pytest.mark.slow
@@ -292,13 +308,13 @@ def test_a_warm_look_is_learned(options: TrainOptions) -> None:
     """Red minus blue of the outputs comes within a fifth of the style set's."""
     options = replace(options, steps=260, warmup_steps=200)
     style = load_style(train(options))
-    run = Run(options)
+    family = Photographic(options)
 
     def warmth(pictures: torch.Tensor) -> float:
         return float((pictures[:, 0] - pictures[:, 2]).mean())
 
-    content = run.content.lying.float() / 255
-    wanted, before = warmth(run.styles["warm"].lying.float() / 255), warmth(content)
+    content = family.content.landscape.float() / 255
+    wanted, before = warmth(family.styles["warm"].landscape.float() / 255), warmth(content)
     assert abs(warmth(style(content)) - wanted) < 0.2 * abs(wanted - before)
 
 
@@ -315,17 +331,20 @@ def test_what_was_found_in_the_folders_is_said_and_kept(options: TrainOptions) -
 
 
 def test_a_resume_without_a_checkpoint(options: TrainOptions) -> None:
+    """Is an error that says so."""
     with pytest.raises(TrainingError, match="no checkpoint"):
         train(replace(options, resume=True))
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(options: TrainOptions) -> None:
+    """After a few steps in a row, with a TrainingError."""
     with pytest.raises(TrainingError, match="not finite"):
         train(replace(options, learning_rate=1e12))
 
 
 def test_a_game_that_is_decided_ends_the_run() -> None:
-    balance = Balance(0.4)
+    """When D has been right about everything for long; augmentation has grown before."""
+    balance = AdaptiveBalance(0.4)
     real, fake = torch.ones(4, 1, 3, 3), -torch.ones(4, 1, 3, 3)
     for _ in range(200):
         balance.follow_discriminator(real, fake, 4)
@@ -338,13 +357,15 @@ def test_a_game_that_is_decided_ends_the_run() -> None:
 
 
 def test_the_adversarial_weight_keeps_the_share_of_gradients() -> None:
+    """It is the ratio of the gradient norms times the share that was asked for."""
     parameter = torch.tensor([1.0, 2.0], requires_grad=True)
-    balance = Balance(0.5)
+    balance = AdaptiveBalance(0.5)
     balance.follow_gradients((parameter * 2).sum(), (parameter * 0.1).sum(), [parameter])
     assert balance.adversarial_weight == pytest.approx(0.5 * 20, rel=1e-3)
 
 
 def test_sliced_wasserstein_is_0_for_equal_sets_and_the_shift_for_shifted_ones() -> None:
+    """Whatever the order of the points."""
     random = torch.Generator().manual_seed(0)
     points = torch.rand(500, 3, generator=random)
     shuffled = points[torch.randperm(500, generator=random)]
@@ -358,17 +379,18 @@ def test_a_few_pictures_go_where_the_whole_set_should_go() -> None:
     """The brightest tenth of a set is compared with the brightest tenth of the other, not with all of it."""
     random = torch.Generator().manual_seed(0)
     memory = torch.rand(4000, 3, generator=random)
-    theirs = torch.rand(4000, 3, generator=random) * 0.5 + 0.2
+    target = torch.rand(4000, 3, generator=random) * 0.5 + 0.2
     bright = (torch.rand(50, 3, generator=random) * 0.1 + 0.9).requires_grad_()
-    gap = losses.transport_gap(bright, memory, theirs, torch.eye(3))
+    gap = losses.quantile_matching(bright, memory, target, torch.eye(3))
     assert float(gap.detach()) == pytest.approx(0.95 - (0.95 * 0.5 + 0.2), abs=0.03)
     gap.backward()
     assert bright.grad is not None and bool((bright.grad > 0).all())
     there = bright.detach() * 0.5 + 0.2
-    assert float(losses.transport_gap(there, memory * 0.5 + 0.2, theirs, torch.eye(3))) < 0.02
+    assert float(losses.quantile_matching(there, memory * 0.5 + 0.2, target, torch.eye(3))) < 0.02
 
 
 def test_structure_ignores_brightness_and_sees_blur() -> None:
+    """0 for the same picture, small for a darker one, large for a blurred one."""
     random = torch.Generator().manual_seed(0)
     picture = torch.rand(1, 3, 40, 40, generator=random)
     darker = picture * 0.8 + 0.05
@@ -378,7 +400,8 @@ def test_structure_ignores_brightness_and_sees_blur() -> None:
 
 
 def test_synthetic_motion_is_motion_of_a_few_pixels() -> None:
-    grid = losses.motion(3, 40, 60, torch.Generator().manual_seed(0))
+    """Neither none nor one that moves pictures out of sight."""
+    grid = random_motion(3, 40, 60, torch.Generator().manual_seed(0))
     still = torch.nn.functional.affine_grid(
         torch.eye(2, 3).expand(3, 2, 3), [3, 1, 40, 60], align_corners=False
     )
@@ -387,17 +410,19 @@ def test_synthetic_motion_is_motion_of_a_few_pixels() -> None:
 
 
 def test_the_temporal_loss_is_0_for_a_look_that_moves_along() -> None:
+    """And is not for one that stays where it was."""
     picture = torch.rand(2, 3, 30, 40)
-    grid = losses.motion(2, 30, 40, torch.Generator().manual_seed(0))
-    moved = losses.moved(picture, grid)
-    assert float(losses.temporal(losses.moved(picture * 0.5, grid), moved * 0.5)) < 1e-6
+    grid = random_motion(2, 30, 40, torch.Generator().manual_seed(0))
+    moved = warp_by_grid(picture, grid)
+    assert float(losses.temporal(warp_by_grid(picture * 0.5, grid), moved * 0.5)) < 1e-6
     assert float(losses.temporal(moved, picture)) > 0.01
 
 
-def test_calm_minds_a_cast_more_than_brightness() -> None:
+def test_light_smoothness_minds_a_cast_more_than_brightness() -> None:
+    """A light map that tints costs far more than one that brightens."""
     gray = torch.zeros(1, 7, 8, 8)
     gray[:, 3:6] = 0.2
     red = torch.zeros(1, 7, 8, 8)
     red[:, 3] = 0.2
-    assert float(losses.calm(torch.zeros(1, 7, 8, 8))) == 0
-    assert float(losses.calm(red)) > 10 * float(losses.calm(gray)) > 0
+    assert float(losses.light_smoothness(torch.zeros(1, 7, 8, 8))) == 0
+    assert float(losses.light_smoothness(red)) > 10 * float(losses.light_smoothness(gray)) > 0

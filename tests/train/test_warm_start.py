@@ -9,16 +9,16 @@ import pytest
 import torch
 
 from tests.helpers.styles import TINY, picture_folder, tiny_generator, tiny_style
+from tests.helpers.training import interrupted
 from vidstyle.errors import StyleError
 from vidstyle.imaging.resize import shrink
 from vidstyle.media.image_file import read_picture, write_png
 from vidstyle.models.style_encoder import StyleEncoder
 from vidstyle.styles.load import load_style
 from vidstyle.styles.style_file import StyleFacts, save_style
-from vidstyle.train.loop import train
+from vidstyle.train.loop import train, trainer_for
 from vidstyle.train.options import TrainOptions
-from vidstyle.train.run import Run
-from vidstyle.train.warm_start import Start, fine_tuning
+from vidstyle.train.warm_start import WarmStart, fine_tuning
 
 
 @pytest.fixture
@@ -46,20 +46,20 @@ def options(tmp_path: Path) -> TrainOptions:
 
 def test_the_first_step_sees_the_style_as_it_was(options: TrainOptions) -> None:
     """The same network and, whatever pictures are shown, the same code."""
-    run = Run(options)
+    family = trainer_for(options).family
     style = load_style(Path(str(options.start)))
-    code = run.encoder(shrink(run.styles["own"].lying.float() / 255, 64))
+    code = family.networks.encoder(shrink(family.styles["own"].landscape.float() / 255, 64))
     assert torch.allclose(code.detach(), torch.tensor(0.3), atol=1e-6)
-    x = run.content.lying[:2].float() / 255
+    x = family.content.landscape[:2].float() / 255
     with torch.no_grad():
-        assert torch.allclose(run.generator(x, code), style(x), atol=0.02)  # the style paints from a table
-    assert run.generator.config.grade_width == TINY["grade_width"]
+        assert torch.allclose(family.generator(x, code), style(x), atol=0.02)  # the style paints from a table
+    assert family.generator.config.grade_width == TINY["grade_width"]
 
 
 def test_fine_tuning_on_its_own_pictures_stays_near_the_style(options: TrainOptions) -> None:
     """Far nearer to it than the source is, although the encoder and the discriminator begin anew."""
     before, after = load_style(Path(str(options.start))), load_style(train(options))
-    x = Run(options).content.lying.float() / 255
+    x = trainer_for(options).family.content.landscape.float() / 255
     gap, whole = (after(x) - before(x)).abs().mean(), (before(x) - x).abs().mean()
     assert float(gap) < float(whole) / 3
     assert after.facts.training["start"] == "tiny.safetensors"
@@ -69,11 +69,7 @@ def test_law_11_a_resumed_fine_tuning_equals_an_uninterrupted_one(options: Train
     """To the bit, as a run from chance does."""
     options = replace(options, steps=14)
     wanted = train(options).read_bytes()
-    run = Run(options)
-    run.begin()
-    for _ in range(11):
-        run.advance()
-    run.save()
+    interrupted(trainer_for(options), 11)
     options.output.unlink()
     assert train(replace(options, resume=True)).read_bytes() == wanted
 
@@ -86,7 +82,7 @@ def test_a_look_of_the_same_name_is_taken_up(tmp_path: Path) -> None:
     path = save_style(
         tmp_path / "two.safetensors", generator, codes, StyleFacts("two", "photographic", looks=("a", "b"))
     )
-    start = Start.of(str(path), "photographic")
+    start = WarmStart.of(str(path), "photographic")
     for look, value in (("b", 1.0), ("a", 0.0), ("new", 0.0)):
         encoder = StyleEncoder(size)
         start.put_into(tiny_generator(3), encoder, look)
@@ -98,6 +94,6 @@ def test_the_bold_start_is_cut_short(options: TrainOptions) -> None:
     tuned = fine_tuning(options)
     assert tuned.warmup_steps == 10 and tuned.learning_rate < options.learning_rate / 2
     with pytest.raises(StyleError, match="nonesuch"):
-        Run(replace(options, start="nonesuch"))
+        trainer_for(replace(options, start="nonesuch"))
     with pytest.raises(StyleError, match="family photographic"):
-        Start.of(str(options.start), "colour")
+        WarmStart.of(str(options.start), "colour")

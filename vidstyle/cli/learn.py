@@ -20,7 +20,8 @@ from vidstyle.cli.shared_options import (
     overwrite_option,
     progress_option,
 )
-from vidstyle.train.options import LearnOptions, Tick
+from vidstyle.train.graceful_stop import GracefulStop
+from vidstyle.train.options import LearnOptions, TrainingProgress
 
 
 @click.command(
@@ -72,20 +73,19 @@ def learn(
     """
     options = LearnOptions(material=material, name=name, content=content, **values)
     from vidstyle.styles.bundle import card_of, sheet_of
-    from vidstyle.train.graceful_stop import Stopping
     from vidstyle.train.personal.learn import learn as learned_from
     from vidstyle.train.personal.learn import run_folder
 
     screen = open_screen(progress, unit="steps")
     screen.start(name)
 
-    def show(tick: Tick) -> None:
-        share = tick.seconds / max(tick.seconds + tick.remaining_seconds, 1e-9)
-        total = max(round(tick.step / max(share, 1e-9)), tick.step)
-        screen.update(State(tick.step, total, 0, tick.remaining_seconds))
+    def show(done: TrainingProgress) -> None:
+        share = done.seconds / max(done.seconds + done.remaining_seconds, 1e-9)
+        total = max(round(done.step / max(share, 1e-9)), done.step)
+        screen.update(State(done.step, total, 0, done.remaining_seconds))
 
     try:
-        found = learned_from(options, show, lambda warning: screen.say(f"Warning: {warning}"), Stopping())
+        found = learned_from(options, show, lambda warning: screen.say(f"Warning: {warning}"), GracefulStop())
     except KeyboardInterrupt as stop:
         screen.stop()
         kept = (run_folder(name) / "checkpoint.pt").exists()

@@ -24,7 +24,9 @@ from vidstyle.cli.shared_options import (
     progress_option,
 )
 from vidstyle.errors import OutputError
-from vidstyle.train.options import FAMILIES, Tick, TrainOptions
+from vidstyle.train.families.registry import FAMILIES
+from vidstyle.train.graceful_stop import GracefulStop
+from vidstyle.train.options import TrainingProgress, TrainOptions
 
 _LEAST = {"steps": 1, "seed": 0, "batch_size": 1, "paint_size": 32}
 
@@ -110,23 +112,22 @@ def train(
             "--tensorboard: a package is missing. Run pip install 'vidstyle[tensorboard]'."
         )
     from vidstyle.styles.style_file import read_facts
-    from vidstyle.train.graceful_stop import Stopping
     from vidstyle.train.loop import train as learn
 
     screen = open_screen(progress, unit="steps")
     screen.start(options.output.stem)
 
-    def show(tick: Tick) -> None:
-        total = tick.steps
+    def show(done: TrainingProgress) -> None:
+        total = done.steps
         if options.minutes is not None:
-            share = tick.seconds / max(tick.seconds + tick.remaining_seconds, 1e-9)
-            total = max(round(tick.step / max(share, 1e-9)), tick.step)
-        shown = (name for name in ("distribution", "adversarial") if name in tick.figures)
-        note = ", ".join(f"{name} {tick.figures[name]:.3f}" for name in shown)
-        screen.update(State(tick.step, total, 0, tick.remaining_seconds, note))
+            share = done.seconds / max(done.seconds + done.remaining_seconds, 1e-9)
+            total = max(round(done.step / max(share, 1e-9)), done.step)
+        shown = (name for name in ("distribution", "adversarial") if name in done.metrics)
+        note = ", ".join(f"{name} {done.metrics[name]:.3f}" for name in shown)
+        screen.update(State(done.step, total, 0, done.remaining_seconds, note))
 
     try:
-        target = learn(options, show, lambda warning: screen.say(f"Warning: {warning}"), Stopping())
+        target = learn(options, show, lambda warning: screen.say(f"Warning: {warning}"), GracefulStop())
     except KeyboardInterrupt as stop:
         screen.stop()
         kept = (options.folder / "checkpoint.pt").exists()

@@ -10,22 +10,27 @@ from torch import Tensor
 
 from vidstyle.errors import TrainingError
 
-TARGET = 0.6
-# A run is given up when its discriminator has been right (or wrong) about nearly everything for so long.
+CERTAINTY_TARGET = 0.6
+# A run is given up when its discriminator has been right (or wrong) nearly always for so many steps.
 PATIENCE = 400
-# While D cannot tell the sides apart its gradient is noise: not to be amplified without end.
-MOST = 20.0
+# While D cannot tell the sides apart its gradient is noise, which must not be amplified without limit.
+MAX_RATIO = 20.0
+MAX_AUGMENTATION = 0.8
 
 
 @dataclass
-class Balance:
-    """Adversarial weight and augmentation strength.
+class AdaptiveBalance:
+    """Adversarial weight and augmentation probability of one look. Its fields are stored in checkpoints.
 
-    adversarial_weight: ratio of gradient norms of the other losses and the adversarial one at the generator's
-    last layers (VQGAN: Esser et al., CVPR 2021), so that the adversarial share stays what was asked for.
-    eagerness: how much that share grows with the discriminator's certainty; 0 is not at all.
-    augmentation: probability of a geometric change of what D sees; grows while D is surer of its training
-    pictures than `TARGET` and shrinks otherwise (ADA: Karras et al., NeurIPS 2020).
+    share: the part of the gradient that the adversarial loss should have.
+    eagerness: how much that part grows with D's certainty; 0 means not at all.
+    adversarial_weight: share times the ratio of the gradient norms of the other losses and of the adversarial
+    one at G's last layers, smoothed (adaptive weight of VQGAN: Esser et al., CVPR 2021).
+    augmentation: probability that D's pictures are moved. It grows while D's certainty is above
+    `CERTAINTY_TARGET` and falls otherwise (ADA: Karras et al., NeurIPS 2020).
+    certainty: smoothed, -1 to 1; 1 means that all logits of reals are above the mean of the fakes.
+    accuracy: smoothed part of pairs in which the real picture has the higher logit.
+    decided: steps in a row in which D was right, or wrong, about nearly everything.
     """
 
     share: float
@@ -37,28 +42,30 @@ class Balance:
     decided: int = 0
 
     def follow_gradients(self, others: Tensor, adversarial: Tensor, parameters: list[Tensor]) -> None:
-        rest = _norm(others, parameters)
-        game = _norm(adversarial, parameters)
-        # A judge who is sure has something to teach; the gradient of one who guesses is noise.
+        """Update the adversarial weight; the losses keep their graphs. Not finite: left as it is."""
+        norm = _gradient_norm(others, parameters)
+        adversarial_norm = _gradient_norm(adversarial, parameters)
+        # A D that is certain has something to teach; the gradient of one that guesses is noise.
         eager = 0.5 + self.eagerness * max(self.certainty, 0.0) if self.eagerness else 1.0
-        wanted = self.share * eager * min(rest / (game + 1e-6), MOST)
+        wanted = self.share * eager * min(norm / (adversarial_norm + 1e-6), MAX_RATIO)
         if not math.isfinite(wanted):
-            return  # the step is left out, see faults.py
-        fresh = self.adversarial_weight == 0
-        self.adversarial_weight += (wanted - self.adversarial_weight) * (1.0 if fresh else 0.1)
+            return  # the optimizer step is left out too, see nonfinite.py
+        first = self.adversarial_weight == 0
+        self.adversarial_weight += (wanted - self.adversarial_weight) * (1.0 if first else 0.1)
 
     def follow_discriminator(self, real: Tensor, fake: Tensor, pictures: int) -> None:
-        """real, fake: D's logits of a step."""
+        """Update certainty, accuracy and augmentation from D's logits [N, 1, h, w] of a step."""
         sure = (real > fake.mean()).float().mean().item() * 2 - 1
         right = (real.mean(dim=(1, 2, 3)) > fake.mean(dim=(1, 2, 3))).float().mean().item()
         self.certainty += (sure - self.certainty) * 0.05
         self.accuracy += (right - self.accuracy) * 0.02
         step = pictures / 20_000
-        direction = 1 if self.certainty > TARGET else -1
-        self.augmentation = min(max(self.augmentation + direction * step, 0.0), 0.8)
+        direction = 1 if self.certainty > CERTAINTY_TARGET else -1
+        self.augmentation = min(max(self.augmentation + direction * step, 0.0), MAX_AUGMENTATION)
         self.decided = self.decided + 1 if not 0.005 < self.accuracy < 0.995 else 0
 
     def check(self) -> None:
+        """TrainingError when D has won, or lost, for `PATIENCE` steps."""
         if self.decided > PATIENCE:
             winner = "wins every time" if self.accuracy > 0.5 else "has died"
             raise TrainingError(
@@ -70,6 +77,6 @@ class Balance:
         return asdict(self)
 
 
-def _norm(loss: Tensor, parameters: list[Tensor]) -> float:
+def _gradient_norm(loss: Tensor, parameters: list[Tensor]) -> float:
     gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
     return float(sum(g.square().sum() for g in gradients if g is not None)) ** 0.5

@@ -8,33 +8,35 @@ from types import FrameType, TracebackType
 from typing import Any
 
 
-class Stopping:
-    """Within it, the first Ctrl-C (or SIGTERM) is only noted; a second one does at once what it always did.
+class GracefulStop:
+    """While entered, the first Ctrl-C (or SIGTERM) is only noted; a second one acts at once as usual.
 
-    The work asks `wanted` where it can stop, and calls `obey`, which does what the first signal should have
-    done. In threads other than the main one, which get no signals, it does nothing.
+    It replaces signal handlers of the process, so only a program that owns its process should use it: the
+    command line makes one and passes it to `train` or `learn`, which enter it for as long as steps run. They
+    ask `requested` after each step and call `obey`, which lets the signal take its usual course.
+    In threads other than the main one, which get no signals, it does nothing.
     """
 
     def __init__(self) -> None:
-        self._number: int | None = None
-        self._before: dict[int, Any] = {}
+        self._signal: int | None = None
+        self._handlers: dict[int, Any] = {}  # as they were before
 
     @property
-    def wanted(self) -> bool:
-        return self._number is not None
+    def requested(self) -> bool:
+        return self._signal is not None
 
     def obey(self) -> None:
-        """Let the noted signal, if any, take its course: KeyboardInterrupt for Ctrl-C."""
-        number, self._number = self._number, None
+        """Let the noted signal, if any, take its usual course: KeyboardInterrupt for Ctrl-C."""
+        number, self._signal = self._signal, None
         self._restore()
         if number is not None:
             signal.raise_signal(number)
 
-    def __enter__(self) -> Stopping:
+    def __enter__(self) -> GracefulStop:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
-                    self._before[number] = signal.signal(number, self._note)
+                    self._handlers[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(
@@ -45,13 +47,13 @@ class Stopping:
         self._restore()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.wanted:
-            self._number = None
+        if self.requested:
+            self._signal = None
             self._restore()
             signal.raise_signal(number)
-        self._number = number
+        self._signal = number
 
     def _restore(self) -> None:
-        while self._before:
-            number, handler = self._before.popitem()
+        while self._handlers:
+            number, handler = self._handlers.popitem()
             signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -1,79 +1,86 @@
-"""train() and play(): begin or resume a training run of any family."""
+"""train(): the training loop, from options to a style file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from importlib import import_module
 from pathlib import Path
 
 import torch
 
+from vidstyle.errors import TrainingError
 from vidstyle.train.curves import TensorBoardWriter
-from vidstyle.train.graceful_stop import Stopping
-from vidstyle.train.options import Tick, TrainOptions
-from vidstyle.train.run import Run
+from vidstyle.train.families.base import AnyFamily, Family
+from vidstyle.train.families.registry import FAMILIES, FAMILY_CLASSES
+from vidstyle.train.graceful_stop import GracefulStop
+from vidstyle.train.options import TrainingProgress, TrainOptions
+from vidstyle.train.trainer import Trainer
 
 
 @torch.random.fork_rng(devices=[])  # weights are drawn from torch's global random numbers
 def train(
     options: TrainOptions,
-    on_tick: Callable[[Tick], None] | None = None,
+    on_progress: Callable[[TrainingProgress], None] | None = None,
     on_warning: Callable[[str], None] | None = None,
-    stopping: Stopping | None = None,
+    stop: GracefulStop | None = None,
 ) -> Path:
     """Learn options.styles from options.content and write options.output.
 
-    on_warning is told what the user should know of the pictures. stopping: if given, it takes the process's
-    Ctrl-C and SIGTERM: the first one ends the run after the step it is in and leaves a checkpoint in the run
-    folder with which `resume` goes on. A second one, or any without `stopping`, stops at once, and the
-    checkpoint is that of the last tick. TrainingError when the pictures are too few, a loss is no longer
-    finite or one network beats the other for good.
+    on_progress is called every options.tick_steps steps, after the checkpoint has been written.
+    on_warning is told what the user should know about the pictures.
+    stop: lets Ctrl-C end the run after the current step, with a checkpoint; see `GracefulStop`. Without it
+    Ctrl-C ends the run at once, and the checkpoint is that of the last report.
+    TrainingError when the pictures are too few, when losses are no longer finite, or when one network beats
+    the other for good.
     """
-    run = run_of(options)
+    trainer = trainer_for(options)
     if on_warning is not None:
-        for warning in run.warnings():
+        for warning in trainer.warnings():
             on_warning(warning)
-    return play(run, on_tick, stopping)
+    return run_to_end(trainer, on_progress, stop)
 
 
-def play(run: Run, on_tick: Callable[[Tick], None] | None = None, stopping: Stopping | None = None) -> Path:
-    """Begin or resume a run, as its options say, and bring it to its end; see `train`."""
-    options = run.options
+def run_to_end(
+    trainer: Trainer,
+    on_progress: Callable[[TrainingProgress], None] | None = None,
+    stop: GracefulStop | None = None,
+) -> Path:
+    """Begin or resume a run, as its options say, train it to its end and write its style; see `train`."""
+    options = trainer.options
     if options.resume:
-        run.load()
+        trainer.load()
     else:
-        run.begin()
-    board = TensorBoardWriter(run.folder.path, run.step) if options.tensorboard else None
-    with stopping or nullcontext():
-        while not run.finished:
-            run.advance()
-            if run.step % options.tick_steps == 0 or run.finished:
-                tick = run.tick()
+        trainer.begin()
+    board = TensorBoardWriter(trainer.folder.path, trainer.steps_done) if options.tensorboard else None
+    with stop or nullcontext():
+        while not trainer.finished:
+            trainer.run_step()
+            if trainer.steps_done % options.tick_steps == 0 or trainer.finished:
+                progress = trainer.report()
                 if board is not None:
-                    board.add(tick.step, tick.figures)
-                if on_tick is not None:
-                    on_tick(tick)
-            if stopping is not None and stopping.wanted:
-                run.save()
-                stopping.obey()
-        run.save()
+                    board.add(progress.step, progress.metrics)
+                if on_progress is not None:
+                    on_progress(progress)
+            if stop is not None and stop.requested:
+                trainer.save()
+                stop.obey()
+        trainer.save()
     if board is not None:
         board.close()
-    return run.write_style()
+    return trainer.write_style()
 
 
-def run_of(options: TrainOptions) -> Run:
-    """The run that trains options.family, not begun."""
-    if options.family == "colour":
-        from vidstyle.train.families.colorize import ColorRun
+def trainer_for(options: TrainOptions) -> Trainer:
+    """A run of options.family that has not begun."""
+    return Trainer(family_class(options.family)(options))
 
-        return ColorRun(options)
-    if options.family == "drawn":
-        from vidstyle.train.families.drawn import DrawnRun
 
-        return DrawnRun(options)
-    if options.family == "painted":
-        from vidstyle.train.families.drawn import PaintedRun
-
-        return PaintedRun(options)
-    return Run(options)
+def family_class(name: str) -> type[AnyFamily]:
+    """The class of a family. TrainingError for a name that is not in the registry."""
+    if name not in FAMILY_CLASSES:
+        raise TrainingError(f"{name}: there is no such family. Use one of {', '.join(FAMILIES)}.")
+    module, _, attribute = FAMILY_CLASSES[name].rpartition(".")
+    found = getattr(import_module(module), attribute)
+    assert issubclass(found, Family)
+    return found

@@ -11,37 +11,37 @@ from torch import Tensor
 
 from vidstyle.errors import TrainingError
 
-MOST_IN_A_ROW = 8
+MAX_IN_A_ROW = 8
 
 
 @dataclass
-class Faults:
-    """skipped: steps left out so far. in_a_row: of these, since the last good one."""
+class NonFiniteGuard:
+    """skipped: steps left out so far. in_a_row: of these, since the last good one. Stored in checkpoints."""
 
     skipped: int = 0
     in_a_row: int = 0
-    _now: bool = False
+    _now: bool = False  # whether an optimizer step of the current training step was left out
 
     def is_finite(self, norm: Tensor) -> bool:
-        """Whether gradients of that norm may be followed; noted if not."""
+        """Whether gradients of that norm may be used; remembered if not."""
         finite = bool(torch.isfinite(norm))
         self._now = self._now or not finite
         return finite
 
-    def is_good(self, step: int, figures: Mapping[str, float]) -> bool:
+    def is_good(self, step: int, metrics: Mapping[str, float]) -> bool:
         """Call it once at the end of a step: whether its gradients and losses were finite.
 
-        TrainingError after more than MOST_IN_A_ROW bad ones.
+        TrainingError after more than MAX_IN_A_ROW bad steps.
         """
-        bad = {name: value for name, value in figures.items() if not math.isfinite(value)}
+        bad = {name: value for name, value in metrics.items() if not math.isfinite(value)}
         good = not (bad or self._now)
         self._now = False
         self.skipped += not good
         self.in_a_row = 0 if good else self.in_a_row + 1
-        if self.in_a_row > MOST_IN_A_ROW:
+        if self.in_a_row > MAX_IN_A_ROW:
             which = f"these losses: {', '.join(bad)}" if bad else "the gradients"
             raise TrainingError(
-                f"step {step}: what is computed is not finite any more ({which}), {self.in_a_row} times in a "
+                f"step {step}: numbers are not finite any more ({which}), {self.in_a_row} times in a "
                 "row. Lower the learning rate or look for broken pictures."
             )
         return good

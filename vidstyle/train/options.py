@@ -1,4 +1,4 @@
-"""Options of `train` and `learn` with their defaults, and what a run reports."""
+"""Options of `train` and `learn` with their defaults, and what a run reports. Loads no torch."""
 
 from __future__ import annotations
 
@@ -6,61 +6,86 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-FAMILIES = ("photographic", "drawn", "painted", "colour")
-
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights of the generator's losses. The adversarial one is a ratio of gradient norms, see balance.py."""
+    """Weights of G's losses; see losses.py for the formulas. The names are stored in style files."""
 
     adversarial: float = 0.1
+    """Part of the gradient, as a ratio of norms; see adaptive_balance.py."""
     distribution: float = 30.0
+    """Sliced Wasserstein distance of the features of a batch to the style's set."""
     grade: float = 30.0
+    """The same for the grade alone, over the whole content set."""
     structure: float = 0.05
+    """Change of edges and textures."""
     identity: float = 0.02
+    """Change of pictures that have the look already."""
     temporal: float = 2.0
+    """Difference between a frame and its moved neighbor."""
     transport: float = 0.02
+    """How far the grade moves colors."""
     calm: float = 1.0
+    """Smoothness and size of light maps; smoothness of chroma in the family `colour`."""
     variation: float = 0.2
+    """A minimum difference between two style codes."""
     foreign: float = 0.0
+    """Colors that the style never has; drawn and painted styles only."""
     guess: float = 1.0
+    """Cross entropy of the chosen colors; the family `colour` only."""
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """content: pictures, clips or folders of them. styles: look -> the same. Both sides are unpaired.
-
-    output: the style file. run_folder: checkpoint, options.json, stats.jsonl and sheets; beside the output by
-    default. A run stops after `minutes` of work or `steps`, whichever comes first.
-    paint_size: short side in pixels at which pictures are learned from; drawn styles have their own.
-    family: photographic (color and light), drawn (marks on paper), painted (a wash in few tones and
-    marks on it), or color (black-and-white gets the colors of the styles' own pictures).
-    start: name or file of a style to begin with; its network is taken as it is, whatever `generator` says.
-    """
+    """Options of a training run. The names of the fields are stored in options.json and in style files."""
 
     content: tuple[Path, ...]
+    """What is to be restyled: pictures, clips or folders of them. Not paired with the styles."""
     styles: dict[str, tuple[Path, ...]]
+    """Name of a look -> pictures, clips or folders of them that show it."""
     output: Path
+    """The style file."""
     family: str = "photographic"
+    """photographic: color and light. drawn: marks on paper. painted: a wash in few tones and marks on it.
+    colour: black-and-white gets the colors of the styles' own pictures. See families/registry.py."""
     run_folder: Path | None = None
+    """Checkpoint, options.json, stats.jsonl, curves and samples; default: `output` with the suffix .run."""
     minutes: float | None = None
+    """Stop after so many minutes of work, or after `steps`, whichever comes first."""
     steps: int = 3000
+    """Stop after so many steps; one step updates D and G once."""
     warmup_steps: int = 600
+    """First steps, which fit the grade alone; a tenth of them with `start`."""
     seed: int = 0
+    """The same seed gives the same weights."""
     device: str = "auto"
+    """auto, cpu, cuda or cuda:1."""
     batch_size: int = 4
+    """Pictures of each side in one step."""
     learning_rate: float = 1e-3
+    """Of Adam, before the schedule of the family; a third of it with `start`."""
     paint_size: int = 112
+    """Short side in pixels at which pictures are learned from; only the photographic family uses it."""
     tick_steps: int = 50
+    """Steps between two reports, each with a checkpoint and a line of stats.jsonl."""
     sheet_ticks: int = 10
+    """Reports between two sample sheets."""
     resume: bool = False
+    """Continue from the checkpoint in the run folder."""
     start: str | None = None
+    """Name or file of a style to begin with; its network is taken as it is, whatever `generator` says."""
     tensorboard: bool = False
+    """Write the statistics for TensorBoard too."""
     weights: Weights = field(default_factory=Weights)
+    """Weights of the losses; a family's own take the place of the default ones."""
     generator: dict[str, int] = field(default_factory=dict)
+    """Fields of GeneratorConfig that differ from the family's defaults."""
     licence: str = ""
+    """License of the style, for its file."""
     provenance: str = ""
+    """Where the pictures come from, for the style file."""
     summary: str = ""
+    """The look in a sentence, for the style file."""
 
     @property
     def folder(self) -> Path:
@@ -75,7 +100,7 @@ class TrainOptions:
         return facts
 
     def recipe(self) -> dict[str, Any]:
-        """What a style file tells of its training: all that changes the result, and no folders."""
+        """What a style file says about its training: all that changes the result, and no folders."""
         facts = self.to_dict()
         for name in ("output", "run_folder", "resume", "device", "minutes", "tensorboard"):
             del facts[name]
@@ -87,17 +112,17 @@ class TrainOptions:
 
 @dataclass(frozen=True)
 class LearnOptions:
-    """material: clips, pictures or folders of them, all of one look. name: what the style is called.
-
-    content: pictures or clips that the style will be used on, if there are any; they join the material with
-    its look taken off. The work on the networks ends after `minutes` or `steps`, whichever comes first.
-    mixed: learn also from material whose scenes lie far apart.
-    """
+    """Options of `learn`. Where a field is not described here, it means what it does in `TrainOptions`."""
 
     material: tuple[Path, ...]
+    """Clips, pictures or folders of them, all of one look."""
     name: str
+    """What the style is called."""
     content: tuple[Path, ...] = ()
+    """Pictures or clips that the style will be used on, if there are any. They join the material, from which
+    the look has been removed."""
     minutes: float = 3.5
+    """Stop training after so many minutes, or after `steps`, whichever comes first."""
     steps: int = 400
     warmup_steps: int = 60
     seed: int = 0
@@ -106,18 +131,25 @@ class LearnOptions:
     paint_size: int = 96
     resume: bool = False
     overwrite: bool = False
+    """Replace a style of that name, or an unfinished run."""
     mixed: bool = False
+    """Learn also from material whose scenes seem to have different looks."""
     licence: str = ""
     provenance: str = ""
     summary: str = ""
 
 
 @dataclass(frozen=True)
-class Tick:
-    """What a run says of itself from time to time; also a line of stats.jsonl."""
+class TrainingProgress:
+    """What a run reports every `tick_steps` steps; also a line of stats.jsonl."""
 
     step: int
+    """Steps done."""
     steps: int
+    """Steps of the whole run."""
     seconds: float
+    """Work so far."""
     remaining_seconds: float
-    figures: dict[str, float]
+    """Estimated work left."""
+    metrics: dict[str, float]
+    """Mean losses and statistics since the last report."""

@@ -1,7 +1,4 @@
-"""Finds what a set of drawings has in common: patterns fixed to the paper, and a palette of few tones.
-
-Knows pictures only.
-"""
+"""Finds what a set of drawings has in common: patterns fixed to the paper, and few tones."""
 
 from __future__ import annotations
 
@@ -13,20 +10,18 @@ from torch import Tensor
 
 from vidstyle.imaging.yuv import luma_of
 
-# Share of a frequency's amplitude that must be in step over all pictures.
+# Part of a frequency's amplitude that must have the same phase in all pictures.
 COHERENCE = 0.5
-LOWEST = 6  # cycles per side; what is slower is light, not paper
-FLAT = 0.012  # deviation within 5 pixels of what counts as one tone
-JPEG_CELLS = 8  # pixels between the block borders of JPEG, which are in step too
+LOWEST = 6  # cycles per side; slower changes are light, not paper
+FLAT = 0.012  # standard deviation within 5 pixels of a place of one tone
+JPEG_BLOCK = 8  # pixels; its borders have the same phase in all pictures too
 
 
 def find_waves(pictures: Tensor, most: int) -> Tensor:
-    """The strongest waves in step over pictures [M, 3, S, S] uint8: [most, 2] in cycles per side.
+    """The strongest waves with one phase over pictures [M, 3, S, S] uint8: [most, 2] in cycles per side.
 
-    Zeros where there are fewer.
-
-    A drawing's own content has another phase in every picture, so its mean spectrum fades with their number;
-    what the sheet carries stays.
+    Rows are (down, across); they are zeros where fewer waves are found. What a drawing shows has another
+    phase in every picture, so its mean spectrum fades with their number. The pattern of the paper stays.
     """
     side = pictures.shape[-1]
     window = torch.hann_window(side)
@@ -54,18 +49,16 @@ def find_waves(pictures: Tensor, most: int) -> Tensor:
         exact = _refined(strength, down, across)
         for row in range(down - 4, down + 5):
             coherence[row % side, max(0, across - 4) : across + 5] = 0
-        if not _of_jpeg(exact, side):
+        if not _is_jpeg_grid(exact, side):
             waves[found] = torch.tensor(exact)
             found += 1
     return waves
 
 
-def find_steps(pictures: Tensor) -> tuple[float, float]:
-    """Levels per unit, and their phase, of the channels of pictures [M, 3, S, S] uint8 that use few tones.
+def find_tones(pictures: Tensor) -> tuple[float, float]:
+    """(tones per unit of brightness, their phase) of pictures [M, 3, S, S] uint8; zeros where all are used.
 
-    Zeros for all others.
-
-    A comb in the histogram of flat places: its spectrum has a peak well above what is around it.
+    Few tones are a comb in the histogram of flat places: its spectrum has a peak well above its surroundings.
     """
     random = torch.Generator().manual_seed(0)
     tones = [torch.zeros(0)]
@@ -93,7 +86,7 @@ def find_steps(pictures: Tensor) -> tuple[float, float]:
 
 
 def _refined(strength: Tensor, down: int, across: int) -> tuple[float, float]:
-    """The frequency between the bins (a parabola through the logarithms), negative ones as such."""
+    """The frequency between the bins, by a parabola through the logarithms; negative ones stay negative."""
     rows, columns = strength.shape
     log = (strength + 1e-9).log()
     here = log[down, across]
@@ -109,6 +102,6 @@ def _refined(strength: Tensor, down: int, across: int) -> tuple[float, float]:
     return (row - rows if row > rows / 2 else row), column
 
 
-def _of_jpeg(wave: tuple[float, float], side: int) -> bool:
-    step = side / JPEG_CELLS
+def _is_jpeg_grid(wave: tuple[float, float], side: int) -> bool:
+    step = side / JPEG_BLOCK
     return all(abs(part / step - round(part / step)) * step < 0.5 for part in wave)

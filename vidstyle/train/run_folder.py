@@ -21,7 +21,7 @@ class RunFolder:
         self._stats = path / "stats.jsonl"
 
     def begin(self, facts: dict[str, Any]) -> None:
-        """Anew: nothing of an earlier run is left to be resumed by mistake."""
+        """Start a new run: nothing of an earlier one is left that could be resumed by mistake."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self.checkpoint.unlink(missing_ok=True)
@@ -33,7 +33,7 @@ class RunFolder:
             ) from error
 
     def add(self, line: dict[str, Any]) -> None:
-        """Of stats.jsonl."""
+        """Append a line to stats.jsonl."""
         try:
             with self._stats.open("a") as file:
                 file.write(json.dumps(line) + "\n")
@@ -43,7 +43,7 @@ class RunFolder:
             ) from error
 
     def read_stats(self) -> list[dict[str, Any]]:
-        """The lines of stats.jsonl; without the last one if a kill cut it off."""
+        """The lines of stats.jsonl, without the last one if a kill cut it off."""
         lines = []
         for text in self._stats.read_text().splitlines():
             try:
@@ -63,7 +63,7 @@ class RunFolder:
                 ) from error
 
     def load(self) -> dict[str, Any]:
-        """The checkpoint. What the killed run told of steps after it is forgotten: they are taken again."""
+        """The checkpoint. Lines of stats.jsonl about later steps are removed: these steps are run again."""
         path = self.checkpoint
         if not path.is_file():
             raise TrainingError(f"{path}: there is no checkpoint to resume from. Start without --resume.")

@@ -16,7 +16,7 @@ from vidstyle.train.options import TrainOptions
 
 
 @dataclass(frozen=True)
-class Start:
+class WarmStart:
     """A style's network, and the code [1, K] of each of its looks."""
 
     config: GeneratorConfig
@@ -24,7 +24,7 @@ class Start:
     codes: dict[str, Tensor]
 
     @classmethod
-    def of(cls, name_or_path: str, family: str) -> Start:
+    def of(cls, name_or_path: str, family: str) -> WarmStart:
         """StyleError when there is no such style, its file is damaged or it is of another family."""
         generator, codes, facts = read_network(style_path(name_or_path))
         if facts.family != family:
@@ -37,9 +37,8 @@ class Start:
     def put_into(self, generator: Generator, encoder: StyleEncoder, look: str) -> None:
         """Make both networks give the stored look: that of the same name, else the style's first.
 
-        A style file holds no encoder. A new one begins with the stored code as its bias and no say of the
-        pictures, so whatever it is shown, the first step sees the style as it was; what the pictures say is
-        learned from there.
+        A style file holds no encoder. The new one begins with the stored code as its bias and zero weights,
+        so the first step sees the style as it was, whatever the pictures. Their influence is learned then.
         """
         generator.load_state_dict(self.weights)
         code = self.codes.get(look, next(iter(self.codes.values())))
@@ -51,6 +50,6 @@ class Start:
 def fine_tuning(options: TrainOptions) -> TrainOptions:
     """The options of a run that begins with a style: a tenth of the warm-up, a third of the learning rate.
 
-    The long, bold start is for weights that know nothing.
+    The long warm-up at a high rate is for random weights.
     """
     return replace(options, warmup_steps=options.warmup_steps // 10, learning_rate=options.learning_rate / 3)

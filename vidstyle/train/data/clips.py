@@ -20,36 +20,36 @@ from vidstyle.media.decode import Decoder
 from vidstyle.temporal.scenes import is_cut, is_duplicate, tiny_planes
 
 FRAMES_PER_CLIP = 60
-# Looked at for every frame that is taken, so that short scenes have a choice too.
+# Candidates per frame that is taken, so that short scenes have a choice too.
 _CHOICE = 2
-_BLANK = 2.5  # levels: a fade or a black frame has less contrast
+_BLANK = 2.5  # levels; a fade or a black frame has less contrast
 
 T = TypeVar("T")
-Fit = Callable[[Tensor, int], Tensor]  # a picture [C, H, W] uint8 and a size to what is learned from
+Resize = Callable[[Tensor, int], Tensor]  # a picture [C, H, W] uint8 and a size -> what is learned from
 
 
 @dataclass
 class ClipSample:
-    """Pictures [3, h, w] uint8 in order of time; repeated: frames left out because they show the same.
-
-    problem: why reading ended early, or None.
-    """
+    """Frames of a clip, or the picture of a file."""
 
     pictures: list[Tensor] = field(default_factory=list)
+    """[3, h, w] uint8, in order of time."""
     repeated: int = 0
+    """Frames left out because they show the same as another."""
     problem: str | None = None
+    """Why reading ended early, or None."""
 
 
-def squeezed(picture: Tensor, size: int) -> Tensor:
-    """A picture [C, H, W] at 4 : 3 or 3 : 4 with short side `size`: networks see every part at its place."""
+def resize_to_4_3(picture: Tensor, size: int) -> Tensor:
+    """A picture [C, H, W] uint8 at 4 : 3 or 3 : 4 with short side `size`, whatever its aspect ratio was."""
     long = size * 4 // 3
     shape = (long, size) if picture.shape[1] > picture.shape[2] else (size, long)
     small = F.interpolate(picture[None].float(), size=shape, mode="bilinear", antialias=True)
     return small[0].round().clamp(0, 255).to(torch.uint8)
 
 
-def squared(picture: Tensor, size: int) -> Tensor:
-    """The upper left square of a picture [C, H, W] whose short side was made `size` pixels."""
+def crop_square(picture: Tensor, size: int) -> Tensor:
+    """The upper left square of a picture [C, H, W] uint8, resized to a short side of `size` pixels."""
     if min(picture.shape[1:]) != size:
         shape = small_size(picture.shape[1], picture.shape[2], size)
         small = F.interpolate(picture[None].float(), size=shape, mode="bilinear", antialias=True)
@@ -57,25 +57,27 @@ def squared(picture: Tensor, size: int) -> Tensor:
     return picture[:, :size, :size]
 
 
-def sample_clip(path: Path, size: int, most: int = FRAMES_PER_CLIP, fit: Fit = squeezed) -> ClipSample:
-    """At most `most` frames, made to `fit`, from all scenes of a clip. Damage ends it and is told."""
+def sample_clip(
+    path: Path, size: int, most: int = FRAMES_PER_CLIP, resize: Resize = resize_to_4_3
+) -> ClipSample:
+    """At most `most` frames, spread over all scenes of a clip. Damage ends it early and is its `problem`."""
     result = ClipSample()
-    scenes, result.repeated, result.problem = sample_scenes(path, size, most, fit)
-    result.pictures = spread(scenes, most)
+    scenes, result.repeated, result.problem = sample_scenes(path, size, most, resize)
+    result.pictures = pick_evenly(scenes, most)
     return result
 
 
 def sample_scenes(
-    path: Path, size: int, most: int, fit: Fit = squeezed
+    path: Path, size: int, most: int, resize: Resize = resize_to_4_3
 ) -> tuple[list[list[Tensor]], int, str | None]:
-    """Up to 4 times `most` frames of a clip by scene; how many repeat another; why reading ended early."""
+    """(up to 4 times `most` frames by scene, number that repeat another, why reading ended early)."""
     repeated, problem = 0, None
     scenes: list[list[Tensor]] = [[]]
     bars, step = Bars(), 0
     before: tuple[Tensor, ...] | None = None
     last: Tensor | None = None
     try:
-        for batch, announced in frames(path):
+        for batch, announced in read_frames(path):
             step = step or max(1, announced // (most * _CHOICE))
             tiny = tiny_planes(batch)
             if before is not None and scenes[-1] and is_cut(before, tiny):
@@ -84,12 +86,12 @@ def sample_scenes(
             # Frames on a grid, and in any case one of every scene.
             if (batch.index % step and scenes[-1]) or float(tiny[0].std()) < _BLANK:
                 continue
-            print_ = torch.stack(tiny)
-            if last is not None and bool(is_duplicate(last, print_)):
+            fingerprint = torch.stack(tiny)
+            if last is not None and bool(is_duplicate(last, fingerprint)):
                 repeated += 1
                 continue
-            last = print_
-            scenes[-1].append(fit(bars.cut(upright(batch)), size))
+            last = fingerprint
+            scenes[-1].append(resize(bars.cut(upright(batch)), size))
             if sum(map(len, scenes)) > 2 * most * _CHOICE:
                 scenes, step = _thinned(scenes), step * 2
     except InputError as error:
@@ -97,28 +99,28 @@ def sample_scenes(
     return [scene for scene in scenes if scene], repeated, problem
 
 
-def frames(path: Path, stop: int | None = None) -> Iterator[tuple[FrameBatch, int]]:
-    """Each frame [0, stop) of a clip, and how many the container claims to hold."""
+def read_frames(path: Path, stop: int | None = None) -> Iterator[tuple[FrameBatch, int]]:
+    """Each frame before `stop`, as a batch of one, and the number of frames that the file announces."""
     with Decoder(path, stop=stop) as decoder:
         for batch in decoder.batches(1):
             yield batch, decoder.info.frames_announced
 
 
 def upright(batch: FrameBatch) -> Tensor:
-    """The only frame of a batch as RGB [3, H, W] uint8, turned as it is looked at."""
+    """The only frame of a batch as RGB [3, H, W] uint8, rotated for display."""
     rgb = upright_rgb(batch.planes, batch.format, batch.quarter_turns)[0]
     return rgb.mul(255).round().to(torch.uint8)
 
 
 def _thinned(scenes: list[list[Tensor]]) -> list[list[Tensor]]:
-    """Half of the frames, at least one of each scene, or half of the scenes where that is too little."""
+    """Half of the frames, at least one of each scene; half of the scenes when most have one frame only."""
     if len(scenes) > sum(map(len, scenes)) // 2:
         return [*scenes[:-1:2], scenes[-1]]
     return [scene[::2] for scene in scenes]
 
 
-def spread(scenes: Sequence[list[T]], most: int) -> list[T]:
-    """At most `most` of what the scenes hold, in order: from as many as possible, and evenly."""
+def pick_evenly(scenes: Sequence[list[T]], most: int) -> list[T]:
+    """At most `most` items, in order: from as many scenes as possible, and evenly within each."""
     if len(scenes) > most:
         scenes = [scenes[i] for i in _evenly(len(scenes), most)]
     taken: dict[int, list[T]] = {}
@@ -131,4 +133,5 @@ def spread(scenes: Sequence[list[T]], most: int) -> list[T]:
 
 
 def _evenly(length: int, count: int) -> list[int]:
+    """count indices below length, evenly spaced."""
     return [(2 * i + 1) * length // (2 * count) for i in range(count)]

@@ -19,103 +19,112 @@ from vidstyle.media.image_file import read_picture
 from vidstyle.media.inputs import STILL_SUFFIXES, VIDEO_SUFFIXES, is_still
 from vidstyle.temporal.scenes import is_duplicate, thumbnail
 from vidstyle.threads import frame_threads
-from vidstyle.train.data.clips import ClipSample, Fit, sample_clip, squared, squeezed
+from vidstyle.train.data.clips import ClipSample, Resize, crop_square, resize_to_4_3, sample_clip
 
-FEWEST = 12
+MIN_PICTURES = 12
+MAX_READERS = 8  # threads
 
 T = TypeVar("T")
 
 
 @dataclass
 class PictureSet:
-    """Pictures of a side, uint8, in two shapes: lying [M, 3, S, 4S/3] and standing [M, 3, 4S/3, S].
+    """The pictures of the content or of one look, small and in memory.
 
-    Whole pictures are squeezed to 4 : 3 so that the networks see every part of a frame at its place.
-    unreadable: a line for each file that could not be read, or not to its end. ignored: files of other kinds
-    by suffix. duplicates: pictures and frames left out because another one shows the same.
+    Whole pictures are resized to 4 : 3 or 3 : 4 so that the networks see every part of a frame at its place.
     """
 
-    lying: Tensor
-    standing: Tensor
+    landscape: Tensor
+    """[M, 3, S, 4S/3] uint8; squares count as landscape."""
+    portrait: Tensor
+    """[M, 3, 4S/3, S] uint8."""
     unreadable: list[str] = field(default_factory=list)
+    """A line for each file that could not be read, or not to its end."""
     ignored: dict[str, int] = field(default_factory=dict)
+    """Number of files of other kinds, by suffix."""
     duplicates: int = 0
+    """Pictures and frames left out because another one shows the same."""
 
     def __len__(self) -> int:
-        return len(self.lying) + len(self.standing)
+        return len(self.landscape) + len(self.portrait)
 
     def shapes(self) -> list[Tensor]:
-        return [pictures for pictures in (self.lying, self.standing) if len(pictures)]
+        """The landscape and the portrait pictures, without those of which there are none."""
+        return [pictures for pictures in (self.landscape, self.portrait) if len(pictures)]
 
-    def share_standing(self) -> float:
-        return len(self.standing) / len(self)
+    def portrait_share(self) -> float:
+        return len(self.portrait) / len(self)
 
-    def draw(self, count: int, standing: bool, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """count pictures [count, 3, h, w] in [0, 1], mirrored at random, and their numbers in that shape.
+    def draw(self, count: int, portrait: bool, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Random pictures [count, 3, h, w] in [0, 1], half of them mirrored, and their indices [count].
 
         Where there is no picture of the shape, those of the other one are turned.
         """
-        pictures = self.standing if standing else self.lying
+        pictures = self.portrait if portrait else self.landscape
         if not len(pictures):
-            pictures = (self.lying if standing else self.standing).transpose(2, 3)
-        numbers = torch.randint(len(pictures), (count,), generator=generator)
-        chosen = pictures[numbers]
+            pictures = (self.landscape if portrait else self.portrait).transpose(2, 3)
+        indices = torch.randint(len(pictures), (count,), generator=generator)
+        chosen = pictures[indices]
         mirrored = torch.rand(count, generator=generator) < 0.5
         chosen = torch.where(mirrored[:, None, None, None], chosen.flip(3), chosen)
-        return chosen.to(torch.float32) / 255, numbers
+        return chosen.to(torch.float32) / 255, indices
 
-    def batch(self, count: int, standing: bool, generator: torch.Generator) -> Tensor:
+    def batch(self, count: int, portrait: bool, generator: torch.Generator) -> Tensor:
         """Only the pictures of `draw`."""
-        return self.draw(count, standing, generator)[0]
+        return self.draw(count, portrait, generator)[0]
 
     def warnings(self, name: str) -> list[str]:
-        """What the user should know of the files, in words; name: of the side."""
-        said = []
+        """What the user should know about the files; name: "content" or the name of the look."""
+        found = []
         if self.unreadable:
             shown = "; ".join(self.unreadable[:3]) + ("; ..." if len(self.unreadable) > 3 else "")
-            said.append(f"{name}: {len(self.unreadable)} files could not be read: {shown}")
+            found.append(f"{name}: {len(self.unreadable)} files could not be read: {shown}")
         if self.ignored:
             kinds = ", ".join(f"{kind} ({count})" for kind, count in self.ignored.items())
-            said.append(f"{name}: {sum(self.ignored.values())} files of other kinds were left out: {kinds}")
-        return said
+            found.append(f"{name}: {sum(self.ignored.values())} files of other kinds were left out: {kinds}")
+        return found
 
 
 def load_pictures(
-    paths: Sequence[Path], paint_size: int, name: str, square: bool = False, workers: int | None = None
+    paths: Sequence[Path], size: int, name: str, *, square: bool = False, workers: int | None = None
 ) -> PictureSet:
     """Read all pictures and clips below `paths`; the result does not depend on the number of `workers`.
 
-    square: the upper left square of each, of paint_size pixels, all as `lying`. Nothing is squeezed then.
+    size: short side in pixels. name: "content" or the name of the look, for messages.
+    square: take the upper left square of each instead of resizing all of it to 4 : 3; all are `landscape`.
     TrainingError when too few are left.
     """
-    fit = squared if square else squeezed
+    resize = crop_square if square else resize_to_4_3
     files, ignored = find_files(paths, name)
     result = PictureSet(torch.empty(0), torch.empty(0), ignored=ignored)
     pictures: list[Tensor] = []
     for path, found in zip(
-        files, in_order(files, lambda path: _read(path, paint_size, fit), workers), strict=True
+        files, map_in_order(files, lambda path: _read(path, size, resize), workers), strict=True
     ):
         pictures += found.pictures
         result.duplicates += found.repeated
         if found.problem is not None:
             result.unreadable.append(found.problem.removeprefix(str(path.parent) + os.sep))
-    different = distinct(pictures)
+    different = without_duplicates(pictures)
     result.duplicates += len(pictures) - len(different)
-    if len(different) < FEWEST:
+    if len(different) < MIN_PICTURES:
         raise TrainingError(
             f"{name}: {len(different)} usable pictures are too few ({len(result.unreadable)} files could not "
             f"be read, {result.duplicates} pictures or frames show the same as another). "
-            f"Give at least {FEWEST} different ones; a few hundred are good."
+            f"Give at least {MIN_PICTURES} different ones; a few hundred are good."
         )
-    lying = [p for p in different if p.shape[1] <= p.shape[2]]
-    standing = [p for p in different if p.shape[1] > p.shape[2]]
-    result.lying = torch.stack(lying) if lying else result.lying
-    result.standing = torch.stack(standing) if standing else result.standing
+    landscape = [p for p in different if p.shape[1] <= p.shape[2]]
+    portrait = [p for p in different if p.shape[1] > p.shape[2]]
+    result.landscape = torch.stack(landscape) if landscape else result.landscape
+    result.portrait = torch.stack(portrait) if portrait else result.portrait
     return result
 
 
 def find_files(paths: Sequence[Path], name: str) -> tuple[list[Path], dict[str, int]]:
-    """Pictures and clips named by or below `paths`, in order, and how many others there are by suffix."""
+    """Pictures and clips named by or below `paths`, in order, and the number of other files by suffix.
+
+    TrainingError for a path that does not exist; name says in the message what it was given for.
+    """
     found: list[Path] = []
     others: Counter[str] = Counter()
     for path in paths:
@@ -134,27 +143,27 @@ def find_files(paths: Sequence[Path], name: str) -> tuple[list[Path], dict[str, 
     return found, dict(sorted(others.items()))
 
 
-def in_order(items: Iterable[Path], work: Callable[[Path], T], workers: int | None = None) -> Iterator[T]:
-    """`work` on every item in threads (decoders let others run), the results in the order of the items."""
-    with frame_threads(workers or min(os.cpu_count() or 1, 8), "vidstyle-read") as pool:
+def map_in_order(items: Iterable[Path], work: Callable[[Path], T], workers: int | None = None) -> Iterator[T]:
+    """`work` on every item in threads (decoders release the GIL), the results in the order of the items."""
+    with frame_threads(workers or min(os.cpu_count() or 1, MAX_READERS), "vidstyle-read") as pool:
         try:
             yield from pool.map(work, items)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _read(path: Path, size: int, fit: Fit) -> ClipSample:
+def _read(path: Path, size: int, resize: Resize) -> ClipSample:
     """The pictures of a file: one, or frames from the scenes of a clip."""
     if not is_still(path):
-        return sample_clip(path, size, fit=fit)
+        return sample_clip(path, size, resize=resize)
     try:
-        return ClipSample([fit(without_bars(read_picture(path)), size)])
+        return ClipSample([resize(without_bars(read_picture(path)), size)])
     except InputError as error:
         return ClipSample(problem=str(error))
 
 
-def distinct(pictures: list[Tensor]) -> list[Tensor]:
-    """Without those that show the same as an earlier one."""
+def without_duplicates(pictures: list[Tensor]) -> list[Tensor]:
+    """Pictures [3, h, w] uint8 without those that show the same as an earlier one."""
     if not pictures:
         return []
     prints = torch.stack([thumbnail(picture) for picture in pictures])

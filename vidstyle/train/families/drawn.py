@@ -1,13 +1,14 @@
-"""Training of the families `drawn` and `painted`: pencil, brush and other marks on paper.
+"""The families `drawn` and `painted`: pencil, brush and other marks on paper.
 
-The marks are learned from crops at the drawing resolution. The discriminator sees them together with the
-waves of the sheet, because hatching lies still on the paper while what it shades does not; where the waves of
-a style run is read from its pictures before the first step.
+The marks are learned from crops at the drawing resolution. D sees them together with the waves of the paper,
+because hatching stays fixed on the paper while what it shades does not. The waves of a style are measured in
+its pictures before the first step.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -20,169 +21,185 @@ from vidstyle.models.discriminators import MarkDiscriminator
 from vidstyle.models.texture import sheet
 from vidstyle.train import losses
 from vidstyle.train.data.pictures import PictureSet
-from vidstyle.train.memory_bank import Memory, palette
-from vidstyle.train.options import TrainOptions, Weights
-from vidstyle.train.paper_pattern import find_steps, find_waves
-from vidstyle.train.run import Run
+from vidstyle.train.families.base import Batch, Phase
+from vidstyle.train.families.graded import NEIGHBOR_NOISE, TEMPORAL, VARIATION, GradedFamily
+from vidstyle.train.features import chroma_statistics, mark_directions, mark_features
+from vidstyle.train.memory_bank import FeatureQueue, draw_rows, sample_colors
+from vidstyle.train.options import Weights
+from vidstyle.train.paper_pattern import find_tones, find_waves
+from vidstyle.train.synthetic_motion import synthetic_neighbor, warp_by_grid
 
-# The shape of a generator of this family; options.generator goes before it.
-CONFIG = {"light_scale": 0, "texture_width": 32, "texture_blocks": 4}
-WEIGHTS = Weights(adversarial=0.5, distribution=10.0, structure=0.3, temporal=4.0, variation=0.1, foreign=4.0)
-CROP = 112  # pixels of the drawing
+CROP = 112  # side in pixels of the crops that are learned from
+PALETTE = 40_000  # colors of a look
+MARK_BATCHES = 250  # batches of crops that the marks of a look are measured from
+MARKS_PER_BATCH = 256
 POINTS = 2048  # pixels of a step that the distribution loss looks at
-REMEMBERED = 80_000  # pixels of the last steps, which stand for the whole set
-SORTED = 8192  # of these, and of the pixels of the style, that a step compares
-# Steps in which only the discriminator learns: a judge who knows nothing teaches nothing.
-HEAD_START = 120
-# Grain of paper and film hides under this much noise: a generator that copies it flickers.
-VEIL = 0.04
+QUEUE_SIZE = 80_000  # pixels of the last steps, which stand for the whole content set
+COMPARED = 8192  # of these, and of the pixels of the style, that a step compares
+# Standard deviation of the noise that D's pictures get. It hides the grain of paper and film: a generator
+# that copies grain flickers.
+VIEW_NOISE = 0.04
+STROKE_WIDTH = 1.5  # pixels; structure finer than that belongs to the strokes
+LEAST_VARIATION = 0.02  # mean difference of pixels that two codes should make
 
 
-class DrawnRun(Run):
-    """A run whose generator draws. Its pictures are squares with the drawing resolution as their side."""
+@dataclass(frozen=True)
+class DrawnBatch(Batch):
+    """Crops. D sees them with the waves of the paper under them.
 
-    square = True
-    paired = False  # marks lie still on the sheet, whatever moves below them
-    shares = (0.1, 0.5)
-    penalty = 0.3
-    eagerness = 4.0
-    config: ClassVar[dict[str, int]] = CONFIG
-    weights = WEIGHTS
+    content: what G drew `fake` from, [N, 3, c, c] in [0, 1]. waves: of the paper under it [N, 2 K, c, c];
+    real_waves: of the paper under the crops of the look. code: the style code in use [1, K]; style_code: the
+    look's own.
+    """
 
-    def __init__(self, options: TrainOptions) -> None:
-        plain = options.weights == Weights()
-        super().__init__(replace(options, weights=self.weights) if plain else options)
+    content: Tensor
+    waves: Tensor
+    real_waves: Tensor
+    code: Tensor
+    style_code: Tensor
 
-    def _config(self) -> dict[str, int]:
-        return {**self.config, **self.options.generator}
+    def judged(self) -> tuple[Tensor, Tensor]:
+        return torch.cat((self.real, self.real_waves), dim=1), torch.cat((self.fake, self.waves), dim=1)
 
-    def _picture_size(self) -> int:
-        return self.shape.drawing_size
 
-    def _discriminator(self) -> nn.Module:
-        return MarkDiscriminator(4 + 2 * self.shape.sheet_waves, 24)
+class Drawn(GradedFamily[DrawnBatch]):
+    """Pictures are squares with the drawing resolution as their side."""
 
-    def _survey(self) -> None:
-        """The sheet, the colors and the marks of every look."""
-        most = self.shape.sheet_waves
-        found = torch.cat([find_waves(style.lying, most) for style in self.styles.values()])
+    square_pictures = True
+    uses_frame_pairs = False  # marks stay fixed on the paper, whatever moves below them
+    generator_defaults: ClassVar[dict[str, int]] = {
+        "light_scale": 0,
+        "texture_width": 32,
+        "texture_blocks": 4,
+    }
+    loss_weights = Weights(
+        adversarial=0.5, distribution=10.0, structure=0.3, temporal=4.0, variation=0.1, foreign=4.0
+    )
+    rate_shares = (0.1, 0.5)
+    penalty_weight = 0.3
+    certainty_gain = 4.0
+    head_start_steps = 120  # an untrained D has nothing to teach
+
+    def picture_size(self) -> int:
+        return self.config.drawing_size
+
+    def make_discriminator(self) -> nn.Module:
+        return MarkDiscriminator(4 + 2 * self.config.sheet_waves, 24)
+
+    def prepare(self) -> None:
+        """Find the paper, the colors and the marks of every look."""
+        most = self.config.sheet_waves
+        found = torch.cat([find_waves(style.landscape, most) for style in self.styles.values()])
         used = found[found.any(dim=1)][:most]
         self.generator.waves[: len(used)] = used.to(self.device)
-        if self.shape.washes:
-            tones = max(find_steps(style.lying) for style in self.styles.values())
+        if self.config.washes:
+            tones = max(find_tones(style.landscape) for style in self.styles.values())
             self.generator.steps.copy_(torch.tensor(tones))
-        for name, value in self.generator.named_buffers():
-            self.average[f"generator.{name}"] = value.detach().clone()
-        self.palettes = {look: palette(style, self.random, 40_000) for look, style in self.styles.items()}
-        self.ranges = {
-            look: losses.color_range(colors).to(self.device) for look, colors in self.palettes.items()
+        self.palettes = {
+            look: sample_colors(style, self.random, PALETTE) for look, style in self.styles.items()
+        }
+        self.chroma = {
+            look: chroma_statistics(colors).to(self.device) for look, colors in self.palettes.items()
         }
         self.marks: dict[str, Tensor] = {}
-        self.scales: dict[str, Tensor] = {}
+        self.mark_scales: dict[str, Tensor] = {}
+        self.queues: dict[str, FeatureQueue] = {}
         for look, style in self.styles.items():
-            rows = [
-                _some(losses.mark_features(self._crops(style, 4)[0].cpu()), 256, self.random)
-                for _ in range(250)
-            ]
-            marks = torch.cat(rows)
-            # Every feature counts by how far it spreads in the style: a paper's tint as much as its light.
-            self.scales[look] = (0.25 / (marks.std(dim=0) + 0.02)).to(self.device)
-            self.marks[look] = marks.to(self.device) * self.scales[look]
-            self.memory[look] = Memory({"marks": torch.zeros(0, marks.shape[1])})
+            marks = self._sample_marks(style)
+            # Features count by how far they spread in the style, the paper's tint as much as its light.
+            self.mark_scales[look] = (0.25 / (marks.std(dim=0) + 0.02)).to(self.device)
+            self.marks[look] = marks.to(self.device) * self.mark_scales[look]
+            self.queues[look] = FeatureQueue(torch.zeros(0, marks.shape[1]), QUEUE_SIZE)
+
+    def _sample_marks(self, style: PictureSet) -> Tensor:
+        batches = (self._crops(style, 4)[0].cpu() for _ in range(MARK_BATCHES))
+        return torch.cat([draw_rows(mark_features(x), MARKS_PER_BATCH, self.random) for x in batches])
 
     def _crops(self, pictures: PictureSet, count: int) -> tuple[Tensor, Tensor]:
-        """Crops [count, 3, c, c] in [0, 1] and the waves of the sheet under them [count, 2 K, c, c]."""
-        side = pictures.lying.shape[-1]
+        """Crops [count, 3, c, c] in [0, 1] and the waves of the paper under them [count, 2 K, c, c]."""
+        side = pictures.landscape.shape[-1]
         crop = min(CROP, side // 2 * 2)
-        numbers = torch.randint(len(pictures.lying), (count,), generator=self.random).tolist()
+        numbers = torch.randint(len(pictures.landscape), (count,), generator=self.random).tolist()
         places = torch.randint(side - crop + 1, (count, 2), generator=self.random).tolist()
         parts, waves = [], []
         for number, (top, left) in zip(numbers, places, strict=True):
-            parts.append(pictures.lying[number, :, top : top + crop, left : left + crop])
+            parts.append(pictures.landscape[number, :, top : top + crop, left : left + crop])
             waves.append(sheet(self.generator.waves, crop, crop, side, top, left))
         return torch.stack(parts).to(self.device).float() / 255, torch.cat(waves)
 
-    def _drawn(self, x: Tensor, waves: Tensor, code: Tensor) -> Tensor:
+    def _draw(self, x: Tensor, waves: Tensor, code: Tensor) -> Tensor:
         return self.generator.graded(x, code) + self.generator.ink(x, waves, code)
 
-    def _play(self, look: str) -> dict[str, float]:
-        weights = self.options.weights
-        x, under = self._crops(self.content, self.options.batch_size)
-        y, beside = self._crops(self.styles[look], self.options.batch_size)
-        style_code = self._code(look)
-        varied = self.step % 8 == 3
-        noise = torch.randn(1, self.generator.config.noise_size, generator=self.random).to(self.device)
-        code = self.generator.mapping(noise * varied, style_code)
-        fake = self._drawn(x, under, code)
-        real = torch.cat((y, beside), dim=1)
-        figures = self._judge(look, real, torch.cat((fake.detach(), under), dim=1))
-        terms = self._distribution_of_marks(look, fake)
-        if self.step < self.warmup_steps + HEAD_START:
-            return figures
-        # What is finer than the strokes is theirs; what they show is the picture's.
-        terms["structure"] = losses.structure(gaussian_conv(fake, 1.5), gaussian_conv(x, 1.5))
-        terms["foreign"] = losses.foreign_colors(fake, self.ranges[look])
-        if self.step % 4 == 0:
-            terms["temporal"] = self._moved_along(x, under, fake, code)
-        if varied:
-            apart = (self._drawn(x, under, style_code).detach() - fake).abs().mean()
-            terms["variation"] = F.relu(0.02 - apart)
-        self.theirs.requires_grad_(False)
-        seen = torch.cat((fake, under), dim=1)
-        game = losses.relativistic_generator(self._logits(look, real), self._logits(look, seen))
-        self.theirs.requires_grad_(True)
-        weighted = {name: getattr(weights, name) * term for name, term in terms.items()}
-        others = torch.stack(list(weighted.values())).sum()
-        balance = self.balances[look]
-        if self.step % 16 == 0 or balance.adversarial_weight == 0:
-            assert self.generator.texture is not None
-            balance.follow_gradients(others, game, [self.generator.texture.ink.weight])
-        self._update(self.optimize_ours, others + balance.adversarial_weight * game, self.ours)
-        balance.check()
-        figures |= {name: term.item() for name, term in terms.items()}
-        return figures | {"adversarial": game.item(), "adversarial_weight": balance.adversarial_weight}
+    def sample(self, look: str, step: int) -> DrawnBatch:
+        x, waves = self._crops(self.content, self.options.batch_size)
+        y, real_waves = self._crops(self.styles[look], self.options.batch_size)
+        style_code = self.style_code(look)
+        code = self.varied_code(style_code, step)
+        fake = self._draw(x, waves, code)
+        return DrawnBatch(look, step, y, fake, x, waves, real_waves, code, style_code)
 
-    def _distribution_of_marks(self, look: str, fake: Tensor) -> dict[str, Tensor]:
-        """The pixels of this batch against where those of the last steps as a whole should go."""
-        rows = self.memory[look].rows
-        few = torch.randperm(len(fake), generator=self.random)[:2].to(fake.device)
-        ours = _some(losses.mark_features(fake[few]), POINTS, self.random) * self.scales[look]
-        rows["marks"] = torch.cat((rows["marks"], ours.detach().cpu()))[-REMEMBERED:]
-        whole = _some(rows["marks"], SORTED, self.random).to(self.device)
-        theirs = _some(self.marks[look], SORTED, self.random)
-        directions = losses.mark_directions(24, self.random).to(self.device)
-        return {"distribution": losses.transport_gap(ours, whole, theirs, directions)}
-
-    def _moved_along(self, x: Tensor, under: Tensor, fake: Tensor, code: Tensor) -> Tensor:
-        """Compound regularization. The sheet moves along: what is asked is that marks hold on to things."""
-        half = max(1, len(x) // 2)
-        neighbor, grid = losses.neighbor_of(x[:half], 0.012, self.random)
-        again = self._drawn(neighbor, losses.moved(under[:half], grid), code)
-        ramp = min(1.0, (self.step - self.warmup_steps) / 400)
-        return ramp * losses.temporal(losses.moved(fake[:half], grid), again)
-
-    def _views(self, look: str, pictures: Tensor) -> Tensor:
-        """What D sees of pictures and their waves [N, 3 + 2 K, c, c]: veiled, with their fine marks apart."""
-        pictures = self._augmented(look, pictures)
+    def views(self, pictures: Tensor, augment: Callable[[Tensor], Tensor]) -> Tensor:
+        """Of pictures and their waves [N, 3 + 2 K, c, c]: with noise, and with the fine marks apart."""
+        pictures = augment(pictures)
         rgb, waves = pictures[:, :3], pictures[:, 3:]
-        rgb = rgb + torch.randn(rgb.shape, generator=self.random).to(self.device) * VEIL
+        rgb = rgb + torch.randn(rgb.shape, generator=self.random).to(self.device) * VIEW_NOISE
         luma = luma_of(rgb)
         fine = luma - F.avg_pool2d(F.pad(luma, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
         return torch.cat((rgb * 2 - 1, fine * 5, waves), dim=1)
 
+    def terms(self, batch: DrawnBatch) -> dict[str, Tensor]:
+        x, drawing = batch.content, batch.fake
+        terms = {"distribution": self._distribution(batch)}
+        if self.phase(batch.step) is Phase.HEAD_START:
+            return terms  # only the queue of marks is filled
+        terms["structure"] = losses.structure(
+            gaussian_conv(drawing, STROKE_WIDTH), gaussian_conv(x, STROKE_WIDTH)
+        )
+        terms["foreign"] = losses.chroma_outliers(drawing, self.chroma[batch.look])
+        if TEMPORAL.includes(batch.step):
+            terms["temporal"] = self._temporal(batch)
+        if VARIATION.includes(batch.step):
+            apart = (self._draw(x, batch.waves, batch.style_code).detach() - drawing).abs().mean()
+            terms["variation"] = F.relu(LEAST_VARIATION - apart)
+        return terms
 
-class PaintedRun(DrawnRun):
-    """A run whose generator paints: it begins with a wash in the style's few tones, and goes on gently.
+    def anchors(self) -> list[Tensor]:
+        assert self.generator.texture is not None
+        return [self.generator.texture.ink.weight]
 
-    A wash is most of the look before the game begins. A discriminator as loud as for drawings undoes it.
+    def _distribution(self, batch: DrawnBatch) -> Tensor:
+        """The marks of two drawings against the look's, ranked among the marks of the last steps."""
+        look, drawing = batch.look, batch.fake
+        few = torch.randperm(len(drawing), generator=self.random)[:2].to(drawing.device)
+        samples = draw_rows(mark_features(drawing[few]), POINTS, self.random) * self.mark_scales[look]
+        self.queues[look].push(samples)
+        memory = self.queues[look].draw(COMPARED, self.random).to(self.device)
+        target = draw_rows(self.marks[look], COMPARED, self.random)
+        directions = mark_directions(24, self.random).to(self.device)
+        return losses.quantile_matching(samples, memory, target, directions)
+
+    def _temporal(self, batch: DrawnBatch) -> Tensor:
+        """Synthetic motion. The paper moves along: what is asked is that marks hold on to things."""
+        half = max(1, len(batch.content) // 2)
+        neighbor, grid = synthetic_neighbor(batch.content[:half], NEIGHBOR_NOISE, self.random)
+        again = self._draw(neighbor, warp_by_grid(batch.waves[:half], grid), batch.code)
+        return self.temporal_ramp(batch.step) * losses.temporal(warp_by_grid(batch.fake[:half], grid), again)
+
+    def memory_state(self) -> dict[str, dict[str, Tensor]]:
+        return {look: {"marks": queue.rows} for look, queue in self.queues.items()}
+
+    def load_memory_state(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
+        self.queues = {look: FeatureQueue(rows["marks"], QUEUE_SIZE) for look, rows in state.items()}
+
+
+class Painted(Drawn):
+    """Begins with a wash in the style's few tones, and goes on gently.
+
+    A wash is most of the look before adversarial training begins. An adversarial loss as strong as for
+    drawings undoes it.
     """
 
-    shares = (0.05, 0.1)
-    eagerness = 0.0
-    config: ClassVar[dict[str, int]] = {**CONFIG, "washes": 2}
-    weights = replace(WEIGHTS, adversarial=0.25, structure=0.1, temporal=3.0)
-
-
-def _some(rows: Tensor, count: int, random: torch.Generator) -> Tensor:
-    """Up to count rows, drawn without repetition."""
-    return rows[torch.randperm(len(rows), generator=random)[:count].to(rows.device)]
+    generator_defaults: ClassVar[dict[str, int]] = {**Drawn.generator_defaults, "washes": 2}
+    loss_weights = replace(Drawn.loss_weights, adversarial=0.25, structure=0.1, temporal=3.0)
+    rate_shares = (0.05, 0.1)
+    certainty_gain = 0.0

@@ -18,42 +18,50 @@ from vidstyle.styles.library import add_style, own_path
 from vidstyle.styles.load import load_style
 from vidstyle.styles.style import Style
 from vidstyle.temporal.optical_flow import warped_squares
-from vidstyle.train.graceful_stop import Stopping
-from vidstyle.train.loop import play
-from vidstyle.train.options import LearnOptions, Tick, TrainOptions
-from vidstyle.train.personal.look_reader import load_reader
-from vidstyle.train.personal.material import check_one_look, disagreement, gather
-from vidstyle.train.personal.run import WEIGHTS, PersonalRun, picture_set
+from vidstyle.train.data.frame_pairs import FramePairs
+from vidstyle.train.graceful_stop import GracefulStop
+from vidstyle.train.loop import run_to_end
+from vidstyle.train.options import LearnOptions, TrainingProgress, TrainOptions
+from vidstyle.train.personal.family import PersonalStyle, picture_set
+from vidstyle.train.personal.look_reader import load_look_reader
+from vidstyle.train.personal.material import disagreement, gather, require_one_look
 from vidstyle.train.personal.style_card import card
 from vidstyle.train.run_folder import RunFolder
 from vidstyle.train.sample_sheets import write_grid
+from vidstyle.train.trainer import Trainer
 
-SHOWN = 6  # pictures in a row of the sheet
+SHEET_COLUMNS = 6
 
 
 @dataclass(frozen=True)
-class Learned:
-    """Where the style stands, what it was learned from, and its figures (see `figures_of`)."""
+class LearnedStyle:
+    """What `learn` made."""
 
     path: Path
+    """The style file in the user's library."""
     frames: int
+    """Frames that were used, those held out among them."""
     scenes: int
+    """Scenes that the frames come from."""
     steps: int
+    """Training steps."""
     figures: dict[str, float]
+    """Quality on frames held out; see `evaluate_style`."""
 
 
 @torch.random.fork_rng(devices=[])  # weights are drawn from torch's global random numbers
 def learn(
     options: LearnOptions,
-    on_tick: Callable[[Tick], None] | None = None,
+    on_progress: Callable[[TrainingProgress], None] | None = None,
     on_warning: Callable[[str], None] | None = None,
-    stopping: Stopping | None = None,
-) -> Learned:
-    """Learn the look of options.material and put it on the user's shelf under options.name.
+    stop: GracefulStop | None = None,
+) -> LearnedStyle:
+    """Learn the look of options.material and add it to the user's styles as options.name.
 
-    Raises StyleError for a name that cannot be one, OutputError when there is a style of that name,
-    TrainingError when the material is too little or of several looks. With `stopping` Ctrl-C leaves a
-    checkpoint in `run_folder`, with which `resume` goes on; see `train`.
+    on_progress, on_warning, stop: see `train`. An interrupted run leaves a checkpoint in `run_folder`, from
+    which options.resume continues.
+    StyleError for a name that cannot be one, OutputError when a style of that name exists, TrainingError when
+    the material is too little or has several looks.
     """
     target, folder = own_path(options.name), run_folder(options.name)
     if target.exists() and not options.overwrite:
@@ -63,31 +71,32 @@ def learn(
             f"{folder}: an unfinished run. Use --resume to go on or --overwrite to begin again."
         )
     material = gather(options.material, options.paint_size)
-    known = load_reader()
-    apart = disagreement(known.places(material.scenes))
+    reader = load_look_reader()
+    apart = disagreement(reader.project_scenes(material.scenes))
     if not options.mixed:
-        check_one_look(apart)
-    for warning in material.warnings():
-        if on_warning is not None:
+        require_one_look(apart)
+    if on_warning is not None:
+        for warning in material.warnings():
             on_warning(warning)
-    run = PersonalRun(_training(options, folder), material, known)
-    made = play(run, on_tick, stopping)
+    family = PersonalStyle(_training_options(options, folder), material, reader)
+    trainer = Trainer(family)
+    made = run_to_end(trainer, on_progress, stop)
     style = load_style(made)
-    figures = figures_of(run, style)
-    write_sheet(sheet_of(made), run, style)
-    work = run.step, run.seconds
-    card_of(made).write_text(card(options, material, apart, len(run.held), work, figures))
+    figures = evaluate_style(family, style)
+    write_sheet(sheet_of(made), family, style)
+    work = trainer.steps_done, trainer.seconds
+    card_of(made).write_text(card(options, material, apart, len(family.held_out), work, figures))
     path = add_style(made, options.name, overwrite=options.overwrite)
     shutil.rmtree(folder, ignore_errors=True)
-    return Learned(path, len(material.frames), len(material.scenes), run.step, figures)
+    return LearnedStyle(path, len(material.frames), len(material.scenes), trainer.steps_done, figures)
 
 
 def run_folder(name: str) -> Path:
-    """Where the work on a style stands until it is done."""
+    """Where the run of a style is kept until it is finished."""
     return own_path(name).with_suffix(".run")
 
 
-def _training(options: LearnOptions, folder: Path) -> TrainOptions:
+def _training_options(options: LearnOptions, folder: Path) -> TrainOptions:
     return TrainOptions(
         content=options.content,
         styles={options.name: options.material},
@@ -95,13 +104,12 @@ def _training(options: LearnOptions, folder: Path) -> TrainOptions:
         run_folder=folder,
         minutes=options.minutes,
         steps=options.steps,
-        warmup_steps=options.warmup_steps * 10,
+        warmup_steps=options.warmup_steps * 10,  # a run with a warm start takes a tenth
         seed=options.seed,
         device=options.device,
         batch_size=options.batch_size,
         paint_size=options.paint_size,
         resume=options.resume,
-        weights=WEIGHTS,
         licence=options.licence,
         provenance=options.provenance or "material of the user's own",
         summary=options.summary or f"The look of {options.name}'s own material.",
@@ -109,50 +117,51 @@ def _training(options: LearnOptions, folder: Path) -> TrainOptions:
 
 
 @torch.inference_mode()
-def figures_of(run: PersonalRun, style: Style) -> dict[str, float]:
-    """How near the style is to frames that it was not learned from.
+def evaluate_style(family: PersonalStyle, style: Style) -> dict[str, float]:
+    """How near the style comes to frames that it was not learned from.
 
-    Those frames have their look taken off and the style put on. colour_*: sliced Wasserstein distance in
-    CIELAB to the frames as they are; the plain transfers are fitted from ordinary colors to the frames
-    learned from. round_trip: mean CIELAB error to the very frames. flicker: squared error after the motion
-    between neighboring frames is undone, over that of the frames before; without clips it is left out.
+    The look is removed from these frames and the style applied.
+    colour_before, colour_after: sliced Wasserstein distance in CIELAB to the frames as they are, before and
+    after the style. colour_NAME: of plain color transfers, fitted from ordinary colors to the frames learned
+    from. round_trip: mean CIELAB error to the very frames. flicker: warping error between neighboring frames,
+    over that of the frames without the style; left out when there are no clips.
     """
-    held = [frame[None].float() / 255 for frame in run.held]
-    plain = [run.plain(frame[None]).float() / 255 for frame in run.held]
-    ordinary = run.known.colors
-    learned = sample_colors([frame.float() / 255 for frame in run.learned])
-    wanted = [frame[0] for frame in held]
+    held_out = [frame[None].float() / 255 for frame in family.held_out]
+    plain = [family.remove_grade(frame[None]).float() / 255 for frame in family.held_out]
+    learned = sample_colors([frame.float() / 255 for frame in family.learned])
+    wanted = [frame[0] for frame in held_out]
     figures = {"colour_before": color_distance([frame[0] for frame in plain], wanted)}
     for name, fit in BASELINES.items():
-        way = fit(ordinary, learned)
-        figures[f"colour_{name}"] = color_distance([way(frame)[0] for frame in plain], wanted)
+        transfer = fit(family.reader.colors, learned)
+        figures[f"colour_{name}"] = color_distance([transfer(frame)[0] for frame in plain], wanted)
     styled = [style(frame) for frame in plain]
     figures["colour_after"] = color_distance([frame[0] for frame in styled], wanted)
-    errors = [lab_error(a, b).item() for a, b in zip(styled, held, strict=True)]
+    errors = [lab_error(a, b).item() for a, b in zip(styled, held_out, strict=True)]
     figures["round_trip"] = sum(errors) / len(errors)
-    moved = [_flicker(run, look) for look in (style, lambda rgb: rgb)]
-    if moved[1] > 0:
-        figures["flicker"] = moved[0] / moved[1]
+    styled_error, plain_error = (warping_error(family.pairs, f) for f in (style, lambda rgb: rgb))
+    if plain_error > 0:
+        figures["flicker"] = styled_error / plain_error
     return {name: round(value, 3) for name, value in figures.items()}
 
 
-def _flicker(run: PersonalRun, look: Callable[[Tensor], Tensor]) -> float:
-    total, seen = 0.0, 0.0
-    for group in run.pairs.groups:
+def warping_error(pairs: FramePairs, restyle: Callable[[Tensor], Tensor]) -> float:
+    """E_warp of restyled frame pairs: mean squared error after motion compensation, where visible."""
+    total, visible = 0.0, 0.0
+    for group in pairs.groups:
         for number in range(len(group)):
             part = slice(number, number + 1)
-            first, second = (look(x[part].float() / 255) for x in (group.first, group.second))
-            weight = group.seen[part].float()
-            total += float(warped_squares(second, first, group.flow[part].float(), weight))
-            seen += float(group.seen[part].sum()) * 3
-    return total / max(seen, 1.0)
+            first, second = (restyle(x[part].float() / 255) for x in (group.first, group.second))
+            mask = group.visible[part].float()
+            total += float(warped_squares(second, first, group.flow[part].float(), mask))
+            visible += float(mask.sum()) * 3
+    return total / max(visible, 1.0)
 
 
 @torch.inference_mode()
-def write_sheet(path: Path, run: PersonalRun, style: Style) -> None:
-    """Frames with their look taken off, with the style on, and as they are; those held back come first."""
-    pictures = picture_set([*run.held, *run.learned])
-    shape = max(pictures.shapes(), key=len)[: 4 * SHOWN]
-    chosen = shape[:: max(1, len(shape) // SHOWN)][:SHOWN]
-    plain = run.plain(chosen).float() / 255
+def write_sheet(path: Path, family: PersonalStyle, style: Style) -> None:
+    """Frames with their look removed, with the style, and as they are; those held out come first."""
+    pictures = picture_set([*family.held_out, *family.learned])
+    group = max(pictures.shapes(), key=len)[: 4 * SHEET_COLUMNS]
+    chosen = group[:: max(1, len(group) // SHEET_COLUMNS)][:SHEET_COLUMNS]
+    plain = family.remove_grade(chosen).float() / 255
     write_grid(path, (plain, style(plain), chosen.float() / 255))

@@ -1,9 +1,9 @@
 """The look reader: estimates the color grade of pictures from the pictures alone.
 
 A few clips of one creator show few things, and colors of things are not a look: fitting the colors of other
-footage to theirs takes a green lawn for a green grade. The reader was shown photos under thousands of made-up
-grades and knows what ordinary pictures look like without one. What it says is a code of its own grade
-network, from which learning a style begins.
+footage to theirs takes a green lawn for a green grade. The look reader was trained on photos under thousands
+of random grades, so it knows what ordinary pictures look like without one. Its estimate is a code for its own
+grade network, from which `learn` starts. benchmarks/make_reader.py trains it.
 """
 
 from __future__ import annotations
@@ -22,20 +22,21 @@ from vidstyle.imaging.yuv import luma_of
 from vidstyle.models.generator import Grade
 from vidstyle.styles.style_file import FORMAT, read_document, write_document
 
-READER = Path(__file__).parent / "look_reader.safetensors"
-T = TypeVar("T", bound=nn.Module)
-
+LOOK_READER_FILE = Path(__file__).parent / "look_reader.safetensors"
 CODE_SIZE = 16
 GRADE_WIDTH = 48
-INVERSE_STEPS = 400
-SEEN = (32, 48)  # rows and columns at which pictures are read
+INVERSE_FIT_STEPS = 400
+INPUT_SIZE = (32, 48)  # rows and columns at which pictures are read
 QUANTILES = (0.005, 0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98, 0.995)
+SCENE_FRAMES = 8  # frames that stand for a scene
+
+N = TypeVar("N", bound=nn.Module)
 
 
-class Reader(nn.Module):
-    """Pictures of one look [S, N, 3, 32, 48] in [0, 1] to its code [S, K]; sets of any size N.
+class CodeEstimator(nn.Module):
+    """Sets of pictures of one look [S, N, 3, 32, 48] in [0, 1] -> grade codes [S, K]; any number N.
 
-    After the style encoder, but what is pooled over the set goes through layers of its own: a lawn says
+    Like the style encoder, but what is pooled over the set passes through further layers: a lawn says
     nothing, a lawn beside gray asphalt does.
     """
 
@@ -46,9 +47,9 @@ class Reader(nn.Module):
             size = 4 if number == 0 else 2
             layers += [nn.Conv2d(inputs, outputs, size, stride=size), nn.LeakyReLU(0.2)]
         self.features = nn.Sequential(*layers, nn.Conv2d(widths[-1], widths[-1], 1), nn.LeakyReLU(0.2))
-        known = 4 * widths[-1] + 6 * len(QUANTILES) + 9
+        pooled = 4 * widths[-1] + 6 * len(QUANTILES) + 9
         self.code = nn.Sequential(
-            nn.Linear(known, 192), nn.LeakyReLU(0.2), nn.Linear(192, 128), nn.LeakyReLU(0.2),
+            nn.Linear(pooled, 192), nn.LeakyReLU(0.2), nn.Linear(192, 128), nn.LeakyReLU(0.2),
             nn.Linear(128, code_size),
         )  # fmt: skip
 
@@ -61,7 +62,10 @@ class Reader(nn.Module):
 
 
 def color_statistics(pictures: Tensor) -> Tensor:
-    """Of all pixels of sets [S, N, 3, h, w]: quantiles of R, G, B, luma and chroma, and the covariance."""
+    """Statistics [S, F] of all pixels of sets [S, N, 3, h, w].
+
+    Quantiles of R, G, B, luma, R - Y and B - Y, and the covariance of R, G and B.
+    """
     luma = luma_of(pictures.flatten(0, 1)).unflatten(0, pictures.shape[:2])
     red, blue = pictures[:, :, 0:1] - luma, pictures[:, :, 2:3] - luma
     channels = torch.cat((pictures, luma, red, blue), dim=2).transpose(1, 2).flatten(2)
@@ -73,49 +77,51 @@ def color_statistics(pictures: Tensor) -> Tensor:
     return torch.cat((ordered[:, :, at].flatten(1) * 2 - 1, covariance.flatten(1) * 10), dim=1)
 
 
-def seen(pictures: Tensor) -> Tensor:
+def resize_to_input(pictures: Tensor) -> Tensor:
     """Pictures [N, 3, h, w] at the size at which they are read."""
-    return F.interpolate(pictures, size=SEEN, mode="bilinear", antialias=True, align_corners=False)
+    return F.interpolate(pictures, size=INPUT_SIZE, mode="bilinear", antialias=True, align_corners=False)
 
 
 @dataclass(frozen=True)
-class Known:
-    """What the reader was taught: its networks, and colors [P, 3] of ordinary pictures without a grade.
+class LookReader:
+    """The trained networks and statistics.
 
-    grade: the look that a code names. telling: [D, F], the directions of `color_statistics` that differ most
-    between looks for what they differ between scenes of one look (linear discriminants, Fisher 1936).
+    estimator: pictures -> code. grade: code -> color grade.
+    colors: colors [P, 3] of ordinary pictures without a grade.
+    discriminants: [D, F], the directions of `color_statistics` in which looks differ most, compared with how
+    scenes of one look differ (linear discriminant analysis, Fisher 1936).
     """
 
-    reader: Reader
+    estimator: CodeEstimator
     grade: Grade
     colors: Tensor
-    telling: Tensor
+    discriminants: Tensor
 
     @torch.no_grad()
-    def read(self, pictures: Sequence[Tensor]) -> Tensor:
-        """The code [1, K] of the look that pictures [3, h, w] uint8 carry."""
-        return self.reader(torch.cat([seen(p[None].float() / 255) for p in pictures])[None])
+    def estimate_code(self, pictures: Sequence[Tensor]) -> Tensor:
+        """The code [1, K] of the look of pictures [3, h, w] uint8."""
+        return self.estimator(torch.cat([resize_to_input(p[None].float() / 255) for p in pictures])[None])
 
-    def places(self, scenes: Sequence[Sequence[Tensor]]) -> Tensor:
-        """Where scenes of frames [3, h, w] uint8 stand among looks: [S, D]; see `telling`."""
+    def project_scenes(self, scenes: Sequence[Sequence[Tensor]]) -> Tensor:
+        """Coordinates [S, D] of scenes of frames [3, h, w] uint8 along the discriminants."""
         rows = []
         for scene in scenes:
-            pictures = torch.cat([seen(frame[None].float() / 255) for frame in scene[:8]])
-            rows.append(color_statistics(pictures[None])[0])
-        return torch.stack(rows) @ self.telling.T
+            frames = [resize_to_input(frame[None].float() / 255) for frame in scene[:SCENE_FRAMES]]
+            rows.append(color_statistics(torch.cat(frames)[None])[0])
+        return torch.stack(rows) @ self.discriminants.T
 
-    def inverse(self, code: Tensor, seed: int = 0) -> Inverse:
-        """What takes the look of a code off, as far as that can be done, fitted on ordinary colors.
+    def fit_inverse(self, code: Tensor, seed: int = 0) -> InverseGrade:
+        """Fit what removes the grade of a code, as far as that is possible, on ordinary colors.
 
-        Where a look makes several colors one, it gives what lies between them, the frequent ones most.
+        Where a grade maps several colors to one, the result lies between them, near the frequent ones.
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = Grade(GRADE_WIDTH, CODE_SIZE)
         random = torch.Generator().manual_seed(seed)
         optimizer = torch.optim.Adam(network.parameters(), 1e-2, betas=(0.9, 0.99))
-        for step in range(INVERSE_STEPS):
-            optimizer.param_groups[0]["lr"] = 1e-2 * min(1.0, 1.5 * (1 - step / INVERSE_STEPS))
+        for step in range(INVERSE_FIT_STEPS):
+            optimizer.param_groups[0]["lr"] = 1e-2 * min(1.0, 1.5 * (1 - step / INVERSE_FIT_STEPS))
             ordinary = self.colors[torch.randint(len(self.colors), (1536,), generator=random)]
             colors = torch.cat((ordinary, torch.rand(256, 3, generator=random)))
             with torch.no_grad():
@@ -123,19 +129,19 @@ class Known:
             optimizer.zero_grad(set_to_none=True)
             F.mse_loss(network(graded, code), colors).backward()
             optimizer.step()
-        return Inverse(network.requires_grad_(False), code)
+        return InverseGrade(network.requires_grad_(False), code)
 
 
 @dataclass(frozen=True)
-class Inverse:
-    """Takes a look off; see `Known.inverse`."""
+class InverseGrade:
+    """Removes a grade from pictures; see `LookReader.fit_inverse`."""
 
     network: Grade
     code: Tensor
 
     @torch.no_grad()
     def __call__(self, pictures: Tensor) -> Tensor:
-        """Pictures [N, 3, h, w] uint8 without the look."""
+        """Pictures [N, 3, h, w] uint8 without the grade."""
         parts = [torch.zeros(0, *pictures.shape[1:], dtype=torch.uint8)]
         for part in pictures.split(8):
             colors = part.float().permute(0, 2, 3, 1).reshape(-1, 3) / 255
@@ -144,28 +150,28 @@ class Inverse:
         return torch.cat(parts)
 
 
-def load_reader() -> Known:
-    """The reader that comes with vidstyle."""
-    tensors, _ = read_document(READER)
+def load_look_reader() -> LookReader:
+    """The look reader that comes with vidstyle."""
+    tensors, _ = read_document(LOOK_READER_FILE)
 
-    def filled(network: T, name: str) -> T:
+    def filled(network: N, name: str) -> N:
         own = {key.partition(".")[2]: t.float() for key, t in tensors.items() if key.startswith(f"{name}.")}
         network.load_state_dict(own)
         return network.eval().requires_grad_(False)
 
-    return Known(
-        filled(Reader(), "reader"),
+    return LookReader(
+        filled(CodeEstimator(), "reader"),
         filled(Grade(GRADE_WIDTH, CODE_SIZE), "grade"),
         tensors["colours"].float() / 255,
         tensors["telling"],
     )
 
 
-def save_reader(
-    path: Path, networks: nn.ModuleDict, colors: Tensor, telling: Tensor, facts: dict[str, Any]
+def save_look_reader(
+    path: Path, networks: nn.ModuleDict, *, colors: Tensor, discriminants: Tensor, facts: dict[str, Any]
 ) -> Path:
-    """What `load_reader` reads; see `Known`."""
+    """Write what `load_look_reader` reads; networks: "reader" (the code estimator) and "grade"."""
     tensors = {name: t.detach().half().contiguous() for name, t in networks.state_dict().items()}
     tensors["colours"] = colors.mul(255).round().to(torch.uint8).contiguous()
-    tensors["telling"] = telling.float().contiguous()
+    tensors["telling"] = discriminants.float().contiguous()
     return write_document(path, tensors, {"format": FORMAT, "reader": facts})

@@ -66,7 +66,7 @@ def card(
     work: tuple[int, float],
     figures: dict[str, float],
 ) -> str:
-    """In Markdown. apart: see `disagreement`; held: frames held back; work: steps and seconds."""
+    """The card in Markdown. apart: see `disagreement`; held: frames held out; work: (steps, seconds)."""
     flicker = "not measured: the material has no clips."
     if "flicker" in figures:
         flicker = (

@@ -20,7 +20,7 @@ from vidstyle.options import ApplyOptions, Tone
 from vidstyle.pipeline.plan import plan
 from vidstyle.styles.load import load_style
 
-ALL = Finish(sharpen=0.6, deblur=0.4, tone=Tone(0.3, 1.1, 0.2, 1.1))
+ALL = Finish(sharpen=0.6, deblur=0.4, tone=Tone(exposure=0.3, contrast=1.1, warmth=0.2, saturation=1.1))
 
 
 def picture(height: int = 150, width: int = 83) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
 from vidstyle.imaging.resize import strips
-from vidstyle.imaging.yuv import from_rgb, to_rgb
+from vidstyle.imaging.yuv import LUMA_BT709, LUMA_BT2020, from_rgb, to_rgb
 
 # Raise when HDR sources would give other frames than before. SDR has PIXEL_PATH_VERSION.
 HDR_PATH_VERSION = 2
@@ -41,8 +41,6 @@ _TO_709: dict[int, _Matrix] = {
     9: ((1.6605, -0.5876, -0.0728), (-0.1246, 1.1329, -0.0083), (-0.0182, -0.1006, 1.1187)),
     12: ((1.2249, -0.2247, 0.0), (-0.0420, 1.0419, 0.0), (-0.0197, -0.0786, 1.0979)),
 }
-_WEIGHTS_709 = (0.2126, 0.7152, 0.0722)
-_WEIGHTS_2020 = (0.2627, 0.6780, 0.0593)
 
 _PIECES = 1024  # of the tables of `tone_map`: three of them stay in a core's fastest cache
 
@@ -287,7 +285,7 @@ def _hlg_to_scene(signal: Tensor) -> Tensor:
 
 
 def _luminance(linear: Tensor) -> Tensor:
-    red, green, blue = _WEIGHTS_2020
+    red, green, blue = LUMA_BT2020
     return linear[:, 0:1] * red + linear[:, 1:2] * green + linear[:, 2:3] * blue
 
 
@@ -309,7 +307,7 @@ def _inverse(matrix: _Matrix) -> _Matrix:
 def _into_gamut(linear: Tensor) -> Tensor:
     """Towards gray of the same luminance, as little as brings all three into [0, 1]. Overwrites its input."""
     red, green, blue = linear.split(1, dim=1)
-    gray = (red * _WEIGHTS_709[0]).add_(green, alpha=_WEIGHTS_709[1]).add_(blue, alpha=_WEIGHTS_709[2])
+    gray = (red * LUMA_BT709[0]).add_(green, alpha=LUMA_BT709[1]).add_(blue, alpha=LUMA_BT709[2])
     gray.clamp_(0, 1)
     low = torch.minimum(torch.minimum(red, green), blue)
     high = torch.maximum(torch.maximum(red, green), blue)

@@ -6,16 +6,13 @@ with the sound, subtitles, chapters and attachments of the source.
 
 from __future__ import annotations
 
-import os
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vidstyle.errors import OutputError
-from vidstyle.files import map_write_error
+from vidstyle.files import check_free, written_whole
 from vidstyle.media.mux import join
 from vidstyle.media.segments import Committed, WorkFolder, check_complete
 from vidstyle.media.sequence_writer import write_sequence
@@ -126,8 +123,7 @@ def join_segments(plan: Plan, segments: list[Committed], work: WorkFolder, optio
             overwrite=options.overwrite,
         )
         return Extras()
-    part = plan.target.with_name(f".{plan.target.name}.{uuid.uuid4().hex}.part")
-    try:
+    with written_whole(plan.target) as part:
         extras = join(
             plan.media,
             plan.target,
@@ -138,22 +134,8 @@ def join_segments(plan: Plan, segments: list[Committed], work: WorkFolder, optio
             preset=options.preset,
             codec=options.codec,
         )
-        _move_to_target(part, plan.target, options.overwrite)
-    finally:
-        part.unlink(missing_ok=True)
+        check_free(plan.target, options.overwrite)  # somebody else may have written it meanwhile
     return extras
-
-
-def _move_to_target(part: Path, target: Path, overwrite: bool) -> None:
-    """Give a finished file its final name once its bytes are on the disk."""
-    try:
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        if target.exists() and not overwrite:  # somebody else wrote it while this run was at work
-            raise OutputError(f"{target}: it exists by now. Choose another target or use --overwrite.")
-        os.replace(part, target)
-    except OSError as error:
-        map_write_error(target, error)
 
 
 class _ProgressCounter:

@@ -11,6 +11,7 @@ import av
 import torch
 
 from vidstyle.errors import InputError, OutputError
+from vidstyle.files import check_free
 from vidstyle.frames import FrameBatch, VideoInfo
 from vidstyle.imaging.hdr import HDR_PATH_VERSION, PQ, HdrLight, sdr_info
 from vidstyle.media.encode import check_encoder
@@ -148,8 +149,7 @@ def _check_paths(source: Path, target: Path, options: ApplyOptions) -> None:
         raise OutputError(f"{target}: source and target are the same file. Choose another target.")
     if target.is_dir():
         raise OutputError(f"{target}: this is a folder. Name a file in it.")
-    if target.exists() and not options.overwrite:
-        raise OutputError(f"{target}: it exists already. Choose another target or use --overwrite.")
+    check_free(target, options.overwrite)
     if not target.parent.is_dir():
         raise OutputError(f"{target}: there is no folder {target.parent}. Create it first.")
 

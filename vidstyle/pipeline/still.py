@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from vidstyle.errors import OutputError
+from vidstyle.files import check_free
 from vidstyle.media.image_file import encode_picture, fit_for, read_whole, write_picture
 from vidstyle.options import ApplyOptions
 
@@ -49,8 +50,7 @@ def restyle_still(
     picture = read_whole(source)
     if target.exists() and target.samefile(source):
         raise OutputError(f"{target}: source and target are the same file. Choose another target.")
-    if target.exists() and not options.overwrite:
-        raise OutputError(f"{target}: it exists already. Choose another target or use --overwrite.")
+    check_free(target, options.overwrite)
     pixels = _restyled(picture.pixels, style)
     picture = fit_for(target, replace(picture, pixels=pixels))
     write_picture(target, encode_picture(target, picture))

@@ -105,10 +105,10 @@ def _hostile(folder: Path) -> dict[str, Path]:
     save_file({"x": torch.zeros(3)}, files["foreign"])
     files["newer"].write_bytes(good.read_bytes().replace(b"vidstyle-style-1", b"vidstyle-style-9"))
     files["cut"].write_bytes(good.read_bytes()[:-100])
-    from vidstyle.styles.bundle import Attached
+    from vidstyle.styles.bundle import Attachments
 
-    copy_style(good, files["card"], "card", Attached(card="x" * (1 << 19)))
-    copy_style(good, files["sheet"], "sheet", Attached(sheet=b"MZ program"))
+    copy_style(good, files["card"], "card", Attachments(card="x" * (1 << 19)))
+    copy_style(good, files["sheet"], "sheet", Attachments(sheet=b"MZ program"))
     return files
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from tests.helpers.styles import tiny_style
-from vidstyle.models.generator import parameter_count
+from vidstyle.models.base import parameter_count
 
 HOME = Path(__file__).parents[2] / "benchmarks"
 # With next to nothing to do. Those of `whole` start programs and take seconds each.

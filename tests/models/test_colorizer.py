@@ -14,26 +14,26 @@ from tests.helpers.styles import COLORIST, tiny_generator, tiny_style
 from vidstyle.errors import StyleError
 from vidstyle.imaging.lut import baked
 from vidstyle.imaging.yuv import luma_of
+from vidstyle.models.base import Dials, GeneratorConfig
 from vidstyle.models.colorizer import (
     NODES,
     Backbone,
-    Colorist,
+    Colorizer,
     chosen,
     chroma_of,
-    generator_for,
     guided,
     tinted,
     with_chroma,
 )
-from vidstyle.models.generator import Dials, GeneratorConfig
+from vidstyle.models.registry import build_generator
 from vidstyle.styles.load import load_style
 
 CODE = torch.full((1, 16), 0.3)
 
 
-def colorist(seed: int = 0) -> Colorist:
+def colorist(seed: int = 0) -> Colorizer:
     generator = tiny_generator(seed, **COLORIST)
-    assert isinstance(generator, Colorist)
+    assert isinstance(generator, Colorizer)
     return generator
 
 
@@ -79,7 +79,7 @@ def test_without_light_the_picture_is_gray_and_strength_0_is_the_source() -> Non
 
 @torch.no_grad()
 def test_the_light_maps_have_at_least_64_lines() -> None:
-    generator = generator_for(GeneratorConfig(backbone=13, working_size=192, light_scale=2))
+    generator = build_generator(GeneratorConfig(backbone=13, working_size=192, light_scale=2))
     light = generator.think(torch.rand(1, 3, 180, 320), CODE).light
     assert min(light.shape[-2:]) == 96 and light.shape[1] == 4
 
@@ -122,7 +122,7 @@ def test_the_backbone_returns_every_stride() -> None:
 @pytest.mark.parametrize("blocks", [1, 5, 16, 1000])
 def test_a_backbone_that_does_not_exist_is_a_damaged_file(tmp_path: Path, blocks: int) -> None:
     with pytest.raises(ValueError, match="backbone"):
-        generator_for(GeneratorConfig(backbone=blocks))
+        build_generator(GeneratorConfig(backbone=blocks))
     path = tiny_style(tmp_path, **COLORIST)
     with safe_open(path, framework="pt") as file:
         document = json.loads(file.metadata()["vidstyle"])

@@ -8,8 +8,8 @@ import torch
 from tests.helpers.styles import tiny_generator
 from vidstyle.imaging.lut import baked
 from vidstyle.imaging.resize import Enlarged, expand, shrink, small_size, strips
+from vidstyle.models.base import Dials, Mapping, config_from
 from vidstyle.models.discriminators import PatchDiscriminator
-from vidstyle.models.generator import Dials, Mapping, config_from
 from vidstyle.models.layers import place
 from vidstyle.models.style_encoder import StyleEncoder
 

@@ -12,7 +12,8 @@ from tests.helpers.styles import tiny_generator
 from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.imaging.filters import guided_smooth
 from vidstyle.imaging.yuv import to_rgb
-from vidstyle.models.generator import Dials, Generator
+from vidstyle.models.base import Dials
+from vidstyle.models.generator import Generator
 from vidstyle.models.texture import contrast, join, sheet, slope_of, stepped, steps
 from vidstyle.styles.load import read_style
 from vidstyle.styles.style import MOVING_PAPER, Style

@@ -13,9 +13,9 @@ from tests.helpers.clips import random_frames
 from tests.helpers.styles import rewritten_style, tiny_generator, tiny_style
 from vidstyle.errors import DeviceError, OutputError, StyleError
 from vidstyle.options import ApplyOptions
+from vidstyle.styles.device import choose_device
 from vidstyle.styles.library import STYLE_FOLDER, list_styles
 from vidstyle.styles.load import load_style
-from vidstyle.styles.style import choose_device
 from vidstyle.styles.style_file import StyleFacts, read_facts, save_style
 
 
@@ -121,7 +121,7 @@ def test_a_file_of_another_kind_is_refused_and_never_executed(tmp_path: Path) ->
     with pytest.raises(StyleError):
         load_style(path)
     save_file({"a": torch.zeros(1)}, path)
-    with pytest.raises(StyleError, match="no style of vidstyle"):
+    with pytest.raises(StyleError, match="not a vidstyle style file"):
         load_style(path)
 
 

@@ -36,7 +36,8 @@ from vidstyle.media.inputs import is_still
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.devices import device_of
 from vidstyle.pipeline.plan import plan_segments
-from vidstyle.styles.load import load_style
+from vidstyle.styles.library import style_path
+from vidstyle.styles.load import read_style
 from vidstyle.styles.style import Style
 
 # The style that colorizes black-and-white clips before they are matched with others.
@@ -128,7 +129,7 @@ def match_frames(frames: dict[Path, list[Tensor]], style: Style) -> dict[Path, M
     colorless = {source for source, samples in plain.items() if is_colorless(samples)}
     # A style of the family colour takes brightness only and makes all color itself.
     light_only = style.family == "colour" or len(colorless) == len(plain)
-    colors = load_style(COLORS).to(style.device) if colorless and not light_only else None
+    colors = read_style(style_path(COLORS)).to(style.device) if colorless and not light_only else None
     samples = dict(plain)
     if colors is not None:
         for source in colorless:

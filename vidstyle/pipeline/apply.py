@@ -20,8 +20,9 @@ from vidstyle.media.streams import Extras
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.devices import device_of
 from vidstyle.pipeline.engine import Engine, RenderRequest
-from vidstyle.pipeline.plan import Plan, Restyler, plain, plan_run, resolve
+from vidstyle.pipeline.plan import Plan, plain, plan_run, resolve
 from vidstyle.pipeline.render import LocalEngine
+from vidstyle.styles.restyler import Restyler
 
 
 @dataclass(frozen=True)

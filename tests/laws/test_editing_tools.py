@@ -1,4 +1,4 @@
-"""The commands that the README of styles gives for editing tools: run as printed, and what they wrote read."""
+"""The commands that the README of styles gives for editing tools, as printed, and what they wrote."""
 
 from __future__ import annotations
 

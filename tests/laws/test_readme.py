@@ -1,7 +1,7 @@
-"""What the READMEs say is what the program does: their commands are run, their tables compared with the code.
+"""What the READMEs say is what the program does: commands are run, tables are compared with the code.
 
-Blocks marked `sh` are run as printed, each in a folder of its own that holds the files it names. Blocks marked
-`console` need much time, a GPU, a farm or another program; the command line only has to take them.
+Blocks marked `sh` are run as printed, each in a folder of its own that holds the files it names. Blocks
+marked `console` need much time, a GPU, a farm or another program; the command line only has to take them.
 """
 
 from __future__ import annotations
@@ -176,10 +176,11 @@ def test_ci_runs_the_two_commands() -> None:
         "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/vidstyle apply samples/"
     )
     assert second.endswith("&& .ci/check .venv/bin/python")
-    script = " ".join((HOME / ".ci" / "run").read_text().replace("\\\n", " ").split())
-    for word in (" --quiet", " --disable-pip-version-check", " --overwrite"):
+    script = " ".join((HOME / ".ci" / "run").read_text().split())
+    for word in (" --quiet", " --disable-pip-version-check", " --overwrite", " exec"):
         script = script.replace(word, "")
-    assert script.endswith(f"{first} {second}".replace(".venv", ".ci/venv"))
+    wanted = f"{first} {second}".replace(" &&", "").replace(".venv", ".ci/venv")
+    assert script.endswith(wanted)
 
 
 @pytest.mark.slow
@@ -226,6 +227,18 @@ def test_every_file_that_is_named_exists(readme: Path) -> None:
         if anchor:
             heads = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
             assert anchor in {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in heads}, link
+
+
+@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.parent.relative_to(HOME).as_posix())
+def test_names_are_in_the_files_that_are_said_to_hold_them(readme: Path) -> None:
+    """Where a README says `NAME` in `FILE`, the file has the name."""
+    text = " ".join(readme.read_text().split())
+    for name, path in re.findall(r"`([\w.]+)(?:\(\))?` (?:in|of) `([\w/]+\.py)`", text):
+        files = [
+            place / path for place in (HOME, HOME / "vidstyle", readme.parent) if (place / path).exists()
+        ]
+        source = "".join(file.read_text() for file in files)
+        assert all(re.search(rf"\b{part}\b", source) for part in name.split(".")), (name, path)
 
 
 def test_every_package_has_its_readme() -> None:

@@ -30,7 +30,7 @@ def own() -> list[str]:
 
 
 def test_a_style_is_added_shown_and_removed(run: Run, tmp_path: Path) -> None:
-    """Under its file's name or another, with its card; what came with vidstyle cannot be removed."""
+    """Under its file's name or another, with its card; what a built-in style has this name cannot be removed."""
     file = tiny_style(tmp_path, "alice")
     file.with_suffix(".md").write_text("# alice\n")
     assert run("add", file)[0] == 0
@@ -44,7 +44,7 @@ def test_a_style_is_added_shown_and_removed(run: Run, tmp_path: Path) -> None:
     assert run("remove", "alice", "bob")[0] == 0
     assert own() == []
     code, _, err = run("remove", "vlogger")
-    assert code == 4 and "came with vidstyle" in err
+    assert code == 4 and "a built-in style has this name" in err
     assert run("remove", "alice")[0] == 4
 
 
@@ -87,7 +87,7 @@ def test_nothing_is_replaced_unasked(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "A", "x" * 41, "a b", "..", "vlogger", "é"])
 def test_no_name_leads_out_of_the_folder(name: str, run: Run, tmp_path: Path) -> None:
-    """Nor hides a style that came with vidstyle; exit code 4, nothing is written."""
+    """Nor hides a style that a built-in style has this name; exit code 4, nothing is written."""
     before = sorted(tmp_path.parent.iterdir())
     file = tiny_style(tmp_path / "in", "fine")
     code, _, err = run("add", file, f"--name={name}") if name else run("remove", name)

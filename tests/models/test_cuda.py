@@ -203,6 +203,7 @@ def test_what_they_are_not_made_for(fmt: PlaneFormat, size: tuple[int, int], wor
 
 
 def test_a_cpu_is_no_gpu() -> None:
+    """A CPU is no GPU."""
     assert trouble(torch.device("cpu")) == "cpu is no NVIDIA GPU"
 
 

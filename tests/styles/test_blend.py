@@ -11,7 +11,7 @@ import torch
 from tests.helpers.clips import random_frames
 from tests.helpers.styles import tiny_generator, tiny_style
 from vidstyle.errors import StyleError
-from vidstyle.imaging.correction import Before, Correction
+from vidstyle.imaging.correction import Correction, InputCorrection
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.plan import plan
 from vidstyle.styles.blend import Blend, parts_of
@@ -153,7 +153,7 @@ def test_a_blend_keeps_the_correction_of_its_clip(tmp_path: Path) -> None:
     """On the way through other options and another device, in its frames and in its key."""
     a, b = tiny_style(tmp_path, "a", seed=1), tiny_style(tmp_path, "b", seed=2)
     blend = load_style(f"{a},{b}")
-    brighter = blend.with_before(Before(Correction(exposure=0.5)))
+    brighter = blend.with_before(InputCorrection(Correction(exposure=0.5)))
     assert brighter.content_hash != blend.content_hash
     for copied in (brighter.with_options(CPU), brighter.to("cpu")):
         assert copied.content_hash == brighter.content_hash

@@ -25,10 +25,10 @@ from vidstyle.analysis.color_matching import (
 )
 from vidstyle.errors import VidstyleError
 from vidstyle.frames import FrameBatch
-from vidstyle.imaging.correction import NOTHING, Before, corrected
+from vidstyle.imaging.correction import NOTHING, InputCorrection, corrected
 from vidstyle.imaging.hdr import HdrLight, to_sdr
-from vidstyle.imaging.letterbox import Bars
-from vidstyle.imaging.resize import shrink, small_size
+from vidstyle.imaging.letterbox import Letterbox
+from vidstyle.imaging.resize import scaled_size, shrink
 from vidstyle.imaging.yuv import upright_rgb
 from vidstyle.media.decode import Decoder
 from vidstyle.media.image_file import read_picture
@@ -55,7 +55,7 @@ OnFrames = Callable[[Path, int, int], None]
 class Match:
     """The correction of one source. found, made: its light and color before and after."""
 
-    before: Before
+    before: InputCorrection
     found: Light
     made: Light
 
@@ -139,7 +139,7 @@ def match_frames(frames: dict[Path, list[Tensor]], style: Style) -> dict[Path, M
         found = find_corrections(list(samples.values()), light_only)
     return {
         source: Match(
-            Before(correction, colors if source in colorless else None),
+            InputCorrection(correction, colors if source in colorless else None),
             measure_light(plain[source]),
             measure_light(corrected(samples[source], correction)),
         )
@@ -198,7 +198,7 @@ def _small_upright(batch: FrameBatch, light: HdrLight | None) -> Tensor:
     if light is not None:
         batch = to_sdr(batch, light)
     height, width = batch.height, batch.width
-    size = small_size(height, width, min(_FRAME_SIDE, height, width))
+    size = scaled_size(height, width, min(_FRAME_SIDE, height, width))
     # Shrinking the planes instead of RGB is a third of the work.
     planes = [
         F.interpolate(plane[:, None].float(), size=size, mode="bilinear", antialias=True)[:, 0]
@@ -218,7 +218,7 @@ def _levels(rgb: Tensor) -> Tensor:
 
 
 def _without_bars(frames: list[Tensor]) -> list[Tensor]:
-    bars = Bars()
+    bars = Letterbox()
     for frame in frames:
         bars.cut(frame)  # first over all frames, to learn which rows and columns are always black
     return [bars.cut(frame) for frame in frames]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vidstyle.imaging.filters import box_mean_cut
 from vidstyle.imaging.lut import Grading
-from vidstyle.imaging.resize import Enlarged, expand, strips
+from vidstyle.imaging.resize import UpsampledRows, expand, row_strips
 from vidstyle.imaging.yuv import LUMA_BT601, luma_of
 from vidstyle.models.base import BaseGenerator, Controls, Dials, GeneratorConfig, InputSize, Mapping
 from vidstyle.models.layers import Modulated, place
@@ -170,9 +170,9 @@ class Colorizer(BaseGenerator):
     def paint_baked(self, rgb: Tensor, controls: Controls, grade: Grading, dials: Dials) -> Tensor:
         assert controls.light is not None
         height, width = rgb.shape[-2:]
-        maps = Enlarged(controls.light, (height, width))
+        maps = UpsampledRows(controls.light, (height, width))
         out = torch.empty_like(rgb)
-        for top, bottom in strips(rgb):
+        for top, bottom in row_strips(rgb):
             source = rgb[:, :, top:bottom]
             luma = luma_of(source)
             base = luma.expand_as(source)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vidstyle.imaging.filters import guided_smooth
 from vidstyle.imaging.lut import Grading
-from vidstyle.imaging.resize import Enlarged, expand, shrink, strips
+from vidstyle.imaging.resize import UpsampledRows, expand, row_strips, shrink
 from vidstyle.imaging.yuv import luma_of
 from vidstyle.models.base import BaseGenerator, Controls, Dials, GeneratorConfig, InputSize, Mapping
 from vidstyle.models.layers import Block, Modulated, close, place
@@ -164,11 +164,11 @@ class Generator(BaseGenerator):
             luma = luma_of(out)
             light = controls.light * dials.light
             light[:, 0:3] += 1  # from a gain of the change to a gain of the result
-            lit = Enlarged(light, size), luma, Enlarged(shrink(luma, DETAIL_SIZE), size)
+            lit = UpsampledRows(light, size), luma, UpsampledRows(shrink(luma, DETAIL_SIZE), size)
         ink = None
         if dials.texture and controls.drawing is not None:
             ink = inked(rgb, controls.drawing)
-        for top, bottom in strips(rgb):
+        for top, bottom in row_strips(rgb):
             strip = out[:, :, top:bottom]
             if lit is not None:
                 maps, luma, base = lit

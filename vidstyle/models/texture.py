@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidstyle.imaging.filters import box_mean, gaussian_conv
-from vidstyle.imaging.resize import Enlarged, strips
+from vidstyle.imaging.resize import UpsampledRows, row_strips
 from vidstyle.imaging.yuv import luma_of
 from vidstyle.models.layers import Block, Modulated, close
 
@@ -119,7 +119,7 @@ def join(out: Tensor, rgb: Tensor, drawing: Tensor, amount: float) -> Tensor:
     out, rgb: [N, 3, H, W], the graded frame and the source.
     """
     ink = inked(rgb, drawing)
-    parts = [torch.add(out[:, :, a:b], ink(a, b), alpha=amount) for a, b in strips(out)]
+    parts = [torch.add(out[:, :, a:b], ink(a, b), alpha=amount) for a, b in row_strips(out)]
     return torch.cat(parts, dim=2)
 
 
@@ -137,7 +137,7 @@ def inked(rgb: Tensor, drawing: Tensor) -> Callable[[int, int], Tensor]:
     if drawing.shape[-2] > height:
         ink = F.interpolate(drawing[:, 0:3], size=(height, width), mode="bilinear", antialias=True)
         return lambda top, bottom: ink[:, :, top:bottom]
-    full = Enlarged(drawing, (height, width))
+    full = UpsampledRows(drawing, (height, width))
 
     def rows(top: int, bottom: int) -> Tensor:
         ink, slope, coarse = full.rows(top, bottom).split((3, 1, 1), dim=1)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from vidstyle.imaging.correction import Before
+from vidstyle.imaging.correction import InputCorrection
 from vidstyle.models.base import Dials
 from vidstyle.options import ApplyOptions
 from vidstyle.styles.network_style import NetworkStyle
@@ -28,7 +28,7 @@ class Blend(Style):
         facts: StyleFacts,
         *,
         content_hash: str | None = None,
-        before: Before | None = None,
+        before: InputCorrection | None = None,
     ) -> None:
         """parts: styles on one device, and weights that sum to 1.
 

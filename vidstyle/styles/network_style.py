@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vidstyle.frames import PlaneFormat
-from vidstyle.imaging.correction import Before
+from vidstyle.imaging.correction import InputCorrection
 from vidstyle.imaging.finishing import Finish
 from vidstyle.imaging.hdr import HdrConversion
 from vidstyle.imaging.lut import HALD_SIZE, LUT_SIZE, Grading, Lut3D, baked
@@ -36,7 +36,7 @@ class NetworkStyle(Style):
         dials: Dials | None = None,
         variation: int = 0,
         finish: Finish | None = None,
-        before: Before | None = None,
+        before: InputCorrection | None = None,
         lut: Tensor | None = None,
     ) -> None:
         """code: style code [1, K]. variation: seed of a variation of the look; 0 is the look itself.

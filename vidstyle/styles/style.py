@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from vidstyle.frames import FrameBatch, PlaneFormat
-from vidstyle.imaging.correction import Before
+from vidstyle.imaging.correction import InputCorrection
 from vidstyle.imaging.finishing import Finish, finished
 from vidstyle.imaging.hdr import HdrConversion
 from vidstyle.imaging.yuv import from_rgb, to_rgb
@@ -46,7 +46,7 @@ class Style(ABC):
         device: torch.device,
         dials: Dials,
         finish: Finish,
-        before: Before | None = None,
+        before: InputCorrection | None = None,
         slow: str | None = None,
     ) -> None:
         """content_hash: equal for equal looks; part of the key of every segment.
@@ -59,7 +59,7 @@ class Style(ABC):
         self.device = device
         self.dials = dials
         self.finish = finish
-        self.before = before or Before()
+        self.before = before or InputCorrection()
         self.slow = slow
         # While at work:
         self._executor: Executor | None = None
@@ -94,7 +94,7 @@ class Style(ABC):
         counter-clockwise, after which the frames stand upright. paper: how strongly drawn styles hatch.
         """
 
-    def with_before(self, before: Before) -> Style:
+    def with_before(self, before: InputCorrection) -> Style:
         """The same style for a clip whose frames are corrected first; see `analysis.match_clips`."""
         style = copy.copy(self)
         style.before = before.to(self.device)

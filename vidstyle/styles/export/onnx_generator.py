@@ -110,7 +110,7 @@ class GeneratorLayers(Layers):
         height, width = rgb.height, rgb.width
         short, long = height.least(width), height.most(width)
         own = short.equals(drawing_size) & long.above(short * 4).negated()
-        sides = zip((height, width), self.small_size(rgb, self.generator.input_size), strict=True)
+        sides = zip((height, width), self.scaled_size(rgb, self.generator.input_size), strict=True)
         down, across = (graph.choose(own, side + side % 2, small) for side, small in sides)
         small = graph.resample(rgb, down, across, own)
         ink = self.ink(small, texture, self.sheet(small, paper))

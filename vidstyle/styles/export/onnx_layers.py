@@ -65,10 +65,10 @@ class Layers:
 
     def shrunk(self, x: Value, size: InputSize) -> Value:
         """`resize.shrink`."""
-        return self.graph.resample(x, *self.small_size(x, size))
+        return self.graph.resample(x, *self.scaled_size(x, size))
 
-    def small_size(self, x: Value, size: InputSize) -> tuple[Value, Value]:
-        """`resize.small_size`, in float64 as there, so that it rounds alike."""
+    def scaled_size(self, x: Value, size: InputSize) -> tuple[Value, Value]:
+        """`resize.scaled_size`, in float64 as there, so that it rounds alike."""
         sides = [side.to(np.float64) for side in (x.height, x.width)]
         short = sides[0].least(sides[1])
 

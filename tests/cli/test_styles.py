@@ -87,7 +87,7 @@ def test_nothing_is_replaced_unasked(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "A", "x" * 41, "a b", "..", "vlogger", "é"])
 def test_no_name_leads_out_of_the_folder(name: str, run: Run, tmp_path: Path) -> None:
-    """Nor hides a style that a built-in style has this name; exit code 4, nothing is written."""
+    """Nor hides a built-in style; exit code 4, nothing is written."""
     before = sorted(tmp_path.parent.iterdir())
     file = tiny_style(tmp_path / "in", "fine")
     code, _, err = run("add", file, f"--name={name}") if name else run("remove", name)

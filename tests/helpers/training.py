@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from tests.helpers.styles import TINY, picture_folder
 from vidstyle.train.families.base import AnyFamily, Batch
 from vidstyle.train.options import TrainOptions
 from vidstyle.train.trainer import Trainer
+
+
+def tiny_training(folder: Path, name: str, **changes: Any) -> TrainOptions:
+    """Options of a short run that learns warm pictures from plain ones, both made in `folder`."""
+    options: dict[str, Any] = {"batch_size": 2, "device": "cpu", "generator": TINY, **changes}
+    return TrainOptions(
+        content=(picture_folder(folder / "content", 0.0),),
+        styles={name: (picture_folder(folder / name, 0.2, seed=1),)},
+        output=folder / f"{name}.safetensors",
+        **options,
+    )
 
 
 def weights_of(module: nn.Module) -> list[bytes]:

@@ -10,13 +10,14 @@ import pytest
 import torch
 from torch.nn.functional import batch_norm, conv2d
 
-from tests.helpers.styles import COLORIST, picture_folder
+from tests.helpers.styles import COLORIST
 from tests.helpers.training import (
     changes_in_a_step,
     checkpoint_weights,
     equal_weights,
     interrupted,
     steps,
+    tiny_training,
     watched,
     weights_of,
 )
@@ -35,16 +36,14 @@ from vidstyle.train.trainer import Trainer
 
 @pytest.fixture
 def options(tmp_path: Path) -> TrainOptions:
-    return TrainOptions(
-        content=(picture_folder(tmp_path / "content", 0.0),),
-        styles={"warm": (picture_folder(tmp_path / "warm", 0.2, seed=1),)},
-        output=tmp_path / "warm.safetensors",
+    return tiny_training(
+        tmp_path,
+        "warm",
         family="colour",
         steps=6,
         batch_size=4,
         paint_size=32,
         tick_steps=3,
-        device="cpu",
         generator=COLORIST,
     )
 

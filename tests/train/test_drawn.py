@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.helpers.styles import picture_folder
-from tests.helpers.training import interrupted, steps, weights_of
+from tests.helpers.training import interrupted, steps, tiny_training, weights_of
 from vidstyle.models.texture import sheet
 from vidstyle.options import ApplyOptions
 from vidstyle.styles.load import load_style
@@ -25,17 +24,8 @@ TINY = {"grade_width": 8, "texture_width": 8, "texture_blocks": 1, "drawing_size
 @pytest.fixture
 def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainOptions:
     monkeypatch.setattr(Drawn, "head_start_steps", 2)
-    return TrainOptions(
-        content=(picture_folder(tmp_path / "content", 0.0),),
-        styles={"pen": (picture_folder(tmp_path / "pen", 0.2, seed=1),)},
-        output=tmp_path / "pen.safetensors",
-        family="drawn",
-        steps=10,
-        warmup_steps=3,
-        batch_size=2,
-        tick_steps=5,
-        device="cpu",
-        generator=TINY,
+    return tiny_training(
+        tmp_path, "pen", family="drawn", steps=10, warmup_steps=3, tick_steps=5, generator=TINY
     )
 
 

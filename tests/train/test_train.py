@@ -21,6 +21,7 @@ from tests.helpers.training import (
     equal_weights,
     interrupted,
     steps,
+    tiny_training,
     watched,
     weights_of,
 )
@@ -65,18 +66,7 @@ while True:
 
 @pytest.fixture
 def options(tmp_path: Path) -> TrainOptions:
-    return TrainOptions(
-        content=(picture_folder(tmp_path / "content", 0.0),),
-        styles={"warm": (picture_folder(tmp_path / "warm", 0.2, seed=1),)},
-        output=tmp_path / "warm.safetensors",
-        steps=12,
-        warmup_steps=4,
-        batch_size=2,
-        paint_size=32,
-        tick_steps=4,
-        device="cpu",
-        generator=TINY,
-    )
+    return tiny_training(tmp_path, "warm", steps=12, warmup_steps=4, paint_size=32, tick_steps=4)
 
 
 def test_law_11_the_same_seed_gives_the_same_weights(options: TrainOptions) -> None:

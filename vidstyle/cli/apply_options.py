@@ -19,7 +19,7 @@ from vidstyle.cli.shared_options import (
     style_option,
     together,
 )
-from vidstyle.codecs import CODECS, QUALITIES
+from vidstyle.codecs import AUTO, CODECS, QUALITIES
 from vidstyle.media.image_sequence import parse_rate
 from vidstyle.options import HDR_WAYS, ApplyOptions, Tone
 
@@ -98,7 +98,13 @@ look_options = together(
 )
 
 encoding_options = together(
-    _field("codec", f"{_short(CODECS)}.", type=click.Choice(list(CODECS)), metavar="NAME"),
+    _field(
+        "codec",
+        f"{_short(CODECS)}.",
+        shown="auto: h264, hevc for 10 bit, av1 for webm",
+        type=click.Choice([AUTO, *CODECS]),
+        metavar="NAME",
+    ),
     _field("crf", "Quality of clips, lower is better.", shown="by codec", type=int, metavar="N"),
     _field(
         "quality",
@@ -131,6 +137,7 @@ source_options = together(
     _field(
         "hdr",
         "HDR sources: refuse, tonemap, or keep with half of the look.",
+        shown="auto: tonemap",
         type=click.Choice(HDR_WAYS),
         metavar="HOW",
     ),

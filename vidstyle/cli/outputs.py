@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from vidstyle.cli.stdio import PIPE
+from vidstyle.codecs import AUTO, codec_by_name
 from vidstyle.media.image_sequence import is_sequence, pattern_of
 from vidstyle.media.inputs import check_distinct, expand, is_still, target_of
 from vidstyle.options import ApplyOptions
@@ -50,6 +51,8 @@ def _suffixes(output: Path | None, container: str | None, options: ApplyOptions)
     if container is None:
         return options.preset.suffixes
     suffix = f".{container}"
+    if options.codec == AUTO and codec_by_name(suffix) is not None:
+        return (suffix,)
     if suffix not in options.preset.suffixes:
         known = ", ".join(known[1:] for known in options.preset.suffixes)
         raise click.UsageError(

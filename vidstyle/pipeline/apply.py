@@ -77,6 +77,7 @@ def apply(
     started = time.perf_counter()
     engine = engine or LocalEngine(device_of(style))
     plan = plan_run(Path(source), style.content_hash, engine.device, Path(target), options)
+    options = plan.options
 
     with WorkFolder(plan.target, plan.key, options).claimed() as work:
         finished = work.finished()  # by an earlier run that was stopped

@@ -407,6 +407,45 @@ def test_styles_are_listed(style_file: Path, run: Run) -> None:
     assert run("styles", "nothing")[0] == 4
 
 
+def test_a_name_in_any_case_and_as_results_are_named(
+    clip: Clip, style_file: Path, run: Run, tmp_path: Path
+) -> None:
+    """TINY is tiny, and a+b is the blend of both in equal shares; results have the real names."""
+    source = linked(clip("plain.mp4"), tmp_path / "a", "in.mp4")
+    style_file.with_name("other.safetensors").write_bytes(style_file.read_bytes())
+    for name in ("TINY", "Tiny+OTHER"):
+        code, _, err = run("apply", source, "-s", name, "--progress", "none")
+        assert code == 0, err
+    assert names(tmp_path / "a") == ["in.mp4", "in.tiny+other.mp4", "in.tiny.mp4"]
+    assert load_style("tiny+other").name == load_style("tiny:0.5,OTHER:0.5").name == "tiny+other"
+
+
+@pytest.mark.parametrize("verb", [["apply", "in.mp4"], ["farm", "plan", "in.mp4", "--work", "w"]])
+def test_a_missing_style_lists_the_styles(verb: list[str], style_file: Path, run: Run) -> None:
+    """Whoever does not know a name finds them in the error."""
+    code, out, err = run(*verb)
+    assert (code, out) == (2, "")
+    assert "Choose one of: tiny." in err
+
+
+def test_a_file_in_place_of_a_command_names_the_command(run: Run) -> None:
+    """`vidstyle in.mp4` says what to type; a word is an unknown command as before."""
+    code, _, err = run("in.mp4")
+    assert code == 2 and "vidstyle apply in.mp4 --style NAME" in err
+    code, _, err = run("my clip.mov", "-s", "vlogger")
+    assert code == 2 and "vidstyle apply 'my clip.mov' -s vlogger" in err
+    code, _, err = run("restyle")
+    assert code == 2 and "No such command" in err
+
+
+@pytest.mark.parametrize("url", ["https://example.org/a.mp4", "http://example.org/watch?v=1", "rtsp://cam/1"])
+def test_a_url_is_called_one(url: str, stub: Path, run: Run) -> None:
+    """By every command that takes a clip."""
+    for command in (["apply", url], ["apply", url, "--fps", "24"], ["preview", url]):
+        code, _, err = run(*command, "-s", "stub", "--progress", "none")
+        assert code == 3 and "URL" in err and "Download it first" in err, err
+
+
 def test_looks_and_blends(clip: Clip, style_file: Path, run: Run, tmp_path: Path) -> None:
     """Files of several looks list them; a blend is called by all of its names."""
     config = GeneratorConfig(trunk_width=8, trunk_blocks=1, grade_width=8, working_size=32)

@@ -18,7 +18,7 @@ from vidstyle.cli.farm import farm
 from vidstyle.cli.farm_export import export
 from vidstyle.cli.learn import learn
 from vidstyle.cli.preview import preview
-from vidstyle.cli.shared import INTERRUPTED, TERMINATED, Group, complain
+from vidstyle.cli.shared import INTERRUPTED, TERMINATED, Vidstyle, complain
 from vidstyle.cli.startup import Terminated, leave, own_process
 from vidstyle.cli.styles import styles
 from vidstyle.cli.train import train
@@ -27,7 +27,7 @@ from vidstyle.version import __version__
 
 
 @click.group(
-    cls=Group,
+    cls=Vidstyle,
     context_settings={"max_content_width": 90, "help_option_names": ["-h", "--help"]},
     epilog="""vidstyle styles
     vidstyle preview in.mp4 --open

@@ -40,7 +40,7 @@ from vidstyle.humanize import in_words, size_in_words
 from vidstyle.media.inputs import is_still
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.process_settings import keep_freed_memory
-from vidstyle.styles.spec import parse_style, style_name
+from vidstyle.styles.library import result_name
 
 if TYPE_CHECKING:
     from vidstyle.analysis.match_clips import ClipMatches
@@ -166,7 +166,7 @@ def _engine(
 def _style_name(wanted: str) -> str:
     """The name that goes into names of results. UsageError if it cannot be parsed."""
     try:
-        return style_name(parse_style(wanted))
+        return result_name(wanted)
     except StyleError as error:
         raise click.UsageError(str(error)) from error
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 import click
 
 from vidstyle.cli.startup import Terminated
@@ -23,6 +26,21 @@ class Group(click.Group):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         write_examples(self, formatter)
+
+
+class Vidstyle(Group):
+    """The group of all commands. A file in the place of a command gets the command to type."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        first = args[0]
+        if self.get_command(ctx, first) is None and ("." in first or "/" in first or Path(first).exists()):
+            words = (
+                shlex.join(args) if "--style" in args or "-s" in args else f"{shlex.join(args)} --style NAME"
+            )
+            raise click.UsageError(f"{first}: this is no command. For a file, type: vidstyle apply {words}")
+        return super().resolve_command(ctx, args)
 
 
 def write_examples(command: click.Command, formatter: click.HelpFormatter) -> None:

@@ -103,9 +103,20 @@ def output_option(
     return click.option("-o", "--output", metavar=metavar, type=kind, required=required, help=help_text)
 
 
+class StyleName(click.ParamType):
+    """The name of a style. Where it is missing, the error lists the styles."""
+
+    name = "name"
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        from vidstyle.styles.library import style_files
+
+        return f"Choose one of: {', '.join(path.stem for path in style_files())}."
+
+
 def style_option(help_text: str, name: str = "wanted", **attributes: Any) -> Decorator:
     """`-s` and `--style`, whose values a shell can complete. name: of the parameter."""
-    attributes["shell_complete"] = complete_style
+    attributes |= {"shell_complete": complete_style, "type": StyleName()}
     return click.option("-s", "--style", name, metavar="NAME", help=help_text, **attributes)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vidstyle.errors import InputError
+from vidstyle.files import is_url, missing_file
 
 FRAME_SUFFIXES = (".png", ".exr", ".tif", ".tiff", ".jpg", ".jpeg", ".dpx", ".webp", ".bmp")
 FORMAT = "vidstyle-sequence-1"
@@ -116,6 +117,8 @@ def pattern_of(text: str) -> Path:
         names = glob.glob(text)
     files = [Path(name) for name in names if Path(name).suffix.lower() in FRAME_SUFFIXES]
     files = [file for file in files if not file.name.startswith(".")]
+    if not files and is_url(text):
+        raise missing_file(path)
     if not files:
         raise InputError(
             f"{text}: there are no pictures. Name a folder of them, or a pattern like f_%05d.png."

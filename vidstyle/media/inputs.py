@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vidstyle.errors import InputError
+from vidstyle.files import is_url, missing_file
 from vidstyle.media.image_sequence import FRAME_SUFFIXES, is_sequence
 
 STILL_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
@@ -39,6 +40,8 @@ def _files(text: str, style_name: str) -> list[Path]:
     path = Path(text)
     if path.is_dir():
         return _in_folder(path, style_name)
+    if is_url(text) and not path.exists():
+        raise missing_file(path)
     if path.exists() or not glob.has_magic(text):
         return [path]  # a missing file is reported by whoever opens it
     found = [Path(name) for name in sorted(glob.glob(text, recursive=True))]

@@ -11,7 +11,7 @@ import av
 import torch
 
 from vidstyle.errors import InputError, OutputError
-from vidstyle.files import check_free
+from vidstyle.files import check_free, is_url, missing_file
 from vidstyle.frames import FrameBatch, VideoInfo
 from vidstyle.imaging.hdr import HDR_PATH_VERSION, PQ, HdrLight, sdr_info
 from vidstyle.media.encode import check_encoder
@@ -43,10 +43,10 @@ class Restyler(Protocol):
 class Plan:
     """What a run will do: how many segments it renders, into which format, and under which key.
 
-    media: what is known of the source. options: those of the run, without any `auto`. info: facts of the frames that will be written. hdr: the light of an
-    HDR source, None for SDR. facts: everything that changes a byte of the segments, as JSON values; `key` is
-    its hash and names the work folder. frames_announced, segments_announced: as the container claims, for
-    progress only.
+    media: what is known of the source. options: those of the run, without any `auto`. info: facts of the
+    frames that will be written. hdr: the light of an HDR source, None for SDR. facts: everything that changes
+    a byte of the segments, as JSON values; `key` is its hash and names the work folder. frames_announced,
+    segments_announced: as the container claims, for progress only.
     """
 
     media: Source
@@ -152,6 +152,8 @@ def _plan_media(media: Source, style_hash: str, device: str, target: Path, optio
 
 
 def _check_paths(source: Path, target: Path, options: ApplyOptions) -> None:
+    if is_url(str(source)) and not source.exists():
+        raise missing_file(source)
     if options.preset.pictures:
         return _check_sequence_target(source, target, options)
     if target.exists() and source.exists() and os.path.samefile(source, target):

@@ -12,8 +12,8 @@ import torch
 
 from vidstyle.errors import StyleError
 from vidstyle.styles.blend import Blend
-from vidstyle.styles.library import style_path
-from vidstyle.styles.spec import parse_style, style_name
+from vidstyle.styles.library import result_name, style_path
+from vidstyle.styles.spec import parse_style
 from vidstyle.styles.style import Style
 from vidstyle.styles.style_file import StyleFacts, hash_file, hash_text, read_network
 
@@ -26,7 +26,8 @@ def load_style(name_or_path: str | os.PathLike[str]) -> Style:
     by their codes, styles of different files by what they paint; both change continuously with the weights.
     Raises StyleError: unknown, damaged, or weights that are none.
     """
-    parts = parse_style(os.fspath(name_or_path))
+    wanted = os.fspath(name_or_path)
+    parts = parse_style(wanted)
     files: dict[Path, dict[str, float]] = {}
     for part in parts:
         if part.share:
@@ -36,9 +37,9 @@ def load_style(name_or_path: str | os.PathLike[str]) -> Style:
     if len(styles) == 1:
         style = styles[0][0]
         if len(parts) > 1 or parts[0].look:
-            style.facts = replace(style.facts, name=style_name(parts))
+            style.facts = replace(style.facts, name=result_name(wanted))
         return style
-    return Blend(styles, _blended_facts(style_name(parts), styles))
+    return Blend(styles, _blended_facts(result_name(wanted), styles))
 
 
 def _blended_facts(name: str, parts: Sequence[tuple[Style, float]]) -> StyleFacts:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from collections.abc import Mapping as MappingType
-from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +13,32 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from vidstyle.errors import StyleError
 from vidstyle.files import written_whole
 from vidstyle.models.colorizer import generator_for
 from vidstyle.models.generator import Generator, config_from
+from vidstyle.styles.header import (
+    FORMAT,
+    StyleFacts,
+    check_size,
+    damaged,
+    document_of,
+    facts_of,
+    read_facts,
+)
 
-FORMAT = "vidstyle-style-1"
-# A style file holds weights of a small network. What is far larger is something else, or an attack.
-MOST_BYTES = 64 << 20
+__all__ = [
+    "FORMAT",
+    "StyleFacts",
+    "damaged",
+    "hash_file",
+    "hash_text",
+    "opened",
+    "read_document",
+    "read_facts",
+    "read_network",
+    "save_style",
+    "write_document",
+]
 
 
 def read_document(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -49,76 +65,18 @@ def hash_text(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def damaged(path: Path, why: str) -> StyleError:
-    return StyleError(f"{path}: the style file is damaged: {why}. Get it again, or train it again.")
-
-
 def opened(path: Path) -> Any:
-    if not path.is_file():
-        raise StyleError(f"{path}: there is no such style file. Check the path, or see vidstyle styles.")
-    if path.stat().st_size > MOST_BYTES:
-        raise StyleError(f"{path}: far too large for a style file. Use a file made by vidstyle train.")
+    check_size(path)
     try:
         return safe_open(path, framework="pt")
     except (SafetensorError, OSError) as error:
         raise damaged(path, f"it is not a safetensors file ({error})") from error
 
 
-def document_of(path: Path, metadata: Mapping[str, str] | None) -> dict[str, Any]:
-    if not metadata or "vidstyle" not in metadata:
-        raise StyleError(f"{path}: this is no style of vidstyle. Use a file made by vidstyle train.")
-    try:
-        document = json.loads(metadata["vidstyle"])
-    except ValueError as error:
-        raise damaged(path, "its facts cannot be read") from error
-    if not isinstance(document, dict):
-        raise damaged(path, "its facts cannot be read")
-    if document.get("format") != FORMAT:
-        kind, made = FORMAT.rpartition("-")[0], str(document.get("format"))
-        if made.startswith(f"{kind}-"):
-            raise StyleError(
-                f"{path}: it was made by another version of vidstyle (format {made[:40]!r}, while this one "
-                f"reads {FORMAT!r}). Update vidstyle, or train the style again."
-            )
-        raise damaged(path, f"its format is not {FORMAT}")
-    return document
-
-
-FAMILIES = ("photographic", "drawn", "painted", "colour")
-
-
-@dataclass(frozen=True)
-class StyleFacts:
-    """What a style file says of itself. All of it is data; none of it is executed.
-
-    looks: names of the looks within; each has a stored style code. provenance: pictures it was learned from.
-    training: options and seed of the run that made it.
-    """
-
-    name: str
-    family: str
-    summary: str = ""
-    licence: str = ""
-    provenance: str = ""
-    recommended_strength: float = 1.0
-    recommended_smooth: float = 1.0
-    looks: tuple[str, ...] = ()
-    training: dict[str, Any] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-def read_facts(path: Path) -> StyleFacts:
-    """Only the facts, without the weights."""
-    with opened(path) as file:
-        return _facts(path, document_of(path, file.metadata()))
-
-
 def read_network(path: Path) -> tuple[Generator, dict[str, Tensor], StyleFacts]:
     """What a style file holds: the generator, a code [1, K] for each look, and the facts. StyleError."""
     tensors, document = read_document(path)
-    facts = _facts(path, document)
+    facts = facts_of(path, document)
     try:
         with torch.random.fork_rng(devices=[]):  # its first weights are drawn, and then replaced
             generator = generator_for(config_from(document["generator"]))
@@ -152,20 +110,3 @@ def save_style(
     tensors |= {f"code.{look}": code.detach().cpu().to(torch.float32) for look, code in codes.items()}
     document = {"format": FORMAT, "generator": generator.config.to_dict(), "facts": facts.to_dict()}
     return write_document(path, tensors, document)
-
-
-def _facts(path: Path, document: dict[str, Any]) -> StyleFacts:
-    stored = document.get("facts")
-    known = {f.name for f in fields(StyleFacts)}
-    try:
-        if not isinstance(stored, dict):
-            raise TypeError("no facts")
-        facts = StyleFacts(**{key: value for key, value in stored.items() if key in known})
-        numbers = (float(facts.recommended_strength), float(facts.recommended_smooth))
-        if not all(0 <= number <= 1 for number in numbers):
-            raise ValueError("a recommendation is not between 0 and 1")
-        if facts.family not in FAMILIES or not all(isinstance(look, str) for look in facts.looks):
-            raise ValueError("the family or the looks are unknown")
-    except (TypeError, ValueError) as error:
-        raise damaged(path, f"its facts are wrong: {error}") from error
-    return replace(facts, looks=tuple(facts.looks))

@@ -14,12 +14,13 @@ from typing import NoReturn
 
 from vidstyle.errors import InputError, OutputError
 
+_SCHEMES = "https?|s?ftps?|rtsps?|rtmps?|mmsh?|udp|rtp|srt|s3|gs"
 SAMPLE_BYTES = 1 << 20  # read at a time
 
 
 def is_url(text: str) -> bool:
     """Whether a path is rather an address of the web, also after a Path took one of its two slashes."""
-    return re.search(r"(?:^|[/\\])[a-z][a-z0-9+.-]+:[/\\]", text, re.IGNORECASE) is not None
+    return re.search(rf"(?:^|[/\\])(?:{_SCHEMES}):[/\\]", text, re.IGNORECASE) is not None
 
 
 def missing_file(path: Path) -> InputError:

@@ -26,7 +26,9 @@ def target(folder: Path, source: str, options: ApplyOptions = PLAIN, **how: obje
     output, output_dir = (folder / str(how[k]) if k in how else None for k in ("output", "output_dir"))
     container = how.get("container")
     assert container is None or isinstance(container, str)
-    ((_, made),) = pairs_of((str(folder / source),), "look", output, output_dir, container, options)
+    (((_, made),),) = pairs_of(
+        (str(folder / source),), ["{stem}.look"], output, output_dir, container, options
+    )
     return str(made.relative_to(folder))
 
 

@@ -73,7 +73,9 @@ def _short(names: Iterable[str]) -> str:
     return ", ".join(kept)
 
 
-apply_style_option = style_option("A style, its file, FILE#LOOK, or a blend of them.", required=True)
+_STYLE_HELP = "A style, its file, FILE#LOOK, or a blend of them."
+apply_style_option = style_option(_STYLE_HELP, required=True)
+several_styles_option = style_option(f"{_STYLE_HELP} May be repeated.", required=True, multiple=True)
 
 look_options = together(
     _dial("strength", "How far to go from the source to the full look."),

@@ -65,6 +65,23 @@ def sidecar(pattern: Path) -> dict[str, Any]:
     return facts if isinstance(facts, dict) and facts.get("format") == FORMAT else {}
 
 
+def written_sequences(folder: Path) -> list[Path]:
+    """The patterns of the clips that vidstyle wrote into a folder as pictures, each with its sidecar."""
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            facts = json.loads(path.read_text())
+        except (OSError, ValueError):
+            continue
+        if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+            continue
+        name = str(facts.get("files"))
+        pattern = folder / name
+        if Path(name).name == name and is_sequence(pattern) and sidecar_of(pattern) == path:
+            found += [pattern] if numbers_there(pattern) else []
+    return found
+
+
 @dataclass(frozen=True)
 class ImageSequence:
     """Numbered pictures as they were found: which numbers there are, and how fast they follow."""

@@ -165,6 +165,27 @@ def test_wrong_usage_is_2_and_opens_nothing(
     assert names(tmp_path) == []
 
 
+def test_json_is_one_document_in_every_case(stub: Path, run: Run, tmp_path: Path) -> None:
+    """Errors of usage, of a style and of a farm included, with the version of its fields."""
+    picture = save_picture(tmp_path / "p.png")
+    for code, arguments in (
+        (0, ["apply", picture, "-s", "stub"]),
+        (0, ["styles", "stub"]),
+        (2, ["apply", picture, "-s", "stub", "--strength", "2"]),
+        (2, ["apply", picture]),
+        (2, ["apply", picture, "-s", "stub", "--nonsense"]),
+        (2, ["nonsense"]),
+        (3, ["apply", f"{tmp_path}/*.avi", "-s", "stub"]),
+        (3, ["farm", "status", "--work", tmp_path]),
+        (4, ["apply", picture, "-s", "nothing"]),
+        (4, ["styles", "nothing"]),
+    ):
+        ended, out, err = run(*arguments, "--json")
+        document = json.loads(out)
+        assert ended == code and document["version"] == 1, err
+        assert code == 0 or (document["exit_code"] == code and document["error"])
+
+
 def test_wrong_usage_of_the_group(run: Run) -> None:
     """An unknown command is usage; none at all shows the help."""
     assert run("restyle")[0] == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vidstyle.cli.progress import Screen, State
-from vidstyle.cli.shared import complain, stopped
+from vidstyle.cli.shared import complain, print_json, stopped
 from vidstyle.errors import VidstyleError
 from vidstyle.humanize import in_words, size_in_words
 from vidstyle.media.inputs import is_still
@@ -56,9 +55,9 @@ def each(
         if not as_json:
             show(report)
     if as_json:
-        document = {"version": 1, "results": done, "failures": failed, "skipped": [str(t) for t in skipped]}
+        document = {"results": done, "failures": failed, "skipped": [str(t) for t in skipped]}
         group = {} if matched is None else {"match": matched.to_dict()}
-        click.echo(json.dumps(document | group, default=str))
+        print_json(document | group)
     return failed[0]["exit_code"] if failed else 0
 
 

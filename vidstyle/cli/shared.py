@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 
 from vidstyle.cli.startup import Terminated
 
+JSON_VERSION = 1  # raised where a field changes its meaning or goes
 INTERRUPTED, TERMINATED = 130, 143  # exit codes of shells: 128 and the number of the signal
 
 
@@ -47,6 +50,11 @@ def write_examples(command: click.Command, formatter: click.HelpFormatter) -> No
     with formatter.section("Examples"):
         for line in (command.epilog or "").strip().splitlines():
             formatter.write(f"  {line.strip()}\n")
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """Print the one document of --json, with the version of its fields."""
+    click.echo(json.dumps({"version": JSON_VERSION, **document}, default=str))
 
 
 def complain(message: str) -> None:

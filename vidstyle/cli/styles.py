@@ -10,7 +10,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from vidstyle.cli.shared import Command, complain
+from vidstyle.cli.shared import Command, complain, print_json
 from vidstyle.cli.shared_options import (
     PATH,
     complete_style,
@@ -76,7 +76,10 @@ def show(name: str | None, as_json: bool) -> None:
                 complain(str(error))
                 failed = error
     if as_json:
-        click.echo(json.dumps(found if name is None else found[0], default=str))
+        if name is None:
+            click.echo(json.dumps(found, default=str))
+        else:
+            print_json(found[0])
     elif name is not None:
         _show(found[0])
     else:

@@ -14,18 +14,25 @@ from vidstyle.errors import StyleError
 from vidstyle.styles.blend import Blend
 from vidstyle.styles.library import result_name, style_path
 from vidstyle.styles.spec import parse_style
-from vidstyle.styles.style import Style
+from vidstyle.styles.style import Style, choose_device
 from vidstyle.styles.style_file import StyleFacts, hash_file, hash_text, read_network
 
 
-def load_style(name_or_path: str | os.PathLike[str]) -> Style:
+def load_style(name_or_path: str | os.PathLike[str], *, device: str | torch.device = "cpu") -> Style:
     """A style by name (see `list_styles`), by the path of its file, or a blend: `vlogger:0.6,cinema:0.4`.
 
     FILE#LOOK or NAME#LOOK is one of several looks of a file; without it the first is meant. Weights are
     brought to a sum of 1, are 1 where there is none, and 0 leaves a style out. Looks of one file are mixed
     by their codes, styles of different files by what they paint; both change continuously with the weights.
-    Raises StyleError: unknown, damaged, or weights that are none.
+    device: auto, cpu, cuda or cuda:1. Raises StyleError: unknown, damaged, or weights that are none; and
+    DeviceError.
     """
+    style = _load(name_or_path)
+    place = choose_device(str(device))
+    return style if place == style.device else style.to(place)
+
+
+def _load(name_or_path: str | os.PathLike[str]) -> Style:
     wanted = os.fspath(name_or_path)
     parts = parse_style(wanted)
     files: dict[Path, dict[str, float]] = {}

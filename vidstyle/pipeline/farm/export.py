@@ -32,7 +32,6 @@ class SchedulerJob:
     def plan(self) -> list[str]:
         """The command line of the first step."""
         arguments = ["farm", "plan", str(self.source), "--style", self.style, "--work", str(self.work)]
-        arguments += ["--progress", "farm"]
         return [self.command, *arguments, *self.settings]
 
     def render(self, segments: str) -> list[str]:

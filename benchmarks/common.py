@@ -17,7 +17,8 @@ from typing import Any
 import av
 import torch
 
-from vidstyle.models.generator import Generator, GeneratorConfig
+from vidstyle.models.base import GeneratorConfig
+from vidstyle.models.generator import Generator
 from vidstyle.styles.library import STYLE_FOLDER
 from vidstyle.styles.style_file import StyleFacts, save_style
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from vidstyle.imaging.lab import rgb_to_lab
 from vidstyle.models.generator import Grade
-from vidstyle.styles.style_file import read_document
+from vidstyle.styles.style_file import read_style_file
 from vidstyle.train.data.pictures import load_pictures
 from vidstyle.train.personal.look_reader import (
     CODE_SIZE,
@@ -176,7 +176,7 @@ def main() -> None:
     nn.init.normal_(networks["grade"].scale_shift.weight, std=0.2)
     begun = 0
     if arguments.start:
-        tensors, document = read_document(arguments.start)
+        tensors, document = read_style_file(arguments.start)
         begun = int(document["reader"]["steps"])
         networks.load_state_dict({name: t.float() for name, t in tensors.items() if "." in name})
     parameters = list(networks.parameters())

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vidstyle.analysis.color_matching import measure_light, spread_of
 from vidstyle.analysis.match_clips import match_frames, sample_frames
-from vidstyle.imaging.correction import Before
+from vidstyle.imaging.correction import InputCorrection
 from vidstyle.imaging.resize import shrink
 from vidstyle.imaging.yuv import luma_of
 from vidstyle.media.image_file import write_png
@@ -24,7 +24,7 @@ from vidstyle.styles.load import load_style
 from vidstyle.styles.style import Style
 
 
-def restyled(frames: list[Tensor], before: Before, style: Style | None) -> Tensor:
+def restyled(frames: list[Tensor], before: InputCorrection, style: Style | None) -> Tensor:
     """[T, 3, h, w], small, with what `--match` and a style make of the frames."""
     pictures = []
     for frame in frames:
@@ -33,7 +33,9 @@ def restyled(frames: list[Tensor], before: Before, style: Style | None) -> Tenso
     return torch.cat(pictures)
 
 
-def sheet(path: Path, rows: dict[str, list[Tensor]], befores: dict[str, Before], styles: list[Style]) -> None:
+def sheet(
+    path: Path, rows: dict[str, list[Tensor]], befores: dict[str, InputCorrection], styles: list[Style]
+) -> None:
     """A row for each clip: its middle frame as it is, matched, and with each style without and with."""
     lines = []
     for name, frames in rows.items():
@@ -76,7 +78,9 @@ def main() -> None:
     for kind, style in (("source", None), *((style.name, style) for style in styles)):
         for way in ("as they are", "matched"):
             lights = [
-                measure_light(restyled(frames, befores[name] if way == "matched" else Before(), style))
+                measure_light(
+                    restyled(frames, befores[name] if way == "matched" else InputCorrection(), style)
+                )
                 for name, frames in seen.items()
             ]
             rows.append({"style": kind, "clips": way, **spread_of(lights).to_dict()})

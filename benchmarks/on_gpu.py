@@ -33,7 +33,8 @@ from vidstyle.media.synthetic_clip import make_clip
 from vidstyle.options import BenchOptions
 from vidstyle.pipeline.devices import auto_batch_size
 from vidstyle.pipeline.process_settings import keep_freed_memory
-from vidstyle.styles.executor import OnGpu
+from vidstyle.styles.cuda_queue import CudaQueue
+from vidstyle.styles.executor import CudaExecutor
 from vidstyle.styles.load import load_style
 from vidstyle.styles.style import Style
 
@@ -52,16 +53,17 @@ def generator_fps(style: Style, batch: FrameBatch, repeats: int) -> dict[str, fl
     planes = [plane.to(style.device) for plane in batch.planes]
     rgb = to_rgb(planes, batch.format)
     # As apply does it, from a recorded graph.
-    gpu = OnGpu(style.device, style.on_device) if style.device.type == "cuda" else None
+    queue = CudaQueue(style.device) if style.device.type == "cuda" else None
+    gpu = None if queue is None else CudaExecutor(queue, style.on_device)
 
     def convert() -> None:
         if gpu is None:
             style.on_device(planes, batch.format)
         else:
-            gpu.made(planes, batch.format)
+            gpu.compute(planes, batch.format)
 
     def best(work: Callable[[], object]) -> float:
-        with torch.inference_mode(), nullcontext() if gpu is None else torch.cuda.stream(gpu.stream):
+        with torch.inference_mode(), nullcontext() if queue is None else queue.computing():
             times = [timed(work, style.device) for _ in range(repeats + 5)][5:]
         return len(batch) / sorted(times)[len(times) // 2]
 

@@ -19,7 +19,7 @@ from vidstyle.analysis.color_matching import (
     measure_light,
     spread_of,
 )
-from vidstyle.imaging.correction import NOTHING, Before, Correction, corrected
+from vidstyle.imaging.correction import NOTHING, Correction, InputCorrection, corrected
 from vidstyle.imaging.lab import lab_to_rgb, rgb_to_lab
 from vidstyle.imaging.yuv import luma_of
 from vidstyle.styles.load import load_style, read_style
@@ -80,7 +80,7 @@ def test_clips_that_are_alike_are_left_alone() -> None:
     warm = CHANGES["warmer"](street())
     assert find_corrections([warm, warm.clone(), warm.clone()]) == [NOTHING] * 3
     assert corrected(warm, NOTHING) is warm
-    assert Before()(warm) is warm
+    assert InputCorrection()(warm) is warm
 
 
 def test_a_night_stays_a_night() -> None:
@@ -197,11 +197,11 @@ def test_a_style_sees_the_matched_frames(tmp_path: Path) -> None:
     correction = Correction(exposure=0.6, red=0.1)
     rgb = street(1)
     for style in (read_style(files[0]), load_style(f"{files[0]}:0.5,{files[1]}:0.5")):
-        made = style.with_before(Before(correction)).to("cpu")
+        made = style.with_before(InputCorrection(correction)).to("cpu")
         assert torch.equal(made(rgb), style(corrected(rgb, correction)))
         assert not torch.equal(style(rgb), made(rgb))
-        assert made.content_hash != style.content_hash == style.with_before(Before()).content_hash
-        other = style.with_before(Before(Correction(exposure=0.61, red=0.1)))
+        assert made.content_hash != style.content_hash == style.with_before(InputCorrection()).content_hash
+        other = style.with_before(InputCorrection(Correction(exposure=0.61, red=0.1)))
         assert other.content_hash != made.content_hash
 
 
@@ -209,7 +209,7 @@ def test_black_and_white_lying_on_its_side_is_colored_upright(tmp_path: Path) ->
     """The frames of a portrait clip get the colors that they get upright."""
     colors = read_style(tiny_style(tmp_path, "colours", backbone=6))
     gray = luma_of(street(1)).expand(-1, 3, -1, -1)
-    upright = Before(colors=colors)(gray)
-    lying = Before(colors=colors)(torch.rot90(gray, -1, (2, 3)), 1)
+    upright = InputCorrection(colors=colors)(gray)
+    lying = InputCorrection(colors=colors)(torch.rot90(gray, -1, (2, 3)), 1)
     assert (torch.rot90(lying, 1, (2, 3)) - upright).abs().max() < 1e-4
     assert (upright - gray).abs().max() > 0.01

@@ -164,7 +164,7 @@ def test_without_a_style_all_are_shown(
     ("options", "code", "words"),
     [
         (["--style", "nonsense"], 4, "there is no such style"),
-        (["--style", "a:-1"], 2, "no weight"),
+        (["--style", "a:-1"], 2, "is not a weight"),
         (["--frames", "0"], 2, "frames must be between 1 and 24"),
         (["--size", "9999"], 2, "size must be"),
         (["--seconds", "-1"], 2, "seconds must be"),

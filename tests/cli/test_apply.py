@@ -21,7 +21,8 @@ from tests.helpers.commands import Run
 from tests.helpers.styles import tiny_style
 from vidstyle import apply, load_style, restyle_still
 from vidstyle.cli.progress import SCREENS, Screen, State
-from vidstyle.models.generator import Generator, GeneratorConfig
+from vidstyle.models.base import GeneratorConfig
+from vidstyle.models.generator import Generator
 from vidstyle.options import ApplyOptions, Tone
 from vidstyle.styles import library
 from vidstyle.styles.style_file import StyleFacts, save_style
@@ -143,7 +144,7 @@ def test_a_plan_changes_nothing(clip: Clip, stub: Path, run: Run, tmp_path: Path
         (["a.mp4", "b.mp4", "--style", "other", "--match"], "one style at a time"),
         (["a.mp4", "--skip-existing", "--overwrite"], "exclude each other"),
         (["a.mp4", "--nonsense"], "--nonsense"),
-        (["a.mp4", "--style", "a:much,b"], "'much' is no weight"),
+        (["a.mp4", "--style", "a:much,b"], "'much' is not a weight"),
         (["a.mp4", "--style", "a:0,b:0"], "above 0"),
         (["a.mp4", "--variation", "-1"], "variation"),
         (["a.mp4", "--sharpen", "1.5"], "sharpen must be between 0 and 1"),

@@ -34,7 +34,7 @@ def own() -> list[str]:
 
 
 def test_a_style_is_added_shown_and_removed(run: Run, tmp_path: Path) -> None:
-    """Under its file's name or another, with its card; what came with vidstyle cannot be removed."""
+    """Under its file's name or another, with its card; a built-in style cannot be removed."""
     file = tiny_style(tmp_path, "alice")
     file.with_suffix(".md").write_text("# alice\n")
     assert run("add", file)[0] == 0
@@ -91,7 +91,7 @@ def test_nothing_is_replaced_unasked(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "A", "x" * 41, "a b", "..", "vlogger", "é"])
 def test_no_name_leads_out_of_the_folder(name: str, run: Run, tmp_path: Path) -> None:
-    """Nor hides a style that came with vidstyle; exit code 4, nothing is written."""
+    """Nor hides a style that a built-in style has this name; exit code 4, nothing is written."""
     before = sorted(tmp_path.parent.iterdir())
     file = tiny_style(tmp_path / "in", "fine")
     code, _, err = run("add", file, f"--name={name}") if name else run("remove", name)
@@ -141,10 +141,10 @@ def _hostile(folder: Path) -> dict[str, Path]:
     save_file({"x": torch.zeros(3)}, files["foreign"])
     files["newer"].write_bytes(good.read_bytes().replace(b"vidstyle-style-1", b"vidstyle-style-9"))
     files["cut"].write_bytes(good.read_bytes()[:-100])
-    from vidstyle.styles.bundle import Attached
+    from vidstyle.styles.bundle import Attachments
 
-    copy_style(good, files["card"], "card", Attached(card="x" * (1 << 19)))
-    copy_style(good, files["sheet"], "sheet", Attached(sheet=b"MZ program"))
+    copy_style(good, files["card"], "card", Attachments(card="x" * (1 << 19)))
+    copy_style(good, files["sheet"], "sheet", Attachments(sheet=b"MZ program"))
     return files
 
 

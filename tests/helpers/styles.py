@@ -17,8 +17,8 @@ from torch import Tensor
 from vidstyle.frames import FrameBatch
 from vidstyle.imaging.filters import gaussian_blur
 from vidstyle.media.image_file import write_png
-from vidstyle.models.colorizer import generator_for
-from vidstyle.models.generator import Generator, GeneratorConfig
+from vidstyle.models.base import BaseGenerator, GeneratorConfig
+from vidstyle.models.registry import build_generator
 from vidstyle.styles.style_file import StyleFacts, save_style
 
 TINY = {"grade_width": 8, "trunk_width": 8, "trunk_blocks": 2, "working_size": 32}
@@ -26,10 +26,10 @@ TINY = {"grade_width": 8, "trunk_width": 8, "trunk_blocks": 2, "working_size": 3
 COLORIST = {"backbone": 6, "trunk_width": 8, "working_size": 32, "light_scale": 2}
 
 
-def tiny_generator(seed: int = 0, **changes: int) -> Generator:
+def tiny_generator(seed: int = 0, **changes: int) -> BaseGenerator:
     """Random weights, large enough that every head does something."""
     torch.manual_seed(seed)
-    generator = generator_for(GeneratorConfig(**{**TINY, **changes}))
+    generator = build_generator(GeneratorConfig(**{**TINY, **changes}))
     with torch.no_grad():
         for parameter in generator.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.05)

@@ -36,8 +36,9 @@ from vidstyle.media.encode import encoder_settings
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.apply import apply
 from vidstyle.pipeline.batching import Batches
-from vidstyle.pipeline.plan import Restyler, plan
+from vidstyle.pipeline.plan import plan
 from vidstyle.styles.load import load_style
+from vidstyle.styles.restyler import Restyler
 from vidstyle.styles.style import Style
 
 QUICK = ApplyOptions(segment_frames=30, batch_size=4)

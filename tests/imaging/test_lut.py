@@ -100,5 +100,6 @@ def test_without_the_filter_the_plain_look_up_serves(monkeypatch: pytest.MonkeyP
 
 
 def test_a_table_that_the_filter_cannot_hold() -> None:
+    """A table that the filter cannot hold."""
     with pytest.raises(ValueError, match="square number"):
         Lut3D(identity(33))

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from tests.helpers.styles import tiny_style
-from vidstyle.models.generator import parameter_count
+from vidstyle.models.base import parameter_count
 
 HOME = Path(__file__).parents[2] / "benchmarks"
 # With next to nothing to do. Those of `whole` start programs and take seconds each.
@@ -55,6 +55,7 @@ def last_line(script: ModuleType, arguments: list[str], capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize("name", QUICK)
 def test_a_benchmark_runs(name: str, load: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A benchmark runs."""
     style = str(tiny_style(tmp_path))
     option = "--style" if name == "bench_generator" else "--styles"
     line = last_line(load(name), [option, style, *QUICK[name]], capsys)
@@ -67,6 +68,7 @@ def test_a_benchmark_runs(name: str, load: Any, tmp_path: Path, capsys: pytest.C
 def test_a_benchmark_of_programs_runs(
     name: str, load: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """A benchmark of programs runs."""
     style = [] if name == "bench_startup" else ["--style", str(tiny_style(tmp_path))]
     line = last_line(load(name), [*style, *WHOLE[name]], capsys)
     assert line["benchmark"] == name.removeprefix("bench_")

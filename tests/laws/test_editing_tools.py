@@ -1,11 +1,10 @@
-"""The commands that the README gives for editing tools: run as printed, and what they wrote read back."""
+"""The commands that the README of styles gives for editing tools, as printed, and what they wrote."""
 
 from __future__ import annotations
 
 import json
 import re
 import shlex
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,53 +14,20 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from tests.helpers.desk import COUNT, FIRST, HEIGHT, WIDTH, editing_desk, rgba
 from vidstyle.cli import main
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
-SECTION = README[README.index("## In editing tools") :]
+README = (Path(__file__).parents[2] / "vidstyle" / "styles" / "README.md").read_text()
+SECTION = README[README.index("## Editing tools") :]
 COMMANDS = re.search(r"```sh\n(.*?)```", SECTION, re.DOTALL)
 assert COMMANDS is not None
-FIRST, COUNT, WIDTH, HEIGHT = 1001, 6, 96, 64
-
-
-def rgba(number: int) -> np.ndarray[Any, Any]:
-    """Ramps, and opacity in stripes that move from frame to frame: [H, W, 4] uint8."""
-    across, down = np.meshgrid(np.linspace(0, 1, WIDTH), np.linspace(0, 1, HEIGHT))
-    opacity = ((across * 8 + number) % 8 >= 3) * 1.0
-    return (np.stack((across, down, (across + down) / 2, opacity), axis=-1) * 255).astype(np.uint8)
-
-
-def write_clip(path: Path, codec: str, pixel_format: str, options: dict[str, str]) -> None:
-    """BT.709 in limited range at 24 frames/s, from timecode ten hours on."""
-    with av.open(str(path), "w") as out:
-        video = out.add_stream(codec, rate=24, options=options)
-        context = video.codec_context
-        context.width, context.height, context.pix_fmt = WIDTH, HEIGHT, pixel_format
-        context.colorspace = context.color_primaries = context.color_trc = context.color_range = 1
-        if path.suffix == ".mov":
-            video.metadata["timecode"] = "10:00:00:00"
-        for number in range(COUNT):
-            picture = av.VideoFrame.from_ndarray(rgba(number), format="rgba")
-            frame = picture.reformat(format=pixel_format, dst_colorspace=1, dst_color_range=1)
-            frame.colorspace = frame.color_range = 1
-            frame.color_primaries = frame.color_trc = 1
-            frame.pts, frame.time_base = number, Fraction(1, 24)
-            out.mux(video.encode(frame))
-        out.mux(video.encode(None))
 
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a clip that has transparency, one without, numbered plates and a still; we are in it."""
-    write_clip(tmp_path / "in.mov", "prores_ks", "yuva444p10le", {"profile": "4444"})
-    write_clip(tmp_path / "in.mp4", "libx264", "yuv420p", {"preset": "ultrafast", "crf": "12"})
-    (tmp_path / "plates").mkdir()
-    for number in range(FIRST, FIRST + COUNT):
-        picture = cv2.cvtColor(rgba(number), cv2.COLOR_RGBA2BGRA)
-        assert cv2.imwrite(str(tmp_path / "plates" / f"plate.{number}.png"), picture)
-    assert cv2.imwrite(str(tmp_path / "art.png"), cv2.cvtColor(rgba(0), cv2.COLOR_RGBA2BGRA))
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    return editing_desk(tmp_path)
 
 
 def run(desk: Path, words: str) -> str:
@@ -140,6 +106,7 @@ def test_numbered_exr(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_still_keeps_its_transparency(desk: Path) -> None:
+    """Its opacity is that of the source, to the level."""
     run(desk, "art.png")
     made = cv2.imread(str(desk / "art_sketch.png"), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(made[..., 3], rgba(0)[..., 3])

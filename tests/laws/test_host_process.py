@@ -12,15 +12,17 @@ from tests.helpers.styles import TINY, picture_folder, tiny_style
 
 # Prints every setting of the process that is another one after a piece of work.
 PROGRAM = """
-import gc, json, logging, os, random, signal, sys, threading, warnings
+import faulthandler, gc, json, logging, os, random, signal, sys, threading, warnings
 from pathlib import Path
 import av, av.logging, cv2, numpy, torch
 
 folder = Path(sys.argv[1])
+# Where a run hangs, say where.
+faulthandler.dump_traceback_later(120, exit=True)
 # The first optimizer of a process makes torch set a variable of its compiler and filters of warnings.
 torch.optim.Adam([torch.zeros(1, requires_grad=True)]).zero_grad()
-# Not what a library would set by chance.
-torch.set_num_threads(3)
+# Not what a library would set by chance, and no more than there are cores: OpenMP's threads wait actively.
+torch.set_num_threads(2 if torch.get_num_threads() == 1 else 1)
 cv2.setNumThreads(5)
 signal.signal(signal.SIGTERM, lambda *_: None)
 os.environ.pop("SVT_LOG", None)

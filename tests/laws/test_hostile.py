@@ -121,6 +121,7 @@ def test_gigantic_tags(tmp_path: Path, clip: Callable[..., Path]):
 def test_a_picture_too_large_for_any_memory_is_refused(
     clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ):
+    """A picture too large for any memory is refused."""
     monkeypatch.setattr("vidstyle.media.video_info._MAX_PIXELS", 64 * 47)
     with pytest.raises(InputError, match="64x48 is too large"):
         Decoder(clip("plain.mp4"))
@@ -128,6 +129,7 @@ def test_a_picture_too_large_for_any_memory_is_refused(
 
 @pytest.mark.parametrize("frames", [1, 12, 13, 24])
 def test_clips_that_end_on_or_beside_a_border(tmp_path: Path, clip: Callable[..., Path], frames: int):
+    """Clips that end on or beside a border."""
     source = clip("bframes.mp4", frames=frames)
     report = apply(source, Identity(), tmp_path / "out.mp4", QUICK)
     assert report.frames == frames
@@ -135,6 +137,7 @@ def test_clips_that_end_on_or_beside_a_border(tmp_path: Path, clip: Callable[...
 
 
 def test_the_last_frame_is_shown_as_long_as_before(tmp_path: Path, clip: Callable[..., Path]):
+    """The last frame is shown as long as before."""
     for name in ("plain.mp4", "vfr.mp4"):
         target = tmp_path / name
         apply(clip(name), Identity(), target, QUICK)

@@ -37,6 +37,7 @@ def frame(pts: int | None) -> Any:
 @quick
 @given(st.lists(st.integers(-(10**6), 10**12), unique=True, min_size=1))
 def test_rising_times_are_kept_to_the_tick(times: list[int]) -> None:
+    """Rising times are kept to the tick."""
     ticking = clock()
     assert [ticking.pts(frame(time)) for time in sorted(times)] == sorted(times)
     assert ticking.repaired == 0
@@ -72,6 +73,7 @@ def test_avi_gives_the_kth_frame_the_kth_smallest_time(order: list[int], ahead: 
 @quick
 @given(st.sets(st.integers(0, 5000), min_size=1))
 def test_segments_are_named_so_that_they_are_understood(numbers: set[int]) -> None:
+    """Segments are named so that they are understood."""
     assert parse_segments(name_segments(numbers)) == sorted(numbers)
     stretches = consecutive_ranges(numbers)
     assert sum(stop - start for start, stop in stretches) == len(numbers)

@@ -308,7 +308,7 @@ def test_targets_are_protected(tmp_path: Path) -> None:
     source = save(tmp_path / "in.png", picture(4))
     target = tmp_path / "out.png"
     target.write_bytes(b"mine")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         restyle_still(source, identity, target)
     assert target.read_bytes() == b"mine"
     restyle_still(source, identity, target, ApplyOptions(overwrite=True))

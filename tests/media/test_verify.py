@@ -18,7 +18,7 @@ from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.apply import apply
 
 QUICK = ApplyOptions(segment_frames=30, speed="ultrafast")
-README = (Path(__file__).parents[2] / "README.md").read_text()
+README = (Path(__file__).parents[2] / "vidstyle" / "media" / "README.md").read_text()
 RICH = ClipSpec(
     frames=8, audio=("eng", "deu"), chapters=2, title="A Title", rotation=TURNED_90, color=(1, 1, 1, 1)
 )

@@ -14,32 +14,33 @@ from tests.helpers.styles import COLORIST, tiny_generator, tiny_style
 from vidstyle.errors import StyleError
 from vidstyle.imaging.lut import baked
 from vidstyle.imaging.yuv import luma_of
+from vidstyle.models.base import Dials, GeneratorConfig
 from vidstyle.models.colorizer import (
     NODES,
     Backbone,
-    Colorist,
+    Colorizer,
     chosen,
     chroma_of,
-    generator_for,
     guided,
     tinted,
     with_chroma,
 )
-from vidstyle.models.generator import Dials, GeneratorConfig
+from vidstyle.models.registry import build_generator
 from vidstyle.styles.load import load_style
 
 CODE = torch.full((1, 16), 0.3)
 
 
-def colorist(seed: int = 0) -> Colorist:
+def colorist(seed: int = 0) -> Colorizer:
     generator = tiny_generator(seed, **COLORIST)
-    assert isinstance(generator, Colorist)
+    assert isinstance(generator, Colorizer)
     return generator
 
 
 @pytest.mark.parametrize("size", [(64, 64), (33, 47), (1, 1), (5, 200), (90, 160)])
 @torch.no_grad()
 def test_every_frame_size_works_and_the_luma_stays(size: tuple[int, int]) -> None:
+    """Every frame size works and the luma stays."""
     rgb = torch.rand(2, 3, *size)
     out = colorist()(rgb, CODE)
     assert out.shape == rgb.shape
@@ -50,6 +51,7 @@ def test_every_frame_size_works_and_the_luma_stays(size: tuple[int, int]) -> Non
 
 @torch.no_grad()
 def test_gray_sepia_and_color_of_one_luma_give_one_result() -> None:
+    """Gray sepia and color of one luma give one result."""
     generator, rgb = colorist(), torch.rand(1, 3, 64, 80) * 0.5 + 0.25
     luma = luma_of(rgb)
     sepia = with_chroma(luma, torch.tensor([0.05, -0.08])[None, :, None, None].expand(1, 2, 64, 80))
@@ -61,6 +63,7 @@ def test_gray_sepia_and_color_of_one_luma_give_one_result() -> None:
 @torch.no_grad()
 @pytest.mark.parametrize("dials", [Dials(), Dials(0.7, 0.6, 0.5), Dials(grade=0), Dials(light=0)])
 def test_painting_in_strips_is_painting(dials: Dials) -> None:
+    """Painting in strips is painting."""
     rgb = torch.rand(2, 3, 75, 61)
     generator = colorist()
     controls, grade = generator.think(rgb, CODE), baked(generator.lut(CODE))
@@ -70,6 +73,7 @@ def test_painting_in_strips_is_painting(dials: Dials) -> None:
 
 @torch.no_grad()
 def test_without_light_the_picture_is_gray_and_strength_0_is_the_source() -> None:
+    """Without light the picture is gray and strength 0 is the source."""
     rgb = torch.rand(1, 3, 40, 56)
     gray = colorist()(rgb, CODE, Dials(light=0))
     assert torch.allclose(gray, luma_of(rgb).expand_as(rgb), atol=1e-6)
@@ -79,12 +83,14 @@ def test_without_light_the_picture_is_gray_and_strength_0_is_the_source() -> Non
 
 @torch.no_grad()
 def test_the_light_maps_have_at_least_64_lines() -> None:
-    generator = generator_for(GeneratorConfig(backbone=13, working_size=192, light_scale=2))
+    """The light maps have at least 64 lines."""
+    generator = build_generator(GeneratorConfig(backbone=13, working_size=192, light_scale=2))
     light = generator.think(torch.rand(1, 3, 180, 320), CODE).light
     assert min(light.shape[-2:]) == 96 and light.shape[1] == 4
 
 
 def test_a_color_that_rgb_cannot_hold_loses_saturation_not_luma() -> None:
+    """A color that RGB cannot hold loses saturation not luma."""
     luma = torch.full((1, 1, 1, 1), 0.9)
     maps = torch.tensor([0.0, 0.0, 0.3, -0.3])[None, :, None, None]
     out = tinted(luma.expand(1, 3, 1, 1), luma, maps, 1.0)
@@ -107,12 +113,14 @@ def test_guided_chroma_ends_where_brightness_ends() -> None:
 
 
 def test_the_choice_is_its_node_when_sure() -> None:
+    """The choice is its node when sure."""
     logits = torch.zeros(1, len(NODES) ** 2, 1, 1)
     logits[0, 2 * len(NODES) + 9] = 100
     assert torch.allclose(chosen(logits, temperature=0.5).flatten(), torch.tensor([NODES[2], NODES[9]]))
 
 
 def test_the_backbone_returns_every_stride() -> None:
+    """The backbone returns every stride."""
     backbone = Backbone(13)
     shapes = [tuple(f.shape[1:]) for f in backbone(torch.rand(1, 1, 64, 96))]
     assert shapes == [(24, 16, 24), (40, 8, 12), (112, 4, 6), (192, 2, 3)]
@@ -121,8 +129,9 @@ def test_the_backbone_returns_every_stride() -> None:
 
 @pytest.mark.parametrize("blocks", [1, 5, 16, 1000])
 def test_a_backbone_that_does_not_exist_is_a_damaged_file(tmp_path: Path, blocks: int) -> None:
+    """A backbone that does not exist is a damaged file."""
     with pytest.raises(ValueError, match="backbone"):
-        generator_for(GeneratorConfig(backbone=blocks))
+        build_generator(GeneratorConfig(backbone=blocks))
     path = tiny_style(tmp_path, **COLORIST)
     with safe_open(path, framework="pt") as file:
         document = json.loads(file.metadata()["vidstyle"])

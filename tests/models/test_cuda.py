@@ -19,9 +19,9 @@ from tests.helpers.styles import tiny_generator
 from vidstyle.frames import PlaneFormat
 from vidstyle.imaging.lut import baked
 from vidstyle.imaging.yuv import from_rgb, to_rgb
+from vidstyle.models.base import Controls, Dials
 from vidstyle.models.cuda import fused
 from vidstyle.models.cuda.fused import FusedPaint, reason_not, trouble
-from vidstyle.models.generator import Controls, Dials
 
 needs_triton = pytest.mark.skipif(
     __import__("importlib.util").util.find_spec("triton") is None,
@@ -203,6 +203,7 @@ def test_what_they_are_not_made_for(fmt: PlaneFormat, size: tuple[int, int], wor
 
 
 def test_a_cpu_is_no_gpu() -> None:
+    """A CPU is no GPU."""
     assert trouble(torch.device("cpu")) == "cpu is no NVIDIA GPU"
 
 

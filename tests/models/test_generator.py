@@ -7,9 +7,9 @@ import torch
 
 from tests.helpers.styles import tiny_generator
 from vidstyle.imaging.lut import baked
-from vidstyle.imaging.resize import Enlarged, expand, shrink, small_size, strips
+from vidstyle.imaging.resize import UpsampledRows, expand, row_strips, scaled_size, shrink
+from vidstyle.models.base import Dials, Mapping, config_from
 from vidstyle.models.discriminators import PatchDiscriminator
-from vidstyle.models.generator import Dials, Mapping, config_from
 from vidstyle.models.layers import place
 from vidstyle.models.style_encoder import StyleEncoder
 
@@ -18,6 +18,7 @@ CODE = torch.full((1, 16), 0.3)
 
 @pytest.mark.parametrize("size", [(64, 64), (33, 47), (1, 1), (5, 200), (90, 160)])
 def test_every_frame_size_works_and_keeps_its_size(size: tuple[int, int]) -> None:
+    """Every frame size works and keeps its size."""
     rgb = torch.rand(2, 3, *size)
     with torch.no_grad():
         out = tiny_generator()(rgb, CODE)
@@ -27,6 +28,7 @@ def test_every_frame_size_works_and_keeps_its_size(size: tuple[int, int]) -> Non
 
 @torch.no_grad()
 def test_strength_0_is_the_source_and_the_way_there_is_straight() -> None:
+    """Strength 0 is the source and the way there is straight."""
     rgb = torch.rand(1, 3, 40, 56) * 0.5 + 0.25
     generator = tiny_generator()
     none, half, full = (generator(rgb, CODE, Dials(strength=s)) for s in (0.0, 0.5, 1.0))
@@ -38,6 +40,7 @@ def test_strength_0_is_the_source_and_the_way_there_is_straight() -> None:
 
 @torch.no_grad()
 def test_each_dial_turns_its_own_head_only() -> None:
+    """Each dial turns its own head only."""
     rgb = torch.rand(1, 3, 40, 56)
     generator = tiny_generator()
     grade_only = generator(rgb, CODE, Dials(light=0))
@@ -48,6 +51,7 @@ def test_each_dial_turns_its_own_head_only() -> None:
 
 @torch.no_grad()
 def test_the_baked_grade_is_the_grade() -> None:
+    """The baked grade is the grade."""
     rgb = torch.rand(1, 3, 64, 64)
     generator = tiny_generator()
     exact, found = generator.graded(rgb, CODE), baked(generator.lut(CODE))(rgb)
@@ -57,6 +61,7 @@ def test_the_baked_grade_is_the_grade() -> None:
 @torch.no_grad()
 @pytest.mark.parametrize("dials", [Dials(), Dials(0.7, 0.6, 0.5), Dials(grade=0), Dials(light=0)])
 def test_painting_in_strips_is_painting(dials: Dials) -> None:
+    """Painting in strips is painting."""
     rgb = torch.rand(2, 3, 75, 61)
     generator = tiny_generator()
     controls, grade = generator.think(rgb, CODE), baked(generator.lut(CODE))
@@ -69,13 +74,14 @@ def test_painting_in_strips_is_painting(dials: Dials) -> None:
 def test_maps_enlarged_in_strips_are_maps_enlarged(small: tuple[int, int], size: tuple[int, int]) -> None:
     """Larger and smaller, and every row of it; a level of 8 bit is four hundred times the tolerance."""
     maps = torch.rand(2, 3, *small)
-    wanted, enlarged = expand(maps, size), Enlarged(maps, size)
-    rows = [enlarged.rows(top, bottom) for top, bottom in strips(wanted)]
+    wanted, enlarged = expand(maps, size), UpsampledRows(maps, size)
+    rows = [enlarged.rows(top, bottom) for top, bottom in row_strips(wanted)]
     assert torch.allclose(torch.cat(rows, dim=2), wanted, rtol=0, atol=1e-5)
 
 
 @torch.no_grad()
 def test_a_lut_is_indexed_red_fastest() -> None:
+    """A LUT is indexed red fastest."""
     axis = torch.linspace(0, 1, 5)
     blue, green, red = torch.meshgrid(axis, axis, axis, indexing="ij")
     rgb = torch.rand(1, 3, 8, 8)
@@ -86,6 +92,7 @@ def test_a_lut_is_indexed_red_fastest() -> None:
 
 @torch.no_grad()
 def test_another_code_is_another_look() -> None:
+    """Another code is another look."""
     rgb = torch.rand(1, 3, 40, 56)
     generator = tiny_generator()
     assert (generator(rgb, CODE) - generator(rgb, CODE * -2)).abs().mean() > 1e-3
@@ -93,6 +100,7 @@ def test_another_code_is_another_look() -> None:
 
 @torch.no_grad()
 def test_z_0_is_the_style_itself() -> None:
+    """Z 0 is the style itself."""
     mapping = Mapping(8, 16)
     assert torch.equal(mapping(torch.zeros(1, 8), CODE), CODE)
     assert not torch.allclose(mapping(torch.ones(1, 8), CODE), CODE)
@@ -100,23 +108,27 @@ def test_z_0_is_the_style_itself() -> None:
 
 @torch.no_grad()
 def test_the_trunk_sees_the_same_number_of_pixels_whatever_the_frame() -> None:
+    """The trunk sees the same number of pixels whatever the frame."""
     generator = tiny_generator()
     shapes = {generator.think(torch.rand(1, 3, h, 16 * h // 9), CODE).light.shape for h in (90, 180, 720)}
     assert len(shapes) == 1
 
 
 def test_working_sizes_keep_the_shape_and_stay_bounded() -> None:
-    assert small_size(720, 1280, 128, 4) == (128, 228)
-    assert small_size(1280, 720, 128, 4) == (228, 128)
-    assert small_size(10, 4000, 128, 4) == (128, 512)
+    """Working sizes keep the shape and stay bounded."""
+    assert scaled_size(720, 1280, 128, 4) == (128, 228)
+    assert scaled_size(1280, 720, 128, 4) == (228, 128)
+    assert scaled_size(10, 4000, 128, 4) == (128, 512)
 
 
 def test_shrink_averages() -> None:
+    """Shrink averages."""
     checker = torch.tensor([0.0, 1.0]).repeat(8)[None, None, None, :].expand(1, 1, 16, 16)
     assert torch.allclose(shrink(checker.contiguous(), 4), torch.tensor(0.5), atol=0.04)
 
 
 def test_place_is_symmetric() -> None:
+    """Place is symmetric."""
     cells = place(torch.zeros(1, 1, 4, 6))
     assert torch.allclose(cells[:, 0], -cells[:, 0].flip(2)) and torch.allclose(
         cells[:, 2], cells[:, 2].flip(1)
@@ -124,6 +136,7 @@ def test_place_is_symmetric() -> None:
 
 
 def test_a_config_from_a_file_is_checked() -> None:
+    """A config from a file is checked."""
     assert config_from({"code_size": 8}).code_size == 8
     with pytest.raises(TypeError):
         config_from({"colour": 8})
@@ -133,6 +146,7 @@ def test_a_config_from_a_file_is_checked() -> None:
 
 
 def test_discriminator_and_encoder_have_the_shapes_they_promise() -> None:
+    """Discriminator and encoder have the shapes they promise."""
     assert PatchDiscriminator(6, 8)(torch.rand(2, 6, 96, 128)).shape == (2, 1, 12, 16)
     assert StyleEncoder(16)(torch.rand(5, 3, 64, 85)).shape == (1, 16)
 
@@ -147,7 +161,7 @@ def test_shrinking_by_rows_is_shrinking() -> None:
         (64, 90, 33),
     ):
         rgb = torch.rand(2, 3, height, width)
-        size = small_size(height, width, side)
+        size = scaled_size(height, width, side)
         wanted = torch.nn.functional.interpolate(rgb, size=size, mode="bilinear", antialias=True)
         assert (shrink(rgb, side) - wanted).abs().max() < 1e-6
 

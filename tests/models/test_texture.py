@@ -12,7 +12,8 @@ from tests.helpers.styles import tiny_generator
 from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.imaging.filters import guided_smooth
 from vidstyle.imaging.yuv import to_rgb
-from vidstyle.models.generator import Dials, Generator
+from vidstyle.models.base import Dials
+from vidstyle.models.generator import Generator
 from vidstyle.models.texture import contrast, join, sheet, slope_of, stepped, steps
 from vidstyle.styles.load import read_style
 from vidstyle.styles.style import MOVING_PAPER, Style
@@ -37,6 +38,7 @@ def drawn_style(folder: Path) -> Style:
     "size", [(32, 48), (33, 47), (9, 9), (1, 1), (5, 200), (32, 160), (160, 32), (90, 161), (161, 90)]
 )
 def test_a_drawn_look_keeps_every_frame_size(size: tuple[int, int]) -> None:
+    """A drawn look keeps every frame size."""
     rgb = torch.rand(2, 3, *size)
     with torch.no_grad():
         out = drawn_generator()(rgb, CODE)
@@ -45,6 +47,7 @@ def test_a_drawn_look_keeps_every_frame_size(size: tuple[int, int]) -> None:
 
 
 def test_a_part_of_the_sheet_has_the_waves_of_its_place() -> None:
+    """A part of the sheet has the waves of its place."""
     whole = sheet(WAVES, 40, 50, side=40)
     part = sheet(WAVES, 10, 12, side=40, top=7, left=30)
     assert torch.allclose(part, whole[:, :, 7:17, 30:42], atol=1e-4)
@@ -53,6 +56,7 @@ def test_a_part_of_the_sheet_has_the_waves_of_its_place() -> None:
 
 
 def test_the_sheet_scales_with_the_short_side() -> None:
+    """The sheet scales with the short side."""
     small, large = (
         sheet(torch.tensor([[3.0, 2.0]]), 30, 30, 30),
         sheet(torch.tensor([[3.0, 2.0]]), 90, 90, 90),
@@ -61,6 +65,7 @@ def test_the_sheet_scales_with_the_short_side() -> None:
 
 
 def test_contrast_is_nothing_where_all_is_alike_whatever_the_brightness() -> None:
+    """Contrast is nothing where all is alike whatever the brightness."""
     for level in (0.3, 0.6, 1.0):
         assert contrast(torch.full((1, 1, 20, 20), level)).abs().max() < 0.1
     edge = torch.cat((torch.full((1, 1, 20, 10), 0.1), torch.full((1, 1, 20, 10), 0.6)), dim=3)
@@ -68,6 +73,7 @@ def test_contrast_is_nothing_where_all_is_alike_whatever_the_brightness() -> Non
 
 
 def test_a_drawing_of_the_own_size_is_added_as_it_is() -> None:
+    """A drawing of the own size is added as it is."""
     out, drawing = torch.rand(1, 3, 32, 47), torch.rand(1, 5, 32, 48)
     joined = join(out, torch.rand(1, 3, 32, 47), drawing, 0.5)
     assert torch.allclose(joined, out + 0.5 * drawing[:, :3, :, :47])
@@ -89,6 +95,7 @@ def test_ink_that_follows_an_edge_is_as_sharp_as_the_edge() -> None:
 
 
 def test_without_its_texture_a_drawn_look_is_its_grade() -> None:
+    """Without its texture a drawn look is its grade."""
     generator, rgb = drawn_generator(), torch.rand(1, 3, 40, 56)
     with torch.no_grad():
         plain = generator(rgb, CODE, Dials(texture=0))
@@ -98,6 +105,7 @@ def test_without_its_texture_a_drawn_look_is_its_grade() -> None:
 
 
 def test_a_drawn_style_comes_back_from_its_file_with_exact_waves(tmp_path: Path) -> None:
+    """A drawn style comes back from its file with exact waves."""
     style = drawn_style(tmp_path)
     assert style.family == "drawn"
     assert torch.equal(style._generator.waves, WAVES)
@@ -112,6 +120,7 @@ def test_a_drawn_look_is_drawn_upright(tmp_path: Path) -> None:
 
 
 def test_a_wash_is_smooth_inside_and_sharp_at_edges() -> None:
+    """A wash is smooth inside and sharp at edges."""
     random = torch.Generator().manual_seed(2)
     picture = torch.full((1, 3, 40, 40), 0.2)
     picture[..., 20:] = 0.8
@@ -122,6 +131,7 @@ def test_a_wash_is_smooth_inside_and_sharp_at_edges() -> None:
 
 
 def test_steps_are_zero_on_a_level_and_for_looks_without() -> None:
+    """Steps are zero on a level and for looks without."""
     levels = torch.arange(5.0).view(1, 1, 1, 5).expand(1, 3, 2, 5) / 8
     eight = torch.tensor([8.0, 0.0])
     assert steps(levels, eight)[:, :3].abs().max() < 1e-5
@@ -130,6 +140,7 @@ def test_steps_are_zero_on_a_level_and_for_looks_without() -> None:
 
 
 def test_stepped_colors_gather_at_the_levels_and_keep_their_order() -> None:
+    """Stepped colors gather at the levels and keep their order."""
     ramp = torch.linspace(0, 1, 200).view(1, 1, 1, 200).expand(1, 3, 1, 200)
     out = stepped(ramp, torch.tensor([8.0, 0.4]))[0, 0, 0]
     assert (out.diff() >= -1e-6).all()

@@ -25,7 +25,7 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong, words in (
         ("cuda:0,cpu", "one kind"),
         ("cuda:2", "this machine has 2"),
-        ("abacus", "no device"),
+        ("abacus", "not a valid device"),
     ):
         with pytest.raises(DeviceError, match=words):
             choose_devices(wrong, None)

@@ -11,12 +11,14 @@ import torch
 from tests.helpers.clips import random_frames
 from tests.helpers.styles import tiny_generator, tiny_style
 from vidstyle.errors import StyleError
+from vidstyle.imaging.correction import Correction, InputCorrection
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.plan import plan
-from vidstyle.styles.blend import Blend
+from vidstyle.styles.blend import Blend, parts_of
 from vidstyle.styles.load import load_style
+from vidstyle.styles.network_style import NetworkStyle, varied
 from vidstyle.styles.spec import parse_style, style_name
-from vidstyle.styles.style import Style, varied
+from vidstyle.styles.style import Style
 from vidstyle.styles.style_file import StyleFacts, save_style
 
 RGB = torch.rand(1, 3, 40, 56, generator=torch.Generator().manual_seed(5))
@@ -133,9 +135,37 @@ def test_a_blend_is_a_style(tmp_path: Path) -> None:
         assert torch.equal(plane[2:3], single)
     assert (blend.name, blend.family, blend.facts.looks) == ("a+b", "photographic", ("a", "b"))
     assert blend.to("cpu").content_hash == blend.content_hash
-    for call in (lambda: blend.controls(RGB), lambda: blend.paint(RGB, Style.controls(load_style(a), RGB))):
-        with pytest.raises(TypeError, match="no controls"):
-            call()
+
+
+def test_styles_and_blends_are_beside_each_other(tmp_path: Path) -> None:
+    """Both are a Style, neither is the other, and what only one network has a blend does not offer."""
+    a, b = tiny_style(tmp_path, "a", seed=1), tiny_style(tmp_path, "b", seed=2)
+    one, blend = load_style(a), load_style(f"{a},{b}")
+    assert isinstance(one, NetworkStyle) and isinstance(blend, Blend)
+    assert isinstance(one, Style) and isinstance(blend, Style)
+    assert not issubclass(Blend, NetworkStyle) and not issubclass(NetworkStyle, Blend)
+    assert not any(hasattr(blend, name) for name in ("network", "controls", "paint", "variation"))
+    assert parts_of(one) == ((one, 1.0),)
+    assert [style.name for style, _ in parts_of(blend)] == [style.name for style, _ in blend.parts]
+
+
+def test_a_blend_keeps_the_correction_of_its_clip(tmp_path: Path) -> None:
+    """On the way through other options and another device, in its frames and in its key."""
+    a, b = tiny_style(tmp_path, "a", seed=1), tiny_style(tmp_path, "b", seed=2)
+    blend = load_style(f"{a},{b}")
+    brighter = blend.with_before(InputCorrection(Correction(exposure=0.5)))
+    assert brighter.content_hash != blend.content_hash
+    for copied in (brighter.with_options(CPU), brighter.to("cpu")):
+        assert copied.content_hash == brighter.content_hash
+        assert torch.equal(copied(RGB), brighter(RGB))
+    assert not torch.equal(brighter(RGB), blend(RGB))
+
+
+def test_submit_is_for_the_inside_of_at_work(tmp_path: Path) -> None:
+    """Outside there are no threads to do the work, and the message says what to do."""
+    style = load_style(tiny_style(tmp_path))
+    with pytest.raises(RuntimeError, match="inside the with block"):
+        style.submit(random_frames(1))
 
 
 def test_a_variation_is_another_take_the_same_for_all_frames(tmp_path: Path) -> None:

@@ -85,6 +85,7 @@ def test_the_dials_are_in_the_table(tmp_path: Path) -> None:
 
 
 def test_a_blend_is_the_mixture_of_its_tables(tmp_path: Path) -> None:
+    """A blend is the mixture of its tables."""
     one, two = tiny_style(tmp_path, "one", 1), tiny_style(tmp_path, "two", 2)
     mixed = grade_table(load_style(f"{one}:3,{two}:1"), 9)
     apart = 0.75 * grade_table(load_style(one), 9) + 0.25 * grade_table(load_style(two), 9)
@@ -181,5 +182,6 @@ def test_what_is_more_than_color_is_refused_unless_forced(
 def test_what_cannot_be_done(
     arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """What cannot be done."""
     assert export(*arguments) == code
     assert words in capsys.readouterr().err

@@ -1,6 +1,6 @@
-"""The way of frames over a GPU, with tensors that have shapes and devices but no content.
+"""What a style does with frames on a GPU, checked with fake tensors, which have shapes and no content.
 
-What mixes devices, waits for the GPU or carries something to it raises.
+Mixing devices raises, and so does reading a number back from the GPU.
 """
 
 from __future__ import annotations
@@ -18,26 +18,28 @@ from torch.utils._pytree import tree_leaves
 from tests.helpers.styles import COLORIST, TINY
 from vidstyle.frames import PlaneFormat
 from vidstyle.imaging.finishing import Finish
-from vidstyle.models.colorizer import generator_for
+from vidstyle.models.base import BaseGenerator, Dials, GeneratorConfig
 from vidstyle.models.cuda import fused
-from vidstyle.models.generator import Dials, GeneratorConfig
+from vidstyle.models.registry import build_generator
 from vidstyle.options import Tone
-from vidstyle.styles import style
-from vidstyle.styles.style import Style
+from vidstyle.styles import network_style
+from vidstyle.styles.network_style import NetworkStyle
 from vidstyle.styles.style_file import StyleFacts
 
+# Without a GPU torch leaves float16 out and warns.
+pytestmark = pytest.mark.filterwarnings("ignore:.*[Dd]isabling:UserWarning")
 GPU = torch.device("cuda")
 
 
-class NothingCarried(TorchDispatchMode):
-    """From memory that is not pinned nothing may be carried to the GPU while work is recorded as a graph."""
+class NoUploads(TorchDispatchMode):
+    """Raises when something is copied to the GPU: while a CUDA graph is recorded that is not allowed."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
         given = [a for a in tree_leaves((args, kwargs)) if isinstance(a, Tensor) and a.ndim]
         if any(a.device.type == "cpu" for a in given):
             outputs = [a for a in tree_leaves(made) if isinstance(a, Tensor)]
-            assert all(a.device.type == "cpu" for a in outputs), f"{func} carries something to the GPU"
+            assert all(a.device.type == "cpu" for a in outputs), f"{func} copies something to the GPU"
         return made
 
 
@@ -51,7 +53,7 @@ FAMILIES = {
 
 @pytest.fixture
 def launched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Kernels are not run; what they are given is looked at."""
+    """Kernels do not run; their arguments are checked, and their names are returned."""
     names: list[str] = []
 
     def launch(kernel: Any, like: Tensor, tile: Any, arguments: tuple[Any, ...], flags: Any) -> None:
@@ -59,31 +61,38 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         assert all(a.device.type == "cuda" and a.is_contiguous() for a in given)
         names.append(kernel)
 
-    kernels = type("Kernels", (), {name: name for name in ("grade", "paint", "halve")})
+    kernels = type("Kernels", (), {name: name for name in ("grade", "paint", "subsample_chroma")})
     monkeypatch.setattr(fused, "_launch", launch)
     monkeypatch.setattr(fused, "_kernels", lambda: kernels)
     return names
 
 
+def generator_on_gpu(family: str) -> BaseGenerator:
+    """Fake weights cannot be moved, so they are made on the GPU and stay there."""
+    config = GeneratorConfig(**FAMILIES[family])
+
+    class Stays(type(build_generator(config))):  # type: ignore[misc]
+        def to(self, *args: Any, **kwargs: Any) -> BaseGenerator:
+            return self
+
+    with GPU:
+        return Stays(config)
+
+
 def on_gpu(
     monkeypatch: pytest.MonkeyPatch, family: str, why_slow: str | None, **options: Any
-) -> tuple[Style, Callable[..., tuple[Tensor, ...]]]:
-    """A style of fake weights there, and what gives planes to it."""
-    monkeypatch.setattr(style, "trouble", lambda device: why_slow)
-    # Fake weights cannot be moved; they are made there.
-    monkeypatch.setattr(torch.nn.Module, "to", lambda module, *_, **__: module)
-    # Half precision is chosen as where there is a GPU.
-    monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
-    with GPU:
-        generator = generator_for(GeneratorConfig(**FAMILIES[family]))
+) -> tuple[NetworkStyle, Callable[..., tuple[Tensor, ...]]]:
+    """A style on a fake GPU, and a function that restyles planes of a format and size with it."""
+    monkeypatch.setattr(network_style, "trouble", lambda device: why_slow)
+    generator = generator_on_gpu(family)
     code = torch.zeros(1, generator.config.code_size)
     facts = StyleFacts(name=family, family="photographic", looks=(family,), summary="")
-    made = Style(generator, code, facts, "", device=GPU, **options)
+    made = NetworkStyle(generator, code, facts, "", device=GPU, **options)
 
     def planes(fmt: PlaneFormat, height: int, width: int, turns: int = 0) -> tuple[Tensor, ...]:
         sizes = [(2, height, width), *[(2, *fmt.chroma_size(height, width))] * 2]
         given = [torch.zeros(size, dtype=fmt.dtype, device=GPU) for size in sizes]
-        with NothingCarried():
+        with NoUploads():
             out = made.on_device(given, fmt, turns)
         assert [(a.shape, a.dtype, a.device) for a in out] == [(a.shape, a.dtype, a.device) for a in given]
         return out
@@ -96,6 +105,7 @@ def on_gpu(
 def test_frames_stay_on_the_gpu(
     monkeypatch: pytest.MonkeyPatch, launched: list[str], family: str, why_slow: str | None
 ) -> None:
+    """Planes of every kind, with and without the fused kernels: nothing is copied or read back on the way."""
     with FakeTensorMode():
         _, planes = on_gpu(monkeypatch, family, why_slow)
         planes(PlaneFormat(), 720, 1280)
@@ -103,10 +113,11 @@ def test_frames_stay_on_the_gpu(
         planes(PlaneFormat(8, (1, 1), "bt601"), 90, 66)
         planes(PlaneFormat(8, (1, 1)), 91, 67)
     fast = family != "colour" and why_slow is None
-    assert ("halve" in launched) == fast
+    assert ("subsample_chroma" in launched) == fast
 
 
-def test_finish_and_dials_do_too(monkeypatch: pytest.MonkeyPatch, launched: list[str]) -> None:
+def test_finish_and_dials_stay_there_too(monkeypatch: pytest.MonkeyPatch, launched: list[str]) -> None:
+    """The same law for what comes after the look."""
     with FakeTensorMode():
         _, planes = on_gpu(
             monkeypatch,

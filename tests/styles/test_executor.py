@@ -1,23 +1,24 @@
-"""Batches in work: on cores, on a GPU that is played by the CPU, and with too little memory."""
+"""Batches in flight: on CPU cores, on a device that does its work late, and with too little memory."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from vidstyle.errors import OutOfMemoryError
 from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.pipeline.batching import Batches
-from vidstyle.styles.executor import OnCores, OnGpu, Pending, Ready, Restyled, running
+from vidstyle.styles.cuda_queue import CudaQueue, PlaneFunction
+from vidstyle.styles.executor import CpuExecutor, CudaExecutor, open_executor
+from vidstyle.styles.restyler import CompletedBatch, PendingBatch, Restyled
 from vidstyle.threads import frame_threads
 
 CPU = torch.device("cpu")
@@ -56,13 +57,13 @@ def test_frames_of_the_next_batch_begin_before_a_batch_is_done() -> None:
         return brighter(planes, fmt, turns)
 
     with frame_threads(2) as threads:
-        cores = OnCores(work, threads)
+        cores = CpuExecutor(work, threads)
         pending = [cores.submit(batch(first)) for first in (0, 2)]
         assert [numbers(one.result()) for one in pending] == [[100, 101], [102, 103]]
     assert sorted(begun) == [0, 1, 2, 3]
 
 
-def test_what_is_left_in_work_is_dropped() -> None:
+def test_what_is_left_at_the_end_is_dropped() -> None:
     """At the end of the block frames that no thread has begun are not begun any more."""
     begun = 0
 
@@ -72,14 +73,14 @@ def test_what_is_left_in_work_is_dropped() -> None:
         time.sleep(0.05)
         return brighter(planes, fmt, turns)
 
-    with running(CPU, slow) as work:
+    with open_executor(CPU, slow) as work:
         for first in range(0, 40, 2):
             work.submit(batch(first))
     assert begun < 40
 
 
-class Style:
-    """Room for so many frames at a time, however many batches are in work."""
+class SmallMemory:
+    """Memory for so many frames at a time, however many batches are in flight."""
 
     def __init__(self, room: int) -> None:
         self.room = room
@@ -88,16 +89,16 @@ class Style:
     def restyle(self, batch: FrameBatch) -> FrameBatch:
         raise AssertionError("submit is there")
 
-    def submit(self, batch: FrameBatch) -> Pending:
+    def submit(self, batch: FrameBatch) -> PendingBatch:
         self.sizes.append(len(batch))
         if len(batch) > self.room:
-            return Ready(torch.OutOfMemoryError("CUDA out of memory"))
-        return Ready(Restyled(batch, batch))
+            return CompletedBatch(torch.OutOfMemoryError("CUDA out of memory"))
+        return CompletedBatch(Restyled(batch, batch))
 
 
 def test_batches_begun_before_memory_ran_out_are_made_again() -> None:
     """Two batches fail, the size is halved once for both, and every frame comes once and in order."""
-    style = Style(room=2)
+    style = SmallMemory(room=2)
     batches = Batches(style, 4, depth=2)
     pairs = list(batches.restyle(batch(first, 4) for first in (0, 4, 8)))
     assert [n for _, made in pairs for n in numbers(made)] == list(range(12))
@@ -107,122 +108,99 @@ def test_batches_begun_before_memory_ran_out_are_made_again() -> None:
 
 
 def test_a_frame_that_does_not_fit_ends_the_run() -> None:
+    """Where even one frame is too much there is nothing left to halve."""
     with pytest.raises(OutOfMemoryError, match="a single frame does not fit"):
-        list(Batches(Style(room=0), 4, depth=2).restyle([batch(0, 4)]))
+        list(Batches(SmallMemory(room=0), 4, depth=2).restyle([batch(0, 4)]))
 
 
-class Tape(TorchDispatchMode):
-    """Every operation, to be done again on the same tensors: what a CUDA graph is to a GPU."""
+class LateEvent:
+    """Copies a batch to the host when it is waited for, and not before."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.steps: list[tuple[Any, ...]] = []
+    def __init__(self, planes: Sequence[Tensor], host: Sequence[Tensor]) -> None:
+        self._planes, self._host = planes, host
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        self.steps.append((func, args, kwargs or {}, out))
-        return out
-
-    def replay(self) -> None:
-        for func, args, kwargs, out in self.steps:
-            out.copy_(func(*args, **kwargs))
-
-
-class Stream:
-    """Everything is done at once, so there is nothing to wait for; who waits for whom is written down."""
-
-    waits: list[tuple[Stream, Stream]]
-
-    def __init__(self, device: object = None) -> None:
-        pass
-
-    def wait_stream(self, other: Stream) -> None:
-        Stream.waits.append((self, other))
-
-    def record_event(self) -> Stream:
-        return self
-
+    @torch.inference_mode()
     def synchronize(self) -> None:
-        pass
+        for plane, host in zip(self._planes, self._host, strict=True):
+            host.copy_(plane)
 
 
-@pytest.fixture
-def gpu(monkeypatch: pytest.MonkeyPatch) -> list[Tape]:
-    """A GPU played by the CPU; returns the tapes that stand for its graphs."""
-    tapes: list[Tape] = []
-    empty = torch.empty
-    Stream.waits = []
+class LateDevice:
+    """A device on the CPU. What it downloads is there only after its event was waited for, as on a GPU.
 
-    def graph() -> Tape:
-        tapes.append(Tape())
-        return tapes[-1]
+    fails: with what recording a graph ends.
+    """
 
-    @contextmanager
-    def recording(tape: Tape, stream: Stream, capture_error_mode: str):
-        assert capture_error_mode == "thread_local"
-        with tape:
-            yield
+    def __init__(self, fails: Exception | None = None) -> None:
+        self.fails = fails
+        self.replays = 0
+        self.events: list[LateEvent] = []
 
-    def pageable(*size: Any, pin_memory: bool, **options: Any) -> Tensor:
-        assert pin_memory
-        return empty(*size, **options)
+    def upload(self, planes: Sequence[Tensor]) -> list[Tensor]:
+        return [plane.clone() for plane in planes]
 
-    monkeypatch.setattr(torch.cuda, "Stream", Stream)
-    monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
-    monkeypatch.setattr(torch.cuda, "current_stream", Stream)
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", graph)
-    monkeypatch.setattr(torch.cuda, "graph", recording)
-    monkeypatch.setattr(torch, "empty", pageable)
-    monkeypatch.setattr(Tensor, "pin_memory", lambda tensor: tensor.clone())
-    monkeypatch.setattr(Tensor, "record_stream", lambda tensor, stream: None)
-    return tapes
+    def computing(self) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def record(self, function: PlaneFunction, planes: Sequence[Tensor]) -> PlaneFunction:
+        shapes = [plane.shape for plane in planes]
+        if self.fails is not None:
+            raise self.fails
+
+        def replay(given: Sequence[Tensor]) -> tuple[Tensor, ...]:
+            assert [plane.shape for plane in given] == shapes, "a graph is for one shape"
+            self.replays += 1
+            return function(given)
+
+        return replay
+
+    def download(self, planes: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], LateEvent]:
+        host = tuple(torch.full_like(plane, 7) for plane in planes)
+        self.events.append(LateEvent(planes, host))
+        return host, self.events[-1]
 
 
-def test_a_gpu_repeats_a_shape_as_a_graph(gpu: list[Tape]) -> None:
-    """From the third batch of a shape on the work is recorded, and frames are what they were without."""
-    calls = 0
+def test_batches_in_flight_come_whole_and_in_order() -> None:
+    """Nothing is waited for when a batch is submitted; its result is there when it is asked for."""
+    device = LateDevice()
+    executor = CudaExecutor(device, brighter)
+    pending = [executor.submit(batch(first)) for first in range(0, 12, 2)]
+    assert len(device.events) == 6
+    assert [n for one in pending for n in numbers(one.result())] == [100 + n for n in range(12)]
 
-    def work(planes: Sequence[Tensor], fmt: PlaneFormat, turns: int) -> tuple[Tensor, ...]:
-        nonlocal calls
-        calls += 1
-        return brighter(planes, fmt, turns)
 
-    device = OnGpu(CPU, work)
-    made = []
+def test_a_shape_that_comes_again_is_repeated_as_a_graph() -> None:
+    """From the third batch of a shape on; other shapes begin anew, and frames are what they were without."""
+    device = LateDevice()
+    executor = CudaExecutor(device, brighter)
     for first in range(0, 12, 2):
-        pending = device.submit(batch(first))
-        made.append(pending)  # none is asked for before the next is submitted
-    assert [n for one in made for n in numbers(one.result())] == [100 + n for n in range(12)]
-    assert len(gpu) == 1 and calls == 3
-    device.submit(batch(0, side=8))
-    assert calls == 4 and device.warnings == []
+        assert numbers(executor.submit(batch(first)).result()) == [100 + first, 101 + first]
+    assert (executor.recorded_shapes, device.replays) == (1, 4)
+    executor.submit(batch(0, side=8))
+    assert (executor.recorded_shapes, device.replays) == (1, 4)
+    assert executor.warnings == []
 
 
-def test_streams_wait_for_each_other(gpu: list[Tape]) -> None:
-    """Work waits for what is carried up, carrying down waits for the work, and nothing else waits."""
-    device = OnGpu(CPU, brighter)
-    Stream.waits.clear()
-    device.submit(batch(0))
-    assert Stream.waits == [(device.stream, device._up), (device._down, device.stream)]
+def test_only_a_few_shapes_are_recorded() -> None:
+    """Each graph holds memory of the device."""
+    executor = CudaExecutor(LateDevice(), brighter)
+    for side in (4, 6, 8, 10):
+        for _ in range(4):
+            assert numbers(executor.submit(batch(0, side=side)).result()) == [100, 101]
+    assert executor.recorded_shapes == 2
 
 
-def test_work_that_cannot_be_recorded_goes_on_without(gpu: list[Tape], monkeypatch) -> None:
+def test_work_that_cannot_be_recorded_goes_on_without() -> None:
     """A warning says so once, and every frame is made."""
-
-    @contextmanager
-    def refuses(graph: Tape, stream: Stream, capture_error_mode: str):
-        yield
-        raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nmore words")
-
-    monkeypatch.setattr(torch.cuda, "graph", refuses)
-    device = OnGpu(CPU, brighter)
-    made = [device.submit(batch(first)) for first in range(0, 12, 2)]
+    refused = RuntimeError("CUDA error: operation not permitted when stream is capturing\nmore words")
+    executor = CudaExecutor(LateDevice(fails=refused), brighter)
+    made = [executor.submit(batch(first)) for first in range(0, 12, 2)]
     assert [n for one in made for n in numbers(one.result())] == [100 + n for n in range(12)]
-    (words,) = device.warnings
+    (words,) = executor.warnings
     assert words.startswith("frames are made without a CUDA graph") and words.endswith("is capturing)")
 
 
-def test_recorded_work_is_given_up_when_memory_is_short(gpu: list[Tape]) -> None:
+def test_graphs_are_given_up_when_memory_is_short() -> None:
     """What is recorded holds memory: it is dropped before smaller batches are tried."""
     full = False
 
@@ -231,21 +209,63 @@ def test_recorded_work_is_given_up_when_memory_is_short(gpu: list[Tape]) -> None
             raise torch.OutOfMemoryError("CUDA out of memory")
         return brighter(planes, fmt, turns)
 
-    device = OnGpu(CPU, work)
+    executor = CudaExecutor(LateDevice(), work)
     for _ in range(4):
-        device.submit(batch(0, 2))
-    assert device._recorded
+        executor.submit(batch(0, 2))
+    assert executor.recorded_shapes == 1
     full = True
     with pytest.raises(torch.OutOfMemoryError):
-        device.submit(batch(0, 4))
-    assert not device._recorded
-    assert numbers(device.submit(batch(0, 2)).result()) == [100, 101]
+        executor.submit(batch(0, 4))
+    assert executor.recorded_shapes == 0
+    assert numbers(executor.submit(batch(0, 2)).result()) == [100, 101]
+
+
+@pytest.mark.parametrize("when", ["computed", "recorded"])
+def test_a_device_without_memory_loses_no_frame(when: str) -> None:
+    """Batches are halved and made again, whether memory runs out in the work or when it is recorded."""
+
+    def work(planes: Sequence[Tensor], fmt: PlaneFormat, turns: int) -> tuple[Tensor, ...]:
+        if when == "computed" and len(planes[0]) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return brighter(planes, fmt, turns)
+
+    class Device(LateDevice):
+        def record(self, function: PlaneFunction, planes: Sequence[Tensor]) -> PlaneFunction:
+            if when == "recorded" and len(planes[0]) > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().record(function, planes)
+
+    batches = Batches(Submits(CudaExecutor(Device(), work)), 4, depth=3)
+    pairs = list(batches.restyle(batch(first, 4) for first in range(0, 24, 4)))
+    assert [n for _, made in pairs for n in numbers(made)] == [100 + n for n in range(24)]
+    assert batches.warnings == ["the device ran out of memory; the batch is down to 2 frames"]
+
+
+class Submits:
+    """What the pipeline sees of a style whose batches go to an executor."""
+
+    content_hash = ""
+
+    def __init__(self, executor: CudaExecutor) -> None:
+        self._executor = executor
+
+    def submit(self, batch: FrameBatch) -> PendingBatch:
+        planes = self._executor.submit(batch)
+
+        class Pending:
+            def result(self) -> Restyled:
+                return Restyled(batch, replace(batch, planes=planes.result()))
+
+        return Pending()
+
+    def restyle(self, batch: FrameBatch) -> FrameBatch:
+        return self.submit(batch).result().styled
 
 
 @pytest.mark.cuda
 def test_on_a_gpu_frames_are_the_same_with_a_graph() -> None:
     """The first batches, made step by step, and the later ones, repeated from a graph, are equal."""
-    device = OnGpu(torch.device("cuda"), brighter)
-    made = [device.submit(batch(first)) for first in range(0, 12, 2)]
+    executor = CudaExecutor(CudaQueue(torch.device("cuda")), brighter)
+    made = [executor.submit(batch(first)) for first in range(0, 12, 2)]
     assert [n for one in made for n in numbers(one.result())] == [100 + n for n in range(12)]
-    assert device._recorded and not device.warnings
+    assert executor.recorded_shapes == 1 and not executor.warnings

@@ -24,6 +24,7 @@ def test_an_own_style_is_found_by_its_name() -> None:
 
 
 def test_a_shipped_name_stays_the_shipped_style() -> None:
+    """A shipped name stays the shipped style."""
     tiny_style(library.own_folder(), "vlogger")
     assert library.style_path("vlogger").parent == library.STYLE_FOLDER
 

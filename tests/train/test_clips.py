@@ -52,7 +52,7 @@ def test_bars_are_cut_from_dark_frames_too(tmp_path: Path) -> None:
 
 
 def test_a_letterbox_is_cut_away_and_a_night_is_not() -> None:
-    """Bars leave most of the picture; a lamp in the dark does not."""
+    """Letterbox leave most of the picture; a lamp in the dark does not."""
     boxed = torch.zeros(3, 60, 80, dtype=torch.uint8)
     boxed[:, 8:52] = 120
     assert without_bars(boxed).shape == (3, 44, 80)

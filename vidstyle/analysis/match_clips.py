@@ -25,10 +25,10 @@ from vidstyle.analysis.color_matching import (
 )
 from vidstyle.errors import VidstyleError
 from vidstyle.frames import FrameBatch
-from vidstyle.imaging.correction import NOTHING, Before, corrected
+from vidstyle.imaging.correction import NOTHING, InputCorrection, corrected
 from vidstyle.imaging.hdr import HdrLight, to_sdr
-from vidstyle.imaging.letterbox import Bars
-from vidstyle.imaging.resize import shrink, small_size
+from vidstyle.imaging.letterbox import Letterbox
+from vidstyle.imaging.resize import scaled_size, shrink
 from vidstyle.imaging.yuv import upright_rgb
 from vidstyle.media.decode import Decoder
 from vidstyle.media.image_file import read_picture
@@ -36,7 +36,8 @@ from vidstyle.media.inputs import is_still
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.devices import device_of
 from vidstyle.pipeline.plan import plan_segments
-from vidstyle.styles.load import load_style
+from vidstyle.styles.library import style_path
+from vidstyle.styles.load import read_style
 from vidstyle.styles.style import Style
 
 # The style that colorizes black-and-white clips before they are matched with others.
@@ -54,7 +55,7 @@ OnFrames = Callable[[Path, int, int], None]
 class Match:
     """The correction of one source. found, made: its light and color before and after."""
 
-    before: Before
+    before: InputCorrection
     found: Light
     made: Light
 
@@ -128,7 +129,7 @@ def match_frames(frames: dict[Path, list[Tensor]], style: Style) -> dict[Path, M
     colorless = {source for source, samples in plain.items() if is_colorless(samples)}
     # A style of the family colour takes brightness only and makes all color itself.
     light_only = style.family == "colour" or len(colorless) == len(plain)
-    colors = load_style(COLORS).to(style.device) if colorless and not light_only else None
+    colors = read_style(style_path(COLORS)).to(style.device) if colorless and not light_only else None
     samples = dict(plain)
     if colors is not None:
         for source in colorless:
@@ -138,7 +139,7 @@ def match_frames(frames: dict[Path, list[Tensor]], style: Style) -> dict[Path, M
         found = find_corrections(list(samples.values()), light_only)
     return {
         source: Match(
-            Before(correction, colors if source in colorless else None),
+            InputCorrection(correction, colors if source in colorless else None),
             measure_light(plain[source]),
             measure_light(corrected(samples[source], correction)),
         )
@@ -197,7 +198,7 @@ def _small_upright(batch: FrameBatch, light: HdrLight | None) -> Tensor:
     if light is not None:
         batch = to_sdr(batch, light)
     height, width = batch.height, batch.width
-    size = small_size(height, width, min(_FRAME_SIDE, height, width))
+    size = scaled_size(height, width, min(_FRAME_SIDE, height, width))
     # Shrinking the planes instead of RGB is a third of the work.
     planes = [
         F.interpolate(plane[:, None].float(), size=size, mode="bilinear", antialias=True)[:, 0]
@@ -217,7 +218,7 @@ def _levels(rgb: Tensor) -> Tensor:
 
 
 def _without_bars(frames: list[Tensor]) -> list[Tensor]:
-    bars = Bars()
+    bars = Letterbox()
     for frame in frames:
         bars.cut(frame)  # first over all frames, to learn which rows and columns are always black
     return [bars.cut(frame) for frame in frames]

@@ -22,7 +22,8 @@ from vidstyle.media.decode import Decoder
 from vidstyle.media.encode import Encoder
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.batching import Batches
-from vidstyle.styles.executor import OnCores, OnGpu
+from vidstyle.styles.cuda_queue import CudaQueue
+from vidstyle.styles.executor import CpuExecutor, CudaExecutor
 from vidstyle.styles.style import Style
 from vidstyle.temporal.optical_flow import dis_flow
 from vidstyle.temporal.smoother import Smoother, SmoothOptions
@@ -110,10 +111,11 @@ def time_restyling(
     if style.device.type == "cpu":
         _restyle_on_cpu(style, batches, count, work)
         return up.stage(), work.stage(), down.stage(), styled
-    gpu = OnGpu(style.device, style.on_device)
-    with torch.cuda.stream(gpu.stream):
+    queue = CudaQueue(style.device)
+    gpu = CudaExecutor(queue, style.on_device)
+    with queue.computing():
         for batch in _repeated(batches, count):
-            transfer = _GpuTransfer(gpu, batch)
+            transfer = _GpuTransfer(gpu, style.device, batch)
             steps = ((up, transfer.upload), (work, transfer.restyle), (down, transfer.download))
             for timer, step in steps:
                 timer.time(step, len(batch), style.device)
@@ -122,7 +124,7 @@ def time_restyling(
 
 def _restyle_on_cpu(style: Style, batches: Sequence[FrameBatch], count: int, timer: StageTimer) -> None:
     """Restyle as apply does on a CPU: the next batch begins before the last one is done."""
-    runner = Batches(style, len(batches[0]), depth=OnCores.depth)
+    runner = Batches(style, len(batches[0]), depth=CpuExecutor.depth)
     with style.at_work():
         began, cpu = time.perf_counter(), time.process_time()
         for restyled, _ in runner.restyle(_repeated(batches, count)):
@@ -134,17 +136,17 @@ def _restyle_on_cpu(style: Style, batches: Sequence[FrameBatch], count: int, tim
 class _GpuTransfer:
     """One batch: to the GPU, restyled there, and back, step by step."""
 
-    def __init__(self, gpu: OnGpu, batch: FrameBatch) -> None:
-        self._gpu, self._format = gpu, batch.format
+    def __init__(self, gpu: CudaExecutor, device: torch.device, batch: FrameBatch) -> None:
+        self._gpu, self._device, self._format = gpu, device, batch.format
         self._host = [plane.pin_memory() for plane in batch.planes]
         self._planes: list[torch.Tensor] = []
         self._restyled: tuple[torch.Tensor, ...] = ()
 
     def upload(self) -> None:
-        self._planes = [plane.to(self._gpu.device, non_blocking=True) for plane in self._host]
+        self._planes = [plane.to(self._device, non_blocking=True) for plane in self._host]
 
     def restyle(self) -> None:
-        self._restyled = self._gpu.made(self._planes, self._format)
+        self._restyled = self._gpu.compute(self._planes, self._format)
 
     def download(self) -> None:
         for host, plane in zip(self._host, self._restyled, strict=True):

@@ -71,7 +71,7 @@ def export(
     from vidstyle.media.segment_index import most_frames
     from vidstyle.pipeline.farm.export import SchedulerJob
     from vidstyle.pipeline.farm.tasks import whole_style_name
-    from vidstyle.styles.style import choose_device
+    from vidstyle.styles.device import choose_device
 
     kind = "cuda" if device.startswith("cuda") else choose_device(device).type
     frames = most_frames(source)

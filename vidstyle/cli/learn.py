@@ -71,7 +71,7 @@ def learn(
     or that has more than one look, is refused with the reason.
     """
     options = LearnOptions(material=material, name=name, content=content, **values)
-    from vidstyle.styles.bundle import card_of, sheet_of
+    from vidstyle.styles.bundle import card_path, sheet_path
     from vidstyle.train.personal.learn import learn as learned_from
     from vidstyle.train.personal.learn import run_folder
 
@@ -98,10 +98,10 @@ def learn(
         screen.stop()
     if as_json:
         facts = asdict(found) | {"path": str(found.path), "name": name}
-        print_json(facts | {"card": str(card_of(found.path)), "sheet": str(sheet_of(found.path))})
+        print_json(facts | {"card": str(card_path(found.path)), "sheet": str(sheet_path(found.path))})
         return
     click.echo(
         f"{found.path}: learned from {found.frames} frames of {found.scenes} scenes, {found.steps} steps"
     )
-    click.echo(f"Card: {card_of(found.path)}, samples: {sheet_of(found.path)}")
+    click.echo(f"Card: {card_path(found.path)}, samples: {sheet_path(found.path)}")
     click.echo(f"Use it: vidstyle apply in.mp4 --style {name}")

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from vidstyle.imaging.resize import strips
+from vidstyle.imaging.resize import row_strips
 from vidstyle.imaging.yuv import LUMA_BT709, luma_of
 
 DISPLAY_GAMMA = 2.2  # stops of light in code values: a picture's curve as a plain power
@@ -16,10 +16,10 @@ DISPLAY_GAMMA = 2.2  # stops of light in code values: a picture's curve as a pla
 
 @dataclass(frozen=True)
 class Correction:
-    """How one clip is moved; as it stands here, not at all.
+    """The correction of one clip; the defaults change nothing.
 
-    exposure: stops of its shadows and middle tones; highlights bend, so that white stays white. red, blue:
-    stops of either over green. chroma: factor of the distance from gray.
+    exposure: stops for shadows and middle tones; highlights bend, so that white stays white. red, blue: stops
+    of red and of blue over green. chroma: factor on the distance from gray.
     """
 
     exposure: float = 0.0
@@ -43,7 +43,7 @@ NOTHING = Correction()
 
 
 class Colors(Protocol):
-    """A style that gives black-and-white its colors."""
+    """What InputCorrection needs of a style of the family `colour`."""
 
     @property
     def content_hash(self) -> str: ...
@@ -58,10 +58,10 @@ class Colors(Protocol):
 
 
 @dataclass(frozen=True)
-class Before:
-    """What is done to the frames of one clip before a style looks at them: colored, then corrected.
+class InputCorrection:
+    """What is done to the frames of one clip before its style: colorized, then corrected.
 
-    The same for every frame of the clip: nothing of it depends on other frames or on where a scene ends.
+    It is the same for every frame of the clip, so no scene cut can make it jump.
     """
 
     correction: Correction = NOTHING
@@ -73,19 +73,19 @@ class Before:
 
     @property
     def text(self) -> str:
-        """All that changes pixels, for keys; empty for nothing."""
+        """Everything that changes pixels, for segment keys; empty when nothing changes."""
         if self.is_nothing:
             return ""
         colored = self.colors.content_hash if self.colors is not None else ""
         return f"{self.correction!r} {colored}"
 
-    def to(self, device: torch.device) -> Before:
+    def to(self, device: torch.device) -> InputCorrection:
         return self if self.colors is None else replace(self, colors=self.colors.to(device))
 
     def __call__(self, rgb: Tensor, quarter_turns: int = 0) -> Tensor:
-        """RGB [N, 3, H, W] in [0, 1] -> the same, and `rgb` itself if there is nothing to do.
+        """RGB [N, 3, H, W] in [0, 1] -> corrected RGB, or `rgb` itself if there is nothing to do.
 
-        quarter_turns: after which the frames stand upright.
+        quarter_turns: quarter turns that bring the frames upright.
         """
         if self.colors is not None:
             rgb = self.colors.paint(rgb, self.colors.controls(rgb, quarter_turns))
@@ -95,15 +95,15 @@ class Before:
 def corrected(rgb: Tensor, correction: Correction) -> Tensor:
     """RGB [N, 3, H, W] in [0, 1] -> a new tensor, or `rgb` itself if there is nothing to do.
 
-    Black and white stay, nothing clips and nothing is tinted at either end: x h / sqrt(1 + (h^2 - 1) x^2) is
-    a gain h of shadows and middle tones that bends towards 1, and its inverse is that of 1 / h. Chroma grows
-    least where RGB has little room left.
+    Black and white stay, nothing clips and neither end is tinted: x h / sqrt(1 + (h^2 - 1) x^2) is a gain h
+    of shadows and middle tones that bends towards 1; its inverse is the curve of 1 / h. Chroma grows less
+    where RGB has little room left.
     """
     if correction.is_nothing:
         return rgb
     gains = [2 ** (stops / DISPLAY_GAMMA) for stops in _stops(correction)]
     out = torch.empty_like(rgb)
-    for top, bottom in strips(rgb):
+    for top, bottom in row_strips(rgb):
         strip = out[:, :, top:bottom]
         for channel, gain in enumerate(gains):
             codes = rgb[:, channel, top:bottom]

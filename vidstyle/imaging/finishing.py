@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vidstyle.imaging.filters import convolve_inside, gaussian_weights
 from vidstyle.imaging.lab import fast_linear_to_srgb, fast_srgb_to_linear
-from vidstyle.imaging.resize import strips
+from vidstyle.imaging.resize import row_strips
 from vidstyle.imaging.yuv import LUMA_BT709, luma_of
 from vidstyle.options import NEUTRAL, Tone
 
@@ -107,7 +107,7 @@ def toned(rgb: Tensor, tone: Tone) -> Tensor:
     gains = _gains(tone)
     linear = any(gain != 1 for gain in gains) or tone.saturation != 1
     out = torch.empty_like(rgb)
-    for top, bottom in strips(rgb):
+    for top, bottom in row_strips(rgb):
         strip = rgb[:, :, top:bottom]
         if linear:
             light = fast_srgb_to_linear(strip)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
-from vidstyle.imaging.resize import strips
+from vidstyle.imaging.resize import row_strips
 from vidstyle.imaging.yuv import LUMA_BT709, LUMA_BT2020, from_rgb, to_rgb
 
 # Raise when HDR sources would give other frames than before. SDR has PIXEL_PATH_VERSION.
@@ -156,7 +156,7 @@ def tone_map(signal: Tensor, light: HdrLight) -> Tensor:
     """
     table = _table(light, signal.device)
     out = torch.empty_like(signal)
-    for top, bottom in strips(signal):
+    for top, bottom in row_strips(signal):
         part = signal[:, :, top:bottom]
         if light.transfer == PQ:
             linear = _look_up(table, part)

@@ -8,14 +8,14 @@ from torch import Tensor
 
 
 @dataclass
-class Bars:
-    """Black bars (letterbox) of a clip: what was bright in any of the frames so far is picture."""
+class Letterbox:
+    """Finds the black bars of a clip: rows and columns that were bright in any frame so far are picture."""
 
     rows: Tensor | None = None
     columns: Tensor | None = None
 
     def cut(self, picture: Tensor) -> Tensor:
-        """A picture [C, H, W] uint8, or two on top of each other, without bars above, below or beside it."""
+        """Cut the bars off a picture [C, H, W] uint8, or off several stacked along the channels."""
         bright = picture.amax(dim=0) > 24
         rows, columns = bright.float().mean(dim=1) > 0.02, bright.float().mean(dim=0) > 0.02
         self.rows = rows if self.rows is None else self.rows | rows
@@ -32,7 +32,7 @@ class Bars:
 
 def without_bars(picture: Tensor) -> Tensor:
     """A picture [3, H, W] uint8 without black bars above, below or beside it (letterbox)."""
-    return Bars().cut(picture)
+    return Letterbox().cut(picture)
 
 
 def _ends(flags: Tensor) -> tuple[int, int]:

@@ -18,10 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidstyle.imaging.resize import strips
+from vidstyle.imaging.resize import row_strips
 
 LUT_SIZE = 33
-# RGB [N, 3, H, W] -> graded RGB: a grade with its code, as `baked` or `Lut3D` make it.
+# A grade as a function: RGB [N, 3, H, W] -> graded RGB.
 Grading = Callable[[Tensor], Tensor]
 
 
@@ -40,7 +40,7 @@ def apply_atlas(rgb: Tensor, atlas: Tensor) -> Tensor:
     last = atlas.shape[-1] - 1
     atlas = atlas.expand(rgb.shape[0], -1, -1, -1)
     out = torch.empty_like(rgb)
-    for top, bottom in strips(rgb):
+    for top, bottom in row_strips(rgb):
         red, green, blue = (rgb[:, :, top:bottom].clamp(0, 1) * (size - 1)).unbind(1)
         lower = blue.floor().clamp_(max=size - 2)
         grid = torch.empty((*red.shape, 2), dtype=rgb.dtype, device=rgb.device)
@@ -60,19 +60,19 @@ def baked(lut: Tensor) -> Grading:
 
 # Nodes a side of a table for `haldclut`, which takes squares of whole numbers only.
 HALD_SIZE = 36
-# Pixels are looked up so many at a time, whatever the frame's shape: 720p, 1080p and 2160p are multiples.
+# Pixels per call of the filter, whatever the frame's shape: 720p, 1080p and 2160p are multiples.
 _WIDTH, _HEIGHT = 1024, 75
 _GBR = (1, 2, 0)  # channels in the order of the planes
-# Asked once, so that one process never looks up in two ways.
+# Asked once, so that one process always uses the same interpolation.
 _HAS_HALDCLUT = "haldclut" in av.filter.filters_available
 
 
 class Lut3D:
-    """The colors of a grade: RGB [N, 3, H, W], float32 on a CPU -> the same, of any size, without gradients.
+    """A 3D lookup table on a CPU: RGB [N, 3, H, W] float32 -> graded RGB, any size, without gradients.
 
-    Tetrahedral interpolation; outside [0, 1] the edge holds. Any number of threads may call it at once, each
-    call works with one filter, and there are as many of these as there were calls at a time. They are no
-    part of the table's state: copies and pickles begin without.
+    Tetrahedral interpolation; values outside [0, 1] are clamped. Safe to call from several threads: each
+    call uses an FFmpeg filter of its own, and idle filters are used again. Copies and pickles hold the table
+    only.
     """
 
     def __init__(self, lut: Tensor) -> None:

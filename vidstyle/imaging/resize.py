@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 STRIP_ROWS = 32
-_ROWS_AT_A_TIME = 4  # of a small picture: more would be mostly products with zeros
+_ROWS_AT_A_TIME = 4  # rows per matrix product: larger blocks multiply mostly zeros
 
 
-def small_size(
+def scaled_size(
     height: int, width: int, short_side: int, multiple: int = 1, longest: int = 4
 ) -> tuple[int, int]:
     """The size with the given short side and the same shape, in multiples; never longer than 4 : 1."""
@@ -28,7 +28,7 @@ def small_size(
 def shrink(x: Tensor, short_side: int, multiple: int = 1) -> Tensor:
     """Resize so that the short side has `short_side` pixels, averaging (no aliasing)."""
     height, width = x.shape[-2:]
-    size = small_size(height, width, short_side, multiple)
+    size = scaled_size(height, width, short_side, multiple)
     if size == (height, width):
         return x
     if x.device.type == "cpu" and 2 * size[0] <= height and not x.requires_grad:
@@ -37,9 +37,9 @@ def shrink(x: Tensor, short_side: int, multiple: int = 1) -> Tensor:
 
 
 def _fewer_rows(x: Tensor, rows: int) -> Tensor:
-    """What `shrink` makes of the height alone: rows as sums of rows, which lie in one piece in memory.
+    """Shrink the height alone, as matrix products of whole rows, which are contiguous in memory.
 
-    As products of matrices: on a CPU all of it then takes two thirds of the time.
+    With this, `shrink` takes two thirds of the time on a CPU.
     """
     out = x.new_empty((*x.shape[:-2], rows, x.shape[-1]))
     for top, first, weights in _row_weights(x.shape[-2], rows):
@@ -51,7 +51,7 @@ def _fewer_rows(x: Tensor, rows: int) -> Tensor:
 @lru_cache(maxsize=64)
 def _row_weights(height: int, rows: int) -> list[tuple[int, int, Tensor]]:
     """(first row made, first row read, weights [made, read]) of a few rows at a time."""
-    with torch.inference_mode(False):  # they are kept, and may be used anywhere
+    with torch.inference_mode(False):  # the weights are cached, and may be used with gradients later
         identity = torch.eye(height)[None, None]
         weights = F.interpolate(identity, size=(rows, height), mode="bilinear", antialias=True)[0, 0]
         parts = []
@@ -64,14 +64,15 @@ def _row_weights(height: int, rows: int) -> list[tuple[int, int, Tensor]]:
 
 
 def expand(x: Tensor, size: tuple[int, ...] | torch.Size) -> Tensor:
+    """Bilinear upsampling of [N, C, h, w] to `size` (height, width); x itself if it has that size."""
     return x if tuple(x.shape[-2:]) == tuple(size) else F.interpolate(x, size=tuple(size), mode="bilinear")
 
 
-class Enlarged:
-    """Maps [N, C, h, w] as `expand` makes them of a frame's size, some rows at a time.
+class UpsampledRows:
+    """Maps [N, C, h, w] upsampled to a frame's size as `expand` does, but a few rows at a time.
 
-    Width first, while the rows are few; then each row is the sum of two of them, as a product of matrices: on
-    a CPU a seventh of the time. The whole at once is `expand` itself.
+    The width is upsampled first, while there are few rows. Then each row is a weighted sum of two rows, as a
+    matrix product: a seventh of the time on a CPU. On other devices `expand` does all rows at once.
     """
 
     def __init__(self, maps: Tensor, size: tuple[int, int]) -> None:
@@ -96,7 +97,7 @@ def _at_once(x: Tensor, height: int) -> bool:
     return x.device.type != "cpu" or height <= STRIP_ROWS
 
 
-def strips(x: Tensor) -> list[tuple[int, int]]:
+def row_strips(x: Tensor) -> list[tuple[int, int]]:
     """Rows [top, bottom) of x [N, C, H, W] to work on at a time: few on a CPU, all elsewhere."""
     height = x.shape[-2]
     rows = height if _at_once(x, height) else STRIP_ROWS

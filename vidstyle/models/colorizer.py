@@ -1,7 +1,4 @@
-"""The generator for black-and-white pictures: sees luma only, paints chroma only.
-
-Knows tensors only: no files, no frames, no training loop.
-"""
+"""The generator that colors black-and-white pictures: it sees luma only and adds chroma only."""
 
 from __future__ import annotations
 
@@ -13,9 +10,9 @@ from torch import Tensor, nn
 
 from vidstyle.imaging.filters import box_mean_cut
 from vidstyle.imaging.lut import Grading
-from vidstyle.imaging.resize import Enlarged, expand, shrink, strips
+from vidstyle.imaging.resize import UpsampledRows, expand, row_strips
 from vidstyle.imaging.yuv import LUMA_BT601, luma_of
-from vidstyle.models.generator import Controls, Dials, Generator, GeneratorConfig, Mapping
+from vidstyle.models.base import BaseGenerator, Controls, Dials, GeneratorConfig, InputSize, Mapping
 from vidstyle.models.layers import Modulated, place
 
 # The inverted residual blocks of EfficientNet-Lite0: kernel, stride, expansion, channels.
@@ -28,13 +25,13 @@ BLOCKS = (
     *((5, 2, 6, 192), (5, 1, 6, 192), (5, 1, 6, 192), (5, 1, 6, 192)),
 )
 FEWEST_BLOCKS = 6  # fewer do not reach stride 16
-# R - Y and B - Y that the network chooses from: a square of nodes, closer together near gray.
+# The values of R - Y and of B - Y that the network chooses from; closer together near gray.
 NODES = (-0.6, -0.4, -0.26, -0.16, -0.08, 0.0, 0.08, 0.16, 0.26, 0.4, 0.6)
-# Below 1 the choice is sharpened: the plain mean of what a thing could be is a dull brown. Frames are painted
-# with a softer choice than training asks for: calmer in time, and hardly duller.
+# Below 1 the distribution is sharpened (annealed mean): the plain mean of all likely colors is a dull brown.
+# At run time it is softer than in training: that flickers less and is hardly duller.
 TEMPERATURE = 0.8
 TRAINED_TEMPERATURE = 0.5
-GUIDE_RADIUS = 3  # light cells around each in which chroma is a straight line over brightness
+GUIDE_RADIUS = 3  # cells of the light maps around each in which chroma is a linear function of luma
 GUIDE_EPSILON = 2e-3
 
 
@@ -56,10 +53,10 @@ class Inverted(nn.Module):
 
 
 class Backbone(nn.Module):
-    """The first blocks of EfficientNet-Lite0 (Tan and Le, ICML 2019) on brightness [N, 1, h, w] in [0, 1].
+    """The first blocks of EfficientNet-Lite0 (Tan and Le, ICML 2019) on luma [N, 1, h, w] in [0, 1].
 
-    Returns the last features before each halving, from stride 4 on: what a network that was taught to name a
-    thousand things knows of a picture without its colors. h and w must be multiples of the last stride.
+    Returns the last features of each stride, from stride 4 on. Pretrained on ImageNet, it knows what a
+    picture shows without its colors. h and w must be multiples of the last stride.
     """
 
     def __init__(self, blocks: int) -> None:
@@ -82,7 +79,7 @@ class Backbone(nn.Module):
         self.stride = stride
 
     def forward(self, luma: Tensor) -> list[Tensor]:
-        x = (luma * 255 - 127) / 128  # as its teachers had it
+        x = (luma * 255 - 127) / 128  # the normalization it was pretrained with
         x = F.relu6(self.stem(_padded(x, self.stem)))
         found: list[Tensor] = []
         stride = 2
@@ -97,7 +94,7 @@ class Backbone(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Features of several strides, finest first -> [N, outputs, h / 4, w / 4]; modulated by the code."""
+    """Features of several strides, finest first -> [N, outputs, h / 4, w / 4], modulated by the code."""
 
     def __init__(self, features: list[int], width: int, outputs: int, code_size: int) -> None:
         super().__init__()
@@ -121,33 +118,35 @@ class Decoder(nn.Module):
 
 
 class Gray(nn.Module):
-    """In the place of a grade: colors [P, 3] to their luma; the code says nothing here."""
+    """The grade of the colorizer: colors [P, 3] -> their luma [P, 3]. The code has no effect."""
 
     def forward(self, colors: Tensor, code: Tensor) -> Tensor:
         return (colors @ colors.new_tensor(LUMA_BT601))[:, None].expand(-1, 3)
 
 
-class Colorist(Generator):
-    """G for black-and-white: the same for gray, sepia and colored frames of one luma, which it keeps.
+class Colorizer(BaseGenerator):
+    """Colors black-and-white frames. Gray, sepia and color frames of the same luma give the same result.
 
-    It chooses among colors for every cell (after Zhang et al., ECCV 2016) and paints by straight lines of
-    chroma over luma, fitted in the neighborhood of each cell (guided filter: He et al., TPAMI 2013), so that
-    colors end where things end. Controls: [N, 4, h, w], gains of R - Y and B - Y, then offsets.
+    For every cell it predicts a distribution over colors (after Zhang et al., ECCV 2016). At full size,
+    chroma is a linear function of luma, fitted around each cell (guided filter: He et al., TPAMI 2013), so
+    colors end where things end. Luma stays as it is.
     """
 
     def __init__(self, config: GeneratorConfig) -> None:
-        nn.Module.__init__(self)  # its parts take the places of Generator's
-        self.config = config
+        super().__init__(config)
         self.backbone = Backbone(config.backbone)
         self.decoder = Decoder(self.backbone.widths, config.trunk_width, len(NODES) ** 2, config.code_size)
         self.mapping = Mapping(config.noise_size, config.code_size)
-        self.grade = Gray()  # type: ignore[assignment]
-        self.trunk = self.light = self.texture = None
+        self.grade = Gray()
+
+    @property
+    def input_size(self) -> InputSize:
+        return InputSize(self.config.working_size, multiple=self.backbone.stride)
 
     def look(self, rgb: Tensor) -> Tensor:
         """Luma [N, 1, h, w] at the working resolution."""
         luma = luma_of(rgb) if rgb.shape[1] == 3 else rgb
-        return shrink(luma, self.config.working_size, multiple=self.backbone.stride)
+        return self.input_size.fit(luma)
 
     def think(self, rgb: Tensor, code: Tensor, paper: float = 1.0, grade: Grading | None = None) -> Controls:
         luma = self.look(rgb)
@@ -157,7 +156,7 @@ class Colorist(Generator):
         return Controls(light=guided(expand(chroma.to(guide.dtype), size), guide))
 
     def guess(self, luma: Tensor, code: Tensor) -> Tensor:
-        """Luma as `look` gives it -> logits [N, NODES^2, h / 4, w / 4] over the colors to choose from."""
+        """Luma from `look` -> logits [N, NODES^2, h / 4, w / 4] over the colors to choose from."""
         return self.decoder(self.backbone(luma), code)
 
     def graded(self, rgb: Tensor, code: Tensor) -> Tensor:
@@ -171,9 +170,9 @@ class Colorist(Generator):
     def paint_baked(self, rgb: Tensor, controls: Controls, grade: Grading, dials: Dials) -> Tensor:
         assert controls.light is not None
         height, width = rgb.shape[-2:]
-        maps = Enlarged(controls.light, (height, width))
+        maps = UpsampledRows(controls.light, (height, width))
         out = torch.empty_like(rgb)
-        for top, bottom in strips(rgb):
+        for top, bottom in row_strips(rgb):
             source = rgb[:, :, top:bottom]
             luma = luma_of(source)
             base = luma.expand_as(source)
@@ -187,11 +186,6 @@ class Colorist(Generator):
         return out.clamp_(0, 1)
 
 
-def generator_for(config: GeneratorConfig) -> Generator:
-    """The generator that a config describes. ValueError when there is no such network."""
-    return Colorist(config) if config.backbone else Generator(config)
-
-
 def chroma_of(rgb: Tensor) -> Tensor:
     """R - Y and B - Y: [N, 3, H, W] -> [N, 2, H, W]."""
     return rgb[:, 0::2] - luma_of(rgb)
@@ -203,10 +197,10 @@ def with_chroma(luma: Tensor, chroma: Tensor) -> Tensor:
 
 
 def chosen(logits: Tensor, temperature: float) -> Tensor:
-    """Logits over NODES^2 -> chroma [N, 2, h, w]: the mean of the sharpened choice."""
+    """Logits over NODES^2 -> chroma [N, 2, h, w]: the mean of the sharpened distribution."""
     nodes = torch.stack(
         [logits.new_full((), node) for node in NODES]
-    )  # carried to no GPU, as a list would be
+    )  # made on the device: a list would be uploaded
     share = (logits / temperature).softmax(dim=1).unflatten(1, (len(NODES), len(NODES)))
     red = torch.einsum("nrbhw,r->nhw", share, nodes)
     blue = torch.einsum("nrbhw,b->nhw", share, nodes)
@@ -214,7 +208,10 @@ def chosen(logits: Tensor, temperature: float) -> Tensor:
 
 
 def guided(chroma: Tensor, guide: Tensor) -> Tensor:
-    """Chroma [N, 2, h, w] as lines over luma [N, 1, h, w] around each cell: gains, offsets [N, 4, h, w]."""
+    """Chroma [N, 2, h, w] as linear functions of luma [N, 1, h, w] around each cell: [N, 4, h, w].
+
+    The four are gains of R - Y and B - Y, then offsets.
+    """
     size = 2 * GUIDE_RADIUS + 1
     mean, level = box_mean_cut(chroma, size), box_mean_cut(guide, size)
     together = box_mean_cut(chroma * guide, size) - mean * level
@@ -223,7 +220,7 @@ def guided(chroma: Tensor, guide: Tensor) -> Tensor:
 
 
 def tinted(base: Tensor, luma: Tensor, maps: Tensor, amount: float) -> Tensor:
-    """base [N, 3, H, W] plus the chroma that maps [N, 4, H, W] give its luma; the luma stays as it is.
+    """base [N, 3, H, W] plus the chroma that maps [N, 4, H, W] predict for its luma, which stays as it is.
 
     A color that RGB cannot hold loses saturation, not brightness or hue.
     """

@@ -1,4 +1,4 @@
-"""Discriminators: patches of whole pictures, and marks at drawing resolution."""
+"""Discriminators: one for patches of whole pictures, one for the marks of drawings. Used in training only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class PatchDiscriminator(nn.Module):
-    """D: judges patches; [N, C, h, w] -> logits [N, 1, h', w']. No normalization."""
+    """Pictures [N, C, h, w] -> a logit for each patch, [N, 1, h', w']. Without normalization layers."""
 
     def __init__(self, channels: int, width: int = 32, layers: int = 3) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class PatchDiscriminator(nn.Module):
 
 
 class MarkDiscriminator(nn.Module):
-    """D for drawings: [N, C, h, w] -> logits [N, 1, h/4, w/4] of patches of 40 pixels; looks closely."""
+    """Drawings [N, C, h, w] -> a logit for each patch of 40 pixels, [N, 1, h/4, w/4]."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()

@@ -1,101 +1,30 @@
-"""The photographic generator: grade, trunk and light, the mapping network, and the dials.
-
-Knows tensors only: no files, no frames, no training loop.
-"""
+"""The generator of photographic, drawn and painted styles: grade, trunk and light head, texture head."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidstyle.imaging.filters import guided_smooth
-from vidstyle.imaging.lut import LUT_SIZE, Grading
-from vidstyle.imaging.resize import Enlarged, expand, shrink, strips
+from vidstyle.imaging.lut import Grading
+from vidstyle.imaging.resize import UpsampledRows, expand, row_strips, shrink
 from vidstyle.imaging.yuv import luma_of
+from vidstyle.models.base import BaseGenerator, Controls, Dials, GeneratorConfig, InputSize, Mapping
 from vidstyle.models.layers import Block, Modulated, close, place
-from vidstyle.models.texture import WASHES, Texture, inked, join, sheet, slope_of, stepped, steps
+from vidstyle.models.texture import WASHES, Texture, inked, sheet, slope_of, stepped, steps
 
-# Short side of the picture whose difference to the frame counts as fine detail.
+# Short side of the small frame whose difference to the frame is its fine detail.
 DETAIL_SIZE = 64
 
 
-@dataclass(frozen=True)
-class GeneratorConfig:
-    """The shape of a generator; stored in every style file.
-
-    working_size: short side in pixels at which the trunk looks at a frame; its cost depends on nothing else.
-    light_scale: cells of the light maps per trunk cell and side; a trunk cell is 4 working pixels. 0: none.
-    texture_width: channels of the texture head of drawn looks, 0: none; texture_blocks: its residual blocks.
-    washes: how many simplified pictures it sees, for painted looks, see `imaging.filters.guided_smooth`.
-    drawing_size: short side in pixels at which it draws. sheet_waves: how many waves of the paper it may
-    hatch along, see `drawing.sheet`.
-    backbone: blocks of the trunk that colors black-and-white, see `colourist`; 0 for every other look.
-    """
-
-    code_size: int = 16
-    noise_size: int = 8
-    grade_width: int = 32
-    working_size: int = 128
-    trunk_width: int = 40
-    trunk_blocks: int = 4
-    light_scale: int = 1
-    texture_width: int = 0
-    texture_blocks: int = 4
-    drawing_size: int = 320
-    sheet_waves: int = 2
-    washes: int = 0
-    backbone: int = 0
-
-    def to_dict(self) -> dict[str, int]:
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Dials:
-    """How much of each head is painted, 0 to 1 each (values above 1 exaggerate)."""
-
-    strength: float = 1.0
-    grade: float = 1.0
-    light: float = 1.0
-    texture: float = 1.0
-
-    @property
-    def is_identity(self) -> bool:
-        return self.strength == 0 or (self.grade == 0 and self.light == 0 and self.texture == 0)
-
-
-@dataclass(frozen=True)
-class Controls:
-    """What the networks decide about frames: all that varies from frame to frame, at low resolution.
-
-    light: [N, 7, h, w]; gain and offset for R, G and B and a gain for fine detail. drawing: [N, 5, h, w]; ink
-    for R, G and B, its slope and the luma it was drawn from. None where a generator has no such head.
-    """
-
-    light: Tensor | None = None
-    drawing: Tensor | None = None
-
-    def turned(self, quarter_turns: int) -> Controls:
-        """Turned by so many times 90 degrees counter-clockwise."""
-        maps = (
-            None if x is None else torch.rot90(x, quarter_turns, (2, 3)) for x in (self.light, self.drawing)
-        )
-        return Controls(*maps)
-
-    def to(self, dtype: torch.dtype) -> Controls:
-        return Controls(*(None if x is None else x.to(dtype) for x in (self.light, self.drawing)))
-
-
 class Grade(nn.Module):
-    """Color to color, the same everywhere in the picture; modulated by the style code.
+    """The color grade: a color -> a color, the same everywhere in the frame, modulated by the style code.
 
-    Three fully connected layers as 1x1 maps on a residual. At run time it is baked into a table of 33^3
-    colors (`Generator.lut`), so its cost does not depend on its width.
+    Three fully connected layers with a residual connection. At run time it is baked into a table of colors
+    (`BaseGenerator.lut`), so its cost does not depend on its width.
     """
 
     def __init__(self, width: int, code_size: int) -> None:
@@ -119,8 +48,8 @@ class Grade(nn.Module):
 class Trunk(nn.Module):
     """A whole frame at the working resolution [N, 3, h, w] -> features [N, C, h/4, w/4].
 
-    Sees color and place (for vignettes); dilated blocks and one pooled context give every cell a view of the
-    whole frame.
+    Its input is color and coordinates (for vignettes). Dilated blocks and a pooled context give every cell a
+    view of the whole frame.
     """
 
     def __init__(self, width: int, blocks: int, code_size: int) -> None:
@@ -142,31 +71,18 @@ class Trunk(nn.Module):
         return x + self.context(torch.cat((mean, spread), dim=1))[:, :, None, None]
 
 
-class Mapping(nn.Module):
-    """M(z, style): noise [N, Z], a style code [1, K] -> the code in use; z = 0 is the style itself."""
+class Generator(BaseGenerator):
+    """The generator of photographic, drawn and painted styles. See `BaseGenerator`.
 
-    def __init__(self, noise_size: int, code_size: int, width: int = 32) -> None:
-        super().__init__()
-        self.first = nn.Linear(noise_size + code_size, width)
-        self.last = nn.Linear(width, code_size)
-        nn.init.normal_(self.last.weight, std=0.05)
-
-    def forward(self, noise: Tensor, code: Tensor) -> Tensor:
-        code = code.expand(noise.shape[0], -1)
-        here = self.last(F.silu(self.first(torch.cat((noise, code), dim=1))))
-        rest = self.last(F.silu(self.first(torch.cat((torch.zeros_like(noise), code), dim=1))))
-        return code + here - rest
-
-
-class Generator(nn.Module):
-    """G: applies a look to RGB frames of any size. See `think` and `paint`; `forward` is both.
-
-    One set of weights serves every style code it was trained with. Per-frame state there is none.
+    Photographic styles have a grade and a light head on a trunk; drawn and painted ones a grade and a texture
+    head. What a config leaves out is None.
     """
 
+    fuses = True
+    grade: Grade
+
     def __init__(self, config: GeneratorConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.grade = Grade(config.grade_width, config.code_size)
         self.mapping = Mapping(config.noise_size, config.code_size)
         self.trunk: Trunk | None = None
@@ -191,33 +107,29 @@ class Generator(nn.Module):
             self.steps: Tensor
             self.register_buffer("steps", torch.zeros(2))
 
-    def forward(self, rgb: Tensor, code: Tensor, dials: Dials | None = None) -> Tensor:
-        """RGB [N, 3, H, W] in [0, 1], code [1, K] -> RGB of the same shape in [0, 1]."""
-        return self.paint(rgb, self.think(rgb, code), code, dials)
+    @property
+    def input_size(self) -> InputSize:
+        if self.texture is None:
+            return self.trunk_size
+        return InputSize(self.config.drawing_size, multiple=2, pads=True)
+
+    @property
+    def trunk_size(self) -> InputSize:
+        """The size of the frames that the trunk sees."""
+        return InputSize(self.config.working_size, multiple=4)
+
+    @property
+    def conv_stacks(self) -> tuple[nn.Module, ...]:
+        return tuple(part for part in (self.trunk, self.texture) if part is not None)
 
     def think(self, rgb: Tensor, code: Tensor, paper: float = 1.0, grade: Grading | None = None) -> Controls:
-        """Decide about whole frames [N, 3, H, W], or about what `look` made of them.
-
-        paper: how strongly drawn looks hatch along the waves of their sheet. grade: the code's grade, baked,
-        for the washes of painted looks; by default the grade itself, with gradients.
-        """
         light = drawing = None
         if self.trunk is not None and self.light is not None:
-            small = shrink(rgb, self.config.working_size, multiple=4)
-            maps = self.light(self.trunk(small, code))
+            maps = self.light(self.trunk(self.trunk_size.fit(rgb), code))
             light = torch.tanh(F.pixel_shuffle(maps, self.config.light_scale))
         if self.texture is not None:
             drawing = self.draw(self.look(rgb), code, paper, grade)
         return Controls(light, drawing)
-
-    def look(self, rgb: Tensor) -> Tensor:
-        """Frames at the resolution at which the networks see them."""
-        if self.texture is None:
-            return shrink(rgb, self.config.working_size, multiple=4)
-        height, width = rgb.shape[-2:]
-        if min(height, width) == self.config.drawing_size and max(height, width) <= 4 * min(height, width):
-            return F.pad(rgb, (0, width % 2, 0, height % 2), mode="replicate")
-        return shrink(rgb, self.config.drawing_size, multiple=2)
 
     def draw(self, rgb: Tensor, code: Tensor, paper: float = 1.0, grade: Grading | None = None) -> Tensor:
         """Ink, slope and luma [N, 5, h, w] of frames at the drawing resolution."""
@@ -228,10 +140,10 @@ class Generator(nn.Module):
         return torch.cat((ink, slope_of(luma_of(ink), luma), luma), dim=1)
 
     def ink(self, rgb: Tensor, waves: Tensor, code: Tensor, grade: Grading | None = None) -> Tensor:
-        """Ink [N, 3, h, w] of pictures at the drawing resolution, with the waves of the sheet under them.
+        """Ink [N, 3, h, w] of frames at the drawing resolution. waves: of the sheet, see `texture.sheet`.
 
-        What a painted look begins with is the wash itself: the simplified picture, graded, in the few tones
-        of its paintbox. The network paints on that.
+        A painted style starts from the wash: the smoothed frame, graded, in the few tones of the style. The
+        network adds to that.
         """
         assert self.texture is not None
         if not self.config.washes:
@@ -242,35 +154,7 @@ class Generator(nn.Module):
         ink = self.texture(rgb, waves, code, washes, steps(wash, self.steps).detach())
         return ink + stepped(stepped(wash, self.steps), self.steps) - grade(rgb)
 
-    def paint(
-        self,
-        rgb: Tensor,
-        controls: Controls,
-        code: Tensor,
-        dials: Dials | None = None,
-        clamp: bool = True,
-    ) -> Tensor:
-        """Apply grade and light at full size, with gradients.
-
-        Training leaves the result unclamped, so that clipped colors still have a gradient.
-        """
-        dials = dials or Dials()
-        out = self.graded(rgb, code)
-        if dials.grade != 1:
-            out = torch.lerp(rgb, out, dials.grade)
-        if dials.light and controls.light is not None:
-            out = self.lit(out, controls, dials.light)
-        if dials.texture and controls.drawing is not None:
-            out = join(out, rgb, controls.drawing, dials.texture)
-        if dials.strength != 1:
-            out = torch.lerp(rgb, out, dials.strength)
-        return out.clamp(0, 1) if clamp else out
-
     def paint_baked(self, rgb: Tensor, controls: Controls, grade: Grading, dials: Dials) -> Tensor:
-        """The same as `paint` with a baked grade, whose result it paints on: no gradients and much faster.
-
-        On a CPU the frame is painted in strips that stay in its cache.
-        """
         out = grade(rgb)
         if dials.grade != 1:
             torch.lerp(rgb, out, dials.grade, out=out)
@@ -279,12 +163,12 @@ class Generator(nn.Module):
         if dials.light and controls.light is not None:
             luma = luma_of(out)
             light = controls.light * dials.light
-            light[:, 0:3] += 1  # the gain of what is there and what comes to it in one step
-            lit = Enlarged(light, size), luma, Enlarged(shrink(luma, DETAIL_SIZE), size)
+            light[:, 0:3] += 1  # from a gain of the change to a gain of the result
+            lit = UpsampledRows(light, size), luma, UpsampledRows(shrink(luma, DETAIL_SIZE), size)
         ink = None
         if dials.texture and controls.drawing is not None:
             ink = inked(rgb, controls.drawing)
-        for top, bottom in strips(rgb):
+        for top, bottom in row_strips(rgb):
             strip = out[:, :, top:bottom]
             if lit is not None:
                 maps, luma, base = lit
@@ -298,20 +182,7 @@ class Generator(nn.Module):
             strip.clamp_(0, 1)
         return out
 
-    def graded(self, rgb: Tensor, code: Tensor) -> Tensor:
-        count, _, height, width = rgb.shape
-        colors = rgb.permute(0, 2, 3, 1).reshape(-1, 3)
-        return self.grade(colors, code).view(count, height, width, 3).permute(0, 3, 1, 2)
-
-    def lut(self, code: Tensor, size: int = LUT_SIZE) -> Tensor:
-        """The grade as a table [3, B, G, R] of `size`^3 colors, red running fastest, not clamped."""
-        axis = torch.linspace(0, 1, size, device=code.device)
-        blue, green, red = torch.meshgrid(axis, axis, axis, indexing="ij")
-        colors = torch.stack((red, green, blue), dim=-1).view(-1, 3)
-        return self.grade(colors, code).view(size, size, size, 3).permute(3, 0, 1, 2).contiguous()
-
     def lit(self, graded: Tensor, controls: Controls, amount: float = 1.0) -> Tensor:
-        """The light maps on graded frames [N, 3, H, W]: local gain, offset and strength of fine detail."""
         assert controls.light is not None
         full = expand(controls.light, graded.shape[-2:])
         gain, offset, detail = full[:, 0:3], full[:, 3:6], full[:, 6:7]
@@ -319,16 +190,3 @@ class Generator(nn.Module):
         fine = luma - expand(shrink(luma, DETAIL_SIZE), graded.shape[-2:])
         change = torch.addcmul(torch.addcmul(offset, graded, gain), fine, detail)
         return torch.add(graded, change, alpha=amount)
-
-
-def parameter_count(module: nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters())
-
-
-def config_from(facts: dict[str, Any]) -> GeneratorConfig:
-    """A GeneratorConfig from stored facts; TypeError or ValueError when they are not one."""
-    config = GeneratorConfig(**facts)
-    for name, value in config.to_dict().items():
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 1024:
-            raise ValueError(f"{name} must be a whole number from 0 to 1024, not {value!r}")
-    return config

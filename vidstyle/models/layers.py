@@ -1,7 +1,4 @@
-"""Layers of the networks: modulated convolution, residual block, and helpers of attention.
-
-Knows tensors only.
-"""
+"""Layers of the networks: modulated convolution, residual block, coordinate channels."""
 
 from __future__ import annotations
 
@@ -11,11 +8,11 @@ from torch import Tensor, nn
 
 
 class Modulated(nn.Module):
-    """A convolution whose channels are scaled and shifted by the style code (adaptive layer).
+    """A convolution whose output channels are scaled and shifted by the style code.
 
-    x [N, C, H, W], code [N or 1, K] -> [N, C', H, W]. After the conditional normalization of Dumoulin et
-    al. (ICLR 2017), without the normalization: statistics of the frame would tie every pixel to whatever
-    enters the picture.
+    x [N, C, H, W], code [N or 1, K] -> [N, C', H, W]. Like the conditional instance normalization of Dumoulin
+    et al. (ICLR 2017), but without the normalization: with it, whatever enters the frame would change every
+    pixel.
     """
 
     def __init__(self, inputs: int, outputs: int, code_size: int, kernel: int = 3, dilation: int = 1) -> None:
@@ -34,7 +31,7 @@ class Modulated(nn.Module):
 
 
 class Block(nn.Module):
-    """Residual block of two modulated 3x3 convolutions, the second one closed (zero) at the start."""
+    """Residual block of two modulated 3x3 convolutions. The second one starts near zero."""
 
     def __init__(self, width: int, code_size: int, dilation: int = 1) -> None:
         super().__init__()
@@ -48,7 +45,7 @@ class Block(nn.Module):
 
 
 def place(x: Tensor) -> Tensor:
-    """Where each cell lies: [N, 3, h, w] with x and y in [-1, 1] and the squared distance from the center."""
+    """Coordinates of each cell [N, 3, h, w]: x and y in [-1, 1], and the squared distance from the center."""
     count, _, height, width = x.shape
     across = (torch.arange(width, device=x.device, dtype=x.dtype) * 2 + 1) / width - 1
     down = (torch.arange(height, device=x.device, dtype=x.dtype) * 2 + 1) / height - 1
@@ -57,6 +54,6 @@ def place(x: Tensor) -> Tensor:
 
 
 def close(layer: nn.Conv2d | nn.Linear) -> None:
-    """Start with no effect."""
+    """Initialize a layer with zeros, so that it has no effect at the start."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)

@@ -1,4 +1,4 @@
-"""The style encoder: pictures to a style code."""
+"""The style encoder: example pictures of a style -> its style code. Used in training only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class StyleEncoder(nn.Module):
-    """Style pictures [N, 3, h, w] to one style code [1, K]: the mean over the pictures of a small network."""
+    """Pictures [N, 3, h, w] in [0, 1] of one style -> its code [1, K], the mean over the pictures."""
 
     def __init__(self, code_size: int) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class StyleEncoder(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         x = self.features(pictures * 2 - 1)
         colors = pictures.flatten(2)
-        centerd = colors - colors.mean(2, keepdim=True)
-        covariance = (centerd @ centerd.transpose(1, 2) / colors.shape[2]).flatten(1)
+        centered = colors - colors.mean(2, keepdim=True)
+        covariance = (centered @ centered.transpose(1, 2) / colors.shape[2]).flatten(1)
         x = torch.cat((x.mean((2, 3)), x.amax((2, 3)), covariance * 10), dim=1)
         return self.code(x).mean(0, keepdim=True)

@@ -1,7 +1,4 @@
-"""The texture head of drawn looks: paints at a drawing resolution and joins it to the full-size picture.
-
-Knows tensors only.
-"""
+"""The texture head of drawn and painted styles: draws at low resolution and adds the ink at full size."""
 
 from __future__ import annotations
 
@@ -13,24 +10,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidstyle.imaging.filters import box_mean, gaussian_conv
-from vidstyle.imaging.resize import Enlarged, strips
+from vidstyle.imaging.resize import UpsampledRows, row_strips
 from vidstyle.imaging.yuv import luma_of
 from vidstyle.models.layers import Block, Modulated, close
 
-# Sigmas in pixels of the drawing at which a pixel is compared with its surroundings.
+# Sigmas, in pixels of the drawing, of the Gaussians that each pixel is compared with.
 SURROUNDINGS = (2.0, 4.0, 8.0)
-# Radius in pixels of the drawing, and the variance above which an edge is kept.
+# Of the guided filter: radius in pixels of the drawing, and the variance above which an edge is kept.
 WASHES = ((3, 0.004), (7, 0.03))
 
 
 class Texture(nn.Module):
-    """Draws: a picture at the drawing resolution [N, 3, h, w] -> ink [N, 3, h, w] to add to the graded one.
+    """A frame at the drawing resolution [N, 3, h, w] -> ink [N, 3, h, w] to add to the graded frame.
 
-    Works on cells of 2 x 2 pixels. Beside the colors it sees how bright each pixel is for its surroundings,
-    which is where a pencil draws a line, and the waves of the sheet (see `sheet`), which is how it hatches.
-    It sees some twenty pixels around each; nothing far away can make a line flicker. For painted looks it
-    also sees the picture as a brush would simplify it (see `guided_smooth`), and how far each color is from
-    the few that the paintbox has (see `steps`).
+    Works on cells of 2 x 2 pixels. Besides colors its input has the local contrast (see `contrast`), which
+    tells where a pencil draws a line, and the waves of the sheet (see `sheet`), which tell how to hatch. Its
+    receptive field is about twenty pixels each way, so nothing far away can make a line flicker. For painted
+    styles it also sees smoothed copies of the frame (see `guided_smooth`), and how far each color is from the
+    nearest of the few levels of the style (see `steps`).
     """
 
     def __init__(self, width: int, blocks: int, waves: int, washes: int, code_size: int) -> None:
@@ -50,9 +47,9 @@ class Texture(nn.Module):
         washes: Sequence[Tensor] = (),
         levels: Tensor | None = None,
     ) -> Tensor:
-        """rgb [N, 3, h, w] in [0, 1] with even h and w, waves [N or 1, 2 K, h, w] as `sheet` gives them.
+        """rgb: [N, 3, h, w] in [0, 1] with even h and w. waves: [N or 1, 2 K, h, w] from `sheet`.
 
-        Of painted looks: washes of rgb as `guided_smooth` gives them, levels [N, 6, h, w] as `steps` does.
+        For painted styles: washes from `guided_smooth` of rgb, levels [N, 6, h, w] from `steps`.
         """
         simple = [(wash - rgb) * 4 for wash in washes]
         seen = [rgb * 2 - 1, contrast(luma_of(rgb)), waves.expand(len(rgb), -1, -1, -1), *simple]
@@ -65,34 +62,34 @@ class Texture(nn.Module):
 
 
 def contrast(luma: Tensor) -> Tensor:
-    """How bright pixels are for their surroundings [N, 1, h, w] -> [N, 3, h, w], 0 where they are alike.
+    """Luma over its blurred surroundings, minus 1: [N, 1, h, w] -> [N, 3, h, w], one channel per sigma.
 
-    Quotients, as in the "colour dodge" of layer blending: a shadow's edge counts as much as a highlight's.
+    A quotient, as in the blend mode "color dodge": edges in shadows count as much as edges in highlights.
     """
     parts = [(luma / (gaussian_conv(luma, sigma) + 0.03)).clamp(0, 2) - 1 for sigma in SURROUNDINGS]
     return torch.cat(parts, dim=1)
 
 
 def steps(rgb: Tensor, levels: Tensor) -> Tensor:
-    """Where channels stand between the levels of a look with few tones: sines and cosines [N, 6, h, w].
+    """Where channels lie between the levels of a style with few tones: sines and cosines [N, 6, h, w].
 
-    levels [2]: how many there are per unit, 0 for looks without, which see zeros; and their phase, so that
-    the sines are 0 and rise on a level.
+    levels [2]: the number of levels per unit, and their phase; on a level the sines are 0 and rise. Styles
+    without levels have the number 0; the result is zeros.
     """
     phase = 2 * math.pi * levels[0] * rgb - levels[1]
     return torch.cat((phase.sin(), phase.cos()), dim=1) * (levels[0] > 0)
 
 
 def stepped(rgb: Tensor, levels: Tensor) -> Tensor:
-    """Drawn towards the nearest level, smoothly and rising everywhere; unchanged for looks without levels."""
+    """Colors pulled towards the nearest level, smoothly and monotonically; unchanged without levels."""
     return rgb - steps(rgb, levels)[:, :3] / (2 * math.pi * levels[0]).clamp(min=1)
 
 
 def sheet(waves: Tensor, height: int, width: int, side: int, top: int = 0, left: int = 0) -> Tensor:
-    """Sines and cosines [1, 2 K, height, width] that lie still on the sheet of paper.
+    """Sines and cosines [1, 2 K, height, width] that are fixed to the sheet of paper, not to what is drawn.
 
-    waves [K, 2]: cycles per short side of the picture, down and across. side: the short side in pixels, of
-    which this is the part from (top, left) on. A wave of no cycles is absent: zeros.
+    waves [K, 2]: cycles per short side of the frame, down and across; zero cycles give zeros. side: the short
+    side of the frame in pixels. The result is the crop of the frame that begins at (top, left).
     """
     down = (torch.arange(height, device=waves.device) + 0.5 + top)[:, None] / side
     across = (torch.arange(width, device=waves.device) + 0.5 + left)[None, :] / side
@@ -107,7 +104,7 @@ def sheet(waves: Tensor, height: int, width: int, side: int, top: int = 0, left:
 
 
 def slope_of(ink: Tensor, luma: Tensor) -> Tensor:
-    """How much the ink follows the brightness around each pixel [N, 1, h, w]: for still finer detail.
+    """The slope of ink over luma around each pixel [N, 1, h, w], to add detail finer than the drawing.
 
     The local linear model of the guided filter (He, Sun and Tang, ECCV 2010) in windows of 5 x 5 pixels.
     """
@@ -117,30 +114,30 @@ def slope_of(ink: Tensor, luma: Tensor) -> Tensor:
 
 
 def join(out: Tensor, rgb: Tensor, drawing: Tensor, amount: float) -> Tensor:
-    """A drawing [N, 5, h, w] (ink, slope, luma) put onto the graded picture, at any size.
+    """The graded frame with a drawing [N, 5, h, w] (ink, slope, luma) of any size added, see `inked`.
 
-    out, rgb: [N, 3, H, W], the picture so far and the source. See `inked`.
+    out, rgb: [N, 3, H, W], the graded frame and the source.
     """
     ink = inked(rgb, drawing)
-    parts = [torch.add(out[:, :, a:b], ink(a, b), alpha=amount) for a, b in strips(out)]
+    parts = [torch.add(out[:, :, a:b], ink(a, b), alpha=amount) for a, b in row_strips(out)]
     return torch.cat(parts, dim=2)
 
 
 def inked(rgb: Tensor, drawing: Tensor) -> Callable[[int, int], Tensor]:
-    """What a drawing adds to a picture: (top, bottom) -> [N, 3, bottom - top, W].
+    """What a drawing adds to a frame, as a function of rows: (top, bottom) -> [N, 3, bottom - top, W].
 
-    The ink is resized; where the source rgb shows finer detail than the drawing, the ink follows it: lines
-    stay as sharp as the edges they stand for.
+    The ink is resized. Where the source rgb has finer detail than the drawing, the ink follows it, so lines
+    stay as sharp as the edges of the source.
     """
     height, width = rgb.shape[-2:]
     longer = drawing.shape[-2] - height, drawing.shape[-1] - width
     if min(drawing.shape[-2:]) == min(height, width) and longer in ((0, 0), (0, 1), (1, 0)):
-        # Drawn at its own size, where even sides may be one pixel longer.
+        # Drawn at the size of the frame; sides that had to be even may be one pixel longer.
         return lambda top, bottom: drawing[:, 0:3, top:bottom, :width]
     if drawing.shape[-2] > height:
         ink = F.interpolate(drawing[:, 0:3], size=(height, width), mode="bilinear", antialias=True)
         return lambda top, bottom: ink[:, :, top:bottom]
-    full = Enlarged(drawing, (height, width))
+    full = UpsampledRows(drawing, (height, width))
 
     def rows(top: int, bottom: int) -> Tensor:
         ink, slope, coarse = full.rows(top, bottom).split((3, 1, 1), dim=1)

@@ -20,9 +20,10 @@ from vidstyle.media.streams import Extras
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.devices import device_of
 from vidstyle.pipeline.engine import Engine, RenderRequest
-from vidstyle.pipeline.plan import Plan, Restyler, plain, plan_run, resolve
+from vidstyle.pipeline.plan import Plan, plain, plan_run, resolve
 from vidstyle.pipeline.render import LocalEngine
 from vidstyle.styles.load import load_style
+from vidstyle.styles.restyler import Restyler
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,11 @@ def apply(
 ) -> Report:
     """Restyle the whole clip `source` into `target`; sound, times and everything else stay as they were.
 
-    style: a Style, or what `load_style` takes, such as "vlogger". changes: fields of ApplyOptions by name, such
-    as strength=0.5, over those of options. The dials and the device of a Style are taken from the options, whatever was set on it before. engine: who
-    renders the segments, by default this process; the result is the same. A run that was stopped continues
-    where it left off when it is started again, and gives the same bytes.
+    style: a Style, or what `load_style` takes, such as "vlogger". changes: fields of ApplyOptions by name,
+    such as strength=0.5, over those of options. The dials and the device of a Style are taken from the
+    options, whatever was set on it before. engine: who renders the segments, by default this process; the
+    result is the same. A run that was stopped continues where it left off when it is started again, and gives
+    the same bytes.
 
     Raises InputError, StyleError, DeviceError or OutputError. Then there is no target, or still the old one.
     ValueError or TypeError for options that are none.

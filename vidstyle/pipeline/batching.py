@@ -12,8 +12,7 @@ from vidstyle.errors import OutOfMemoryError, OutputError
 from vidstyle.frames import FrameBatch
 from vidstyle.imaging.hdr import HdrConversion, to_sdr, with_change
 from vidstyle.imaging.yuv import from_rgb, to_rgb
-from vidstyle.pipeline.plan import Restyler
-from vidstyle.styles.executor import Pending, Ready, Restyled
+from vidstyle.styles.restyler import CompletedBatch, PendingBatch, Restyled, Restyler
 
 
 @dataclass
@@ -22,7 +21,7 @@ class _Submitted:
 
     frames: FrameBatch
     size: int
-    pending: Pending
+    pending: PendingBatch
 
 
 class Batches:
@@ -36,8 +35,8 @@ class Batches:
     def __init__(
         self, style: Restyler, batch_size: int, depth: int = 1, hdr: HdrConversion | None = None
     ) -> None:
-        self._submit: Callable[[FrameBatch], Pending] = getattr(
-            style, "submit", lambda batch: Ready(restyled_planes(style, batch, hdr))
+        self._submit: Callable[[FrameBatch], PendingBatch] = getattr(
+            style, "submit", lambda batch: CompletedBatch(restyled_planes(style, batch, hdr))
         )
         self._size = batch_size
         self._depth = depth
@@ -71,7 +70,7 @@ class Batches:
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-            return _Submitted(frames, size, Ready(error))
+            return _Submitted(frames, size, CompletedBatch(error))
 
     def _finished(self, submitted: _Submitted) -> Generator[Restyled, None, None]:
         """The frames of a batch; in several smaller batches where memory was too small for it."""

@@ -8,7 +8,7 @@ import torch
 
 from vidstyle.errors import DeviceError
 from vidstyle.frames import VideoInfo
-from vidstyle.styles.style import choose_device
+from vidstyle.styles.device import choose_device
 from vidstyle.threads import cpu_workers
 
 # Most frames in a batch, and most pixels: a GPU is kept busy, and memory stays within a few gigabytes.

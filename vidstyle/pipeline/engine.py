@@ -8,7 +8,8 @@ from typing import Protocol
 
 from vidstyle.media.segments import Committed, WorkFolder
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline.plan import Plan, Restyler
+from vidstyle.pipeline.plan import Plan
+from vidstyle.styles.restyler import Restyler
 
 # Called with the number of frames that are new. Negative when a worker died and its frames are lost.
 OnFrames = Callable[[int], None]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import av
 import torch
 
 from vidstyle.errors import InputError, OutputError
 from vidstyle.files import check_free, is_url, missing_file
-from vidstyle.frames import FrameBatch, VideoInfo
+from vidstyle.frames import VideoInfo
 from vidstyle.imaging.hdr import HDR_PATH_VERSION, PQ, HdrLight, sdr_info
 from vidstyle.media.encode import check_encoder
 from vidstyle.media.image_sequence import is_sequence, numbers_there
@@ -23,20 +23,8 @@ from vidstyle.media.segments import hash_facts, key_facts
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.automatic import resolve_by_name, resolve_by_source
 from vidstyle.pipeline.devices import auto_batch_size, device_of
+from vidstyle.styles.restyler import Restyler
 from vidstyle.styles.style import Style
-
-
-class Restyler(Protocol):
-    """What apply needs of a style: Style and Blend have it, and so can classes of your own.
-
-    `content_hash` names the style's content: the same hash promises the same frames.
-    """
-
-    @property
-    def content_hash(self) -> str: ...
-
-    def restyle(self, batch: FrameBatch) -> FrameBatch:
-        """The same frames restyled: planes of the same format, in CPU memory."""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 _KINDS = (
-    "Give a torch tensor [N, 3, H, W] or [3, H, W], a numpy array [H, W, 3] or [N, H, W, 3], or a PIL picture, "
-    "as uint8 or as floats in 0..1."
+    "Give a torch tensor [N, 3, H, W] or [3, H, W], a numpy array [H, W, 3] or [N, H, W, 3], "
+    "or a PIL picture, as uint8 or as floats in 0..1."
 )
 
 

@@ -5,108 +5,84 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import NamedTuple, Protocol
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from vidstyle.frames import FrameBatch, PlaneFormat
+from vidstyle.styles.cuda_queue import CudaQueue, Event, PlaneFunction
 from vidstyle.threads import cpu_workers, frame_threads
 
 # Planes on the device, what they encode, quarter turns after which they stand upright -> planes there.
 Work = Callable[[Sequence[Tensor], PlaneFormat, int], tuple[Tensor, ...]]
 
-# A batch of this shape is recorded once it has come so often: a first look at a clip records nothing.
-_SEEN_BEFORE = 2
-_MOST_RECORDED = 2
+# A batch shape is recorded as a graph once it was seen this often: a preview of a clip records nothing.
+GRAPH_AFTER = 2
+MAX_GRAPHS = 2
 
 
 class PendingPlanes(Protocol):
-    """Planes in work."""
+    """The planes of a batch in flight, like a `concurrent.futures.Future`."""
 
     def result(self) -> tuple[Tensor, ...]:
         """Wait for the planes, in CPU memory. Raises what the work has raised."""
 
 
-class Running(Protocol):
-    """Takes batches in order. depth: how many in work keep the device busy. warnings: for the user."""
+class Executor(Protocol):
+    """Takes batches in order and works on several at a time."""
 
     depth: int
+    """How many batches must be in flight to keep the device busy."""
     warnings: list[str]
+    """Sentences for the user."""
 
     def submit(self, batch: FrameBatch) -> PendingPlanes: ...
 
 
-class Restyled(NamedTuple):
-    """The same frames before and after a style, as a smoother compares them: in the same format.
-
-    source is the batch itself, or its SDR copy where HDR frames were tone mapped.
-    """
-
-    source: FrameBatch
-    styled: FrameBatch
-
-
-class Pending(Protocol):
-    """A batch in work."""
-
-    def result(self) -> Restyled:
-        """Wait for the batch, in CPU memory. Raises what the work has raised."""
-
-
-class Ready:
-    """A batch that needs no waiting, or the error that its work has ended with."""
-
-    def __init__(self, restyled: Restyled | BaseException) -> None:
-        self._restyled = restyled
-
-    def result(self) -> Restyled:
-        if isinstance(self._restyled, BaseException):
-            raise self._restyled
-        return self._restyled
-
-
 @contextmanager
-def running(device: torch.device, work: Work) -> Iterator[Running]:
-    """What works on batches while the block runs; what is still in work at its end is dropped."""
+def open_executor(device: torch.device, work: Work) -> Iterator[Executor]:
+    """An executor for the device. Frames that are still waiting when the block ends are dropped."""
     if device.type != "cpu":
-        yield OnGpu(device, work)
+        yield CudaExecutor(CudaQueue(device), work)
         return
     with frame_threads(cpu_workers()) as threads:
-        on_cores = OnCores(work, threads)
+        executor = CpuExecutor(work, threads)
         try:
-            yield on_cores
+            yield executor
         finally:
-            on_cores.drop()
+            executor.cancel()
 
 
-class OnCores:
-    """A frame for each thread: while the last frames of a batch are in work, the next ones have begun."""
+class CpuExecutor:
+    """One frame per thread. The frames of the next batch begin while the last ones of this batch run."""
 
     depth = 2
 
     def __init__(self, work: Work, threads: ThreadPoolExecutor) -> None:
         self._work, self._threads = work, threads
-        self._begun: list[Future[tuple[Tensor, ...]]] = []
+        self._frames: list[Future[tuple[Tensor, ...]]] = []
         self.warnings: list[str] = []
 
     def submit(self, batch: FrameBatch) -> PendingPlanes:
-        frames = [self._threads.submit(self._one, batch.part(n, n + 1)) for n in range(len(batch))]
-        self._begun = [frame for frame in self._begun if not frame.done()] + frames
-        return _Gathered(frames)
+        frames = [self._threads.submit(self._restyle, batch.part(n, n + 1)) for n in range(len(batch))]
+        self._frames = [frame for frame in self._frames if not frame.done()] + frames
+        return _PendingFrames(frames)
 
-    def drop(self) -> None:
-        """Begin nothing more."""
-        for frame in self._begun:
+    def cancel(self) -> None:
+        """Drop the frames that no thread has begun."""
+        for frame in self._frames:
             frame.cancel()
 
     @torch.inference_mode()
-    def _one(self, frame: FrameBatch) -> tuple[Tensor, ...]:
+    def _restyle(self, frame: FrameBatch) -> tuple[Tensor, ...]:
         return self._work(frame.planes, frame.format, frame.quarter_turns)
 
 
-class _Gathered:
+class _PendingFrames:
+    """The frames of a batch, each on its thread."""
+
     def __init__(self, frames: list[Future[tuple[Tensor, ...]]]) -> None:
         self._frames = frames
 
@@ -115,108 +91,93 @@ class _Gathered:
         return tuple(torch.cat(parts) for parts in planes)
 
 
-class OnGpu:
-    """Three streams: frames are carried up, worked on and carried down at the same time.
+class DeviceQueue(Protocol):
+    """What `CudaExecutor` needs of a device. `CudaQueue` is the real one; tests bring their own.
 
-    Host memory is pinned; torch's allocator of it keeps what is freed, so that after a few batches the same
-    blocks go round. Work of one shape is recorded as a CUDA graph, which the device repeats without being
-    told each step. Where that cannot be done a warning says so, and frames are the same. stream: the one of
-    the work itself.
+    All calls return at once. The device does what it was told in the order of the calls.
+    """
+
+    def upload(self, planes: Sequence[Tensor]) -> list[Tensor]:
+        """Copy planes to the device; they may be used inside `computing`."""
+
+    def computing(self) -> AbstractContextManager[object]:
+        """While the block runs, what torch is told to do is done on this device, after the uploads so far."""
+
+    def record(self, function: PlaneFunction, planes: Sequence[Tensor]) -> PlaneFunction:
+        """The function as a graph for planes of these shapes; only inside `computing`.
+
+        RuntimeError when the function cannot be recorded. It must have run before: what it compiles or
+        chooses at its first call is not recorded.
+        """
+
+    def download(self, planes: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], Event]:
+        """Copy what `computing` made to the CPU; it is there when the event was synchronized."""
+
+
+class CudaExecutor:
+    """Uploads, computes and downloads at the same time, on three streams.
+
+    Work of one batch shape is recorded as a CUDA graph, which the GPU repeats without a launch per kernel.
+    Where that fails there is a warning, and frames are the same.
     """
 
     depth = 3
 
-    def __init__(self, device: torch.device, work: Work) -> None:
-        self.device, self._work = device, work
-        self._up, self.stream, self._down = (torch.cuda.Stream(device) for _ in range(3))
-        # Weights and tables were put there by another stream, which may still be at it.
-        self.stream.wait_stream(torch.cuda.current_stream(device))
+    def __init__(self, queue: DeviceQueue, work: Work) -> None:
+        self._queue, self._work = queue, work
         self._seen: Counter[tuple[object, ...]] = Counter()
-        self._recorded: dict[tuple[object, ...], Recorded] = {}
+        self._graphs: dict[tuple[object, ...], PlaneFunction] = {}
         self._records = True
         self.warnings: list[str] = []
 
+    @property
+    def recorded_shapes(self) -> int:
+        """How many batch shapes there are graphs for."""
+        return len(self._graphs)
+
     @torch.inference_mode()
     def submit(self, batch: FrameBatch) -> PendingPlanes:
-        """Raises torch.OutOfMemoryError when the device has no room for it."""
+        """Raises torch.OutOfMemoryError when the device has no room for the batch."""
         try:
-            return self._submitted(batch)
+            planes = self._queue.upload(batch.planes)
+            with self._queue.computing():
+                restyled = self.compute(planes, batch.format, batch.quarter_turns)
+            host, done = self._queue.download(restyled)
         except torch.OutOfMemoryError:
-            self._recorded.clear()  # they hold memory that a smaller batch may need
+            self._graphs.clear()  # they hold memory that a smaller batch may need
             raise
+        return _PendingDownload(host, done)
 
-    def _submitted(self, batch: FrameBatch) -> PendingPlanes:
-        with torch.cuda.stream(self._up):
-            planes = [_pinned(plane).to(self.device, non_blocking=True) for plane in batch.planes]
-        self.stream.wait_stream(self._up)
-        with torch.cuda.stream(self.stream):
-            for plane in planes:
-                plane.record_stream(self.stream)
-            made = self.made(planes, batch.format, batch.quarter_turns)
-        self._down.wait_stream(self.stream)
-        with torch.cuda.stream(self._down):
-            host = []
-            for plane in made:
-                plane.record_stream(self._down)
-                room = torch.empty(plane.shape, dtype=plane.dtype, pin_memory=True)
-                host.append(room.copy_(plane, non_blocking=True))
-            done = self._down.record_event()
-        return _Fetched(tuple(host), done)
-
-    def made(self, planes: Sequence[Tensor], fmt: PlaneFormat, turns: int = 0) -> tuple[Tensor, ...]:
-        """The work on planes that are there already; to be called in `stream`."""
+    def compute(self, planes: Sequence[Tensor], fmt: PlaneFormat, turns: int = 0) -> tuple[Tensor, ...]:
+        """The work on planes that are on the device already; only inside `computing` of the queue."""
         key = (fmt, turns, *(tuple(plane.shape) for plane in planes))
-        recorded = self._recorded.get(key)
-        if recorded is not None:
-            return recorded(planes)
-        self._seen[key] += 1
-        if self._records and self._seen[key] > _SEEN_BEFORE and len(self._recorded) < _MOST_RECORDED:
-            try:
-                recorded = Recorded(lambda given: self._work(given, fmt, turns), planes, self.stream)
-            except torch.OutOfMemoryError:
-                raise
-            except RuntimeError as error:
-                self._records = False
-                why = str(error).split("\n")[0]
-                self.warnings.append(f"frames are made without a CUDA graph, a little slower ({why})")
-            else:
-                self._recorded[key] = recorded
-                return recorded(planes)
-        return self._work(planes, fmt, turns)
+        graph = self._graphs.get(key)
+        if graph is None:
+            self._seen[key] += 1
+            if self._records and self._seen[key] > GRAPH_AFTER and len(self._graphs) < MAX_GRAPHS:
+                graph = self._record(planes, fmt, turns)
+                if graph is not None:
+                    self._graphs[key] = graph
+        return self._work(planes, fmt, turns) if graph is None else graph(planes)
+
+    def _record(self, planes: Sequence[Tensor], fmt: PlaneFormat, turns: int) -> PlaneFunction | None:
+        try:
+            return self._queue.record(lambda given: self._work(given, fmt, turns), planes)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            self._records = False
+            why = str(error).split("\n")[0]
+            self.warnings.append(f"frames are made without a CUDA graph, a little slower ({why})")
+            return None
 
 
-class Recorded:
-    """Work on tensors of one shape as a CUDA graph; call it in the stream that it was recorded in."""
+class _PendingDownload:
+    """Planes that are being copied to the CPU."""
 
-    def __init__(
-        self,
-        work: Callable[[Sequence[Tensor]], tuple[Tensor, ...]],
-        given: Sequence[Tensor],
-        stream: torch.cuda.Stream,
-    ) -> None:
-        """The work must have run before: what it compiles or chooses at its first call is not recorded."""
-        self._given = [plane.clone() for plane in given]
-        self._graph = torch.cuda.CUDAGraph()
-        # Other threads pin memory meanwhile, which the stricter mode would take for a fault of this work.
-        with torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
-            self._made = work(self._given)
-
-    def __call__(self, given: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        for mine, plane in zip(self._given, given, strict=True):
-            mine.copy_(plane)
-        self._graph.replay()
-        # The next call overwrites them, perhaps while these are still being carried down.
-        return tuple(plane.clone() for plane in self._made)
-
-
-class _Fetched:
-    def __init__(self, planes: tuple[Tensor, ...], done: torch.cuda.Event) -> None:
+    def __init__(self, planes: tuple[Tensor, ...], done: Event) -> None:
         self._planes, self._done = planes, done
 
     def result(self) -> tuple[Tensor, ...]:
         self._done.synchronize()
         return self._planes
-
-
-def _pinned(plane: Tensor) -> Tensor:
-    return plane if plane.is_pinned() else plane.pin_memory()

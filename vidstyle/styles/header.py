@@ -12,28 +12,31 @@ from vidstyle.errors import StyleError
 
 FORMAT = "vidstyle-style-1"
 # A style file holds weights of a small network. What is far larger is something else, or an attack.
-MOST_BYTES = 64 << 20
+MAX_FILE_BYTES = 64 << 20
 MOST_CARD = 1 << 18  # characters
 FAMILIES = ("photographic", "drawn", "painted", "colour")
 
 
 @dataclass(frozen=True)
 class StyleFacts:
-    """What a style file says of itself. All of it is data; none of it is executed.
-
-    looks: names of the looks within; each has a stored style code. provenance: pictures it was learned from.
-    training: options and seed of the run that made it.
-    """
+    """What a style file says about itself. All of it is data; none of it is executed."""
 
     name: str
     family: str
+    """One of FAMILIES."""
     summary: str = ""
+    """One line about the look."""
     licence: str = ""
     provenance: str = ""
+    """The pictures it was learned from."""
     recommended_strength: float = 1.0
+    """0 to 1; what `--strength 1` stands for."""
     recommended_smooth: float = 1.0
+    """0 to 1; what `--smooth auto` stands for."""
     looks: tuple[str, ...] = ()
+    """Names of the looks in the file. Each has a stored style code."""
     training: dict[str, Any] = field(default_factory=dict)
+    """Options and seed of the run that made it."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -45,18 +48,18 @@ def damaged(path: Path, why: str) -> StyleError:
 
 
 def check_size(path: Path) -> None:
-    """StyleError for a file that is not there, or far too large for a style."""
+    """StyleError for a file that is not there, or too large for a style."""
     if not path.is_file():
         raise StyleError(f"{path}: there is no such style file. Check the path, or see vidstyle styles.")
-    if path.stat().st_size > MOST_BYTES:
-        raise StyleError(f"{path}: far too large for a style file. Use a file made by vidstyle train.")
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise StyleError(f"{path}: too large for a style file. Use a file made by vidstyle train.")
 
 
 def read_header(path: Path) -> dict[str, Any]:
     """The JSON document of a style file, without its weights. StyleError."""
     check_size(path)
     try:
-        return document_of(path, _metadata(path.read_bytes()))
+        return parse_metadata(path, _metadata(path.read_bytes()))
     except (OSError, ValueError) as error:
         raise damaged(path, f"it is not a safetensors file ({error})") from error
 
@@ -104,25 +107,25 @@ def _metadata(content: bytes) -> dict[str, str] | None:
     return metadata if isinstance(metadata, dict) else None
 
 
-def document_of(path: Path, metadata: Mapping[str, str] | None) -> dict[str, Any]:
-    """The document among the texts of a file's header. StyleError where it is none of this version."""
-    if not metadata or "vidstyle" not in metadata:
-        raise StyleError(f"{path}: this is no style of vidstyle. Use a file made by vidstyle train.")
+def parse_metadata(path: Path, stored: Mapping[str, str] | None) -> dict[str, Any]:
+    """The JSON in the metadata of a safetensors file, of the right format. StyleError."""
+    if not stored or "vidstyle" not in stored:
+        raise StyleError(f"{path}: not a vidstyle style file. Use a file made by vidstyle train.")
     try:
-        document = json.loads(metadata["vidstyle"])
+        metadata = json.loads(stored["vidstyle"])
     except (ValueError, TypeError) as error:
         raise damaged(path, "its facts cannot be read") from error
-    if not isinstance(document, dict):
+    if not isinstance(metadata, dict):
         raise damaged(path, "its facts cannot be read")
-    if document.get("format") != FORMAT:
-        kind, made = FORMAT.rpartition("-")[0], str(document.get("format"))
+    if metadata.get("format") != FORMAT:
+        kind, made = FORMAT.rpartition("-")[0], str(metadata.get("format"))
         if made.startswith(f"{kind}-"):
             raise StyleError(
                 f"{path}: it was made by another version of vidstyle (format {made[:40]!r}, while this one "
                 f"reads {FORMAT!r}). Update vidstyle, or train the style again."
             )
         raise damaged(path, f"its format is not {FORMAT}")
-    return document
+    return metadata
 
 
 def facts_of(path: Path, document: Mapping[str, Any]) -> StyleFacts:

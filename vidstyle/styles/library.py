@@ -1,6 +1,6 @@
 """Styles by name: the built-in ones, then the user's own.
 
-What reads weights is imported late: a list of names cannot wait for torch.
+Modules that read weights are imported late: a list of names cannot wait for torch.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NAME = re.compile("[a-z0-9][a-z0-9_-]{0,39}")
 
 
 def own_folder() -> Path:
-    """Where the styles of this user stand: in the folder that the system keeps for data of programs."""
+    """The folder of this user's styles, inside the folder where the system keeps data of programs."""
     home = Path.home()
     if sys.platform == "win32":
         data = Path(os.environ.get("APPDATA") or home / "AppData" / "Roaming")
@@ -37,9 +37,9 @@ def own_folder() -> Path:
 
 
 def style_files() -> list[Path]:
-    """The files of all styles that can be named: the shipped ones, then the user's, each by name.
+    """The files of all styles that have a name: the built-in ones, then the user's, each sorted by name.
 
-    A name belongs to a shipped style first.
+    A built-in style goes before a user's style of the same name.
     """
     found: dict[str, Path] = {}
     for folder in (STYLE_FOLDER, own_folder()):
@@ -50,12 +50,12 @@ def style_files() -> list[Path]:
 
 
 def list_styles() -> list[StyleFacts]:
-    """Facts of the styles that can be named. StyleError when a file is damaged."""
+    """Facts of all styles that have a name. StyleError when a file is damaged."""
     return [read_facts(path) for path in style_files()]
 
 
 def style_path(name_or_path: str) -> Path:
-    """Where a style lies that is named, or given by the path of its file. StyleError for an unknown name."""
+    """The file of a style, given by name or by path. StyleError for an unknown name."""
     path = Path(name_or_path)
     if path.suffix == SUFFIX or os.sep in name_or_path:
         return path
@@ -81,27 +81,27 @@ def _known_name(name: str) -> str:
 
 
 def own_path(name: str) -> Path:
-    """Where a style of the user's stands or would stand. StyleError for a name that cannot be one.
+    """The file of a user's style, whether it exists or not. StyleError for a name that is not allowed.
 
-    Names are plain, so that none leads out of the folder, and none hides a style that came with vidstyle.
+    Names are plain, so that none leads out of the folder, and no name of a built-in style is allowed.
     """
     if not NAME.fullmatch(name):
         raise StyleError(
-            f"{name!r}: this cannot be the name of a style. Use small letters, digits, - and _, at most 40."
+            f"{name!r}: not a valid style name. Use up to 40 lowercase letters, digits, - and _."
         )
     if (STYLE_FOLDER / f"{name}{SUFFIX}").exists():
-        raise StyleError(f"{name}: a style of this name came with vidstyle. Choose another name with --name.")
+        raise StyleError(f"{name}: a built-in style has this name. Choose another name with --name.")
     return own_folder() / f"{name}{SUFFIX}"
 
 
 def add_style(file: Path, name: str | None = None, overwrite: bool = False) -> Path:
-    """Put a style file on the user's shelf, so that it can be named; with its card and sheet, if it has any.
+    """Copy a style file into the user's folder, so that it has a name; with its card and sheet, if any.
 
-    They travel in the file (see `export_style`), or lie beside it. name: by default that of the file, else
-    what the style calls itself. StyleError when the file is no style that this vidstyle can read, OutputError
-    when there is one of that name. Nothing is changed then.
+    Card and sheet are inside the file (see `export_style`) or beside it. name: by default that of the file,
+    else the one in the style's facts. StyleError when this vidstyle cannot read the file, OutputError when
+    there is a style of that name. Nothing is changed then.
     """
-    from vidstyle.styles.bundle import Attached, attached_to, card_of, copy_style, sheet_of
+    from vidstyle.styles.bundle import Attachments, card_path, copy_style, read_attachments, sheet_path
     from vidstyle.styles.style_file import read_network
 
     facts = read_facts(file)
@@ -109,16 +109,16 @@ def add_style(file: Path, name: str | None = None, overwrite: bool = False) -> P
     target = own_path(chosen)
     check_free(target, overwrite)
     read_network(file)
-    attached = attached_to(file)
-    # The style comes last: what is named is whole.
-    _replace(card_of(target), attached.card.encode())
-    _replace(sheet_of(target), attached.sheet)
-    return copy_style(file, target, chosen, Attached())
+    attached = read_attachments(file)
+    # The style comes last: a style that has a name is complete.
+    _replace(card_path(target), attached.card.encode())
+    _replace(sheet_path(target), attached.sheet)
+    return copy_style(file, target, chosen, Attachments())
 
 
 def remove_style(name: str) -> Path:
-    """Take a style off the user's shelf. StyleError when there is none, or when it came with vidstyle."""
-    from vidstyle.styles.bundle import card_of, sheet_of
+    """Delete a style from the user's folder. StyleError when there is none, or for a built-in style."""
+    from vidstyle.styles.bundle import card_path, sheet_path
 
     if (STYLE_FOLDER / f"{name}{SUFFIX}").exists():
         own = [file.stem for file in style_files() if file.parent == own_folder()]
@@ -130,7 +130,7 @@ def remove_style(name: str) -> Path:
     if not path.is_file():
         raise StyleError(_unknown(name))
     try:
-        for file in (path, card_of(path), sheet_of(path)):
+        for file in (path, card_path(path), sheet_path(path)):
             file.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{path}: cannot be removed ({error.strerror}). Check the folder.") from error
@@ -138,18 +138,20 @@ def remove_style(name: str) -> Path:
 
 
 def export_style(name: str, target: Path, overwrite: bool = False) -> Path:
-    """One file to share: the style with its card and its sheet within. StyleError, OutputError."""
-    from vidstyle.styles.bundle import attached_to, copy_style
+    """Write one file to share: the style with its card and its sheet inside. StyleError, OutputError."""
+    from vidstyle.styles.bundle import copy_style, read_attachments
 
     source = style_path(name)
     if target.suffix != SUFFIX:
-        raise OutputError(f"{target}: a style file ends in {SUFFIX}. Name it so.")
+        raise OutputError(
+            f"{target}: the name of a style file must end in {SUFFIX}. Use {target.stem}{SUFFIX}."
+        )
     check_free(target, overwrite)
-    return copy_style(source, target, read_facts(source).name, attached_to(source))
+    return copy_style(source, target, read_facts(source).name, read_attachments(source))
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole, or remove it where there is nothing to write. OutputError."""
+    """Write a file, whole or not at all; with nothing to write, remove it. OutputError."""
     if content:
         with written_whole(path) as part:
             part.write_bytes(content)

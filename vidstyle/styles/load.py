@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping as MappingType
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,20 +11,22 @@ import torch
 
 from vidstyle.errors import StyleError
 from vidstyle.styles.blend import Blend
+from vidstyle.styles.device import choose_device
 from vidstyle.styles.library import result_name, style_path
+from vidstyle.styles.network_style import NetworkStyle
 from vidstyle.styles.spec import parse_style
-from vidstyle.styles.style import Style, choose_device
+from vidstyle.styles.style import Style
 from vidstyle.styles.style_file import StyleFacts, hash_file, hash_text, read_network
 
 
 def load_style(name_or_path: str | os.PathLike[str], *, device: str | torch.device = "cpu") -> Style:
     """A style by name (see `list_styles`), by the path of its file, or a blend: `vlogger:0.6,cinema:0.4`.
 
-    FILE#LOOK or NAME#LOOK is one of several looks of a file; without it the first is meant. Weights are
-    brought to a sum of 1, are 1 where there is none, and 0 leaves a style out. Looks of one file are mixed
-    by their codes, styles of different files by what they paint; both change continuously with the weights.
-    device: auto, cpu, cuda or cuda:1. Raises StyleError: unknown, damaged, or weights that are none; and
-    DeviceError.
+    FILE#LOOK or NAME#LOOK is one of several looks of a file; without #LOOK it is the first one. Weights are
+    normalized to a sum of 1; without one it is 1, and 0 leaves a style out. Looks of one file are mixed by
+    their codes, styles of different files by their results; both change continuously with the weights.
+    device: auto, cpu, cuda or cuda:1. Raises StyleError for unknown or damaged styles and for invalid
+    weights, and DeviceError.
     """
     style = _load(name_or_path)
     place = choose_device(str(device))
@@ -49,7 +50,7 @@ def _load(name_or_path: str | os.PathLike[str]) -> Style:
     return Blend(styles, _blended_facts(result_name(wanted), styles))
 
 
-def _blended_facts(name: str, parts: Sequence[tuple[Style, float]]) -> StyleFacts:
+def _blended_facts(name: str, parts: Sequence[tuple[NetworkStyle, float]]) -> StyleFacts:
     facts = [(style.facts, share) for style, share in parts]
 
     def told(words: list[str]) -> str:
@@ -67,11 +68,11 @@ def _blended_facts(name: str, parts: Sequence[tuple[Style, float]]) -> StyleFact
     )
 
 
-def read_style(path: Path, looks: MappingType[str, float] | None = None) -> Style:
-    """The style in a file. looks: shares of its looks, by default all of the first (which "" stands for).
+def read_style(path: Path, looks: Mapping[str, float] | None = None) -> NetworkStyle:
+    """The style in a file. looks: weights of its looks, by default 1 for the first one, whose name may be "".
 
-    Looks of one file are mixed by their codes: in between lie looks that the network paints as a whole.
-    Raises StyleError when the file is missing, damaged or hostile, or has no such look.
+    Looks of one file are mixed by their codes, so the network paints one look that lies between them.
+    Raises StyleError when the file is missing, damaged or malicious, or has no such look.
     """
     generator, codes, facts = read_network(path)
     shares = _shares(path, facts, looks or {"": 1.0})
@@ -79,10 +80,10 @@ def read_style(path: Path, looks: MappingType[str, float] | None = None) -> Styl
     content_hash = hash_file(path)
     if shares != [(facts.looks[0], 1.0)]:
         content_hash = hash_text(content_hash, *(f"{look}:{share!r}" for look, share in shares))
-    return Style(generator, code, facts, content_hash)
+    return NetworkStyle(generator, code, facts, content_hash)
 
 
-def _shares(path: Path, facts: StyleFacts, looks: MappingType[str, float]) -> list[tuple[str, float]]:
+def _shares(path: Path, facts: StyleFacts, looks: Mapping[str, float]) -> list[tuple[str, float]]:
     """(look, share) in the file's order, shares summing to 1."""
     total = sum(looks.values())
     shares: dict[str, float] = {}

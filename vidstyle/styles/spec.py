@@ -14,8 +14,8 @@ _STYLE_SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True)
-class Ingredient:
-    """One look of a blend: name or path of its style, the look in there ("" is its first), its share."""
+class BlendPart:
+    """One look of a blend: name or path of its style, the look in that file ("" is the first), its weight."""
 
     style: str
     look: str
@@ -23,17 +23,17 @@ class Ingredient:
 
     @property
     def name(self) -> str:
-        """What results are called by; safe in a file name."""
+        """The name that results get; safe in a file name."""
         stem = Path(self.style).name.removesuffix(_STYLE_SUFFIX)
         look = re.sub(r"[^\w-]+", "_", self.look)
         return stem if look in ("", stem) else f"{stem}-{look}"
 
 
-def parse_style(text: str) -> tuple[Ingredient, ...]:
-    """`NAME`, `FILE#LOOK` or several with weights, `a:0.6,b#dusk:0.4`: what is mixed, shares summing to 1.
+def parse_style(text: str) -> tuple[BlendPart, ...]:
+    """Parse `NAME`, `FILE#LOOK`, or several with weights: `a:0.6,b#dusk:0.4`. Shares sum to 1.
 
     Names may also be joined by +, as results are called. Without a weight it is 1. Raises StyleError for
-    weights that are none.
+    invalid weights and missing names.
     """
     whole = text.endswith(_STYLE_SUFFIX) and (Path(text).is_file() or "," not in text)
     found = []
@@ -46,15 +46,15 @@ def parse_style(text: str) -> tuple[Ingredient, ...]:
             style, look = name, ""
         if not style or (style != name and not look):
             raise StyleError(
-                f"{text!r}: names no style before a comma, colon or #. Write NAME:WEIGHT,NAME:WEIGHT."
+                f"{text!r}: the name of a style or a look is missing. Write NAME:WEIGHT,NAME:WEIGHT."
             )
-        found.append(Ingredient(style, look, _weight(weight, part.strip())))
+        found.append(BlendPart(style, look, _weight(weight, part.strip())))
     total = math.fsum(part.share for part in found)
     if not 0 < total < math.inf:
         raise StyleError(
             f"{text}: its weights add up to {total:g}. Give at least one style a weight above 0."
         )
-    return tuple(Ingredient(part.style, part.look, part.share / total) for part in found)
+    return tuple(BlendPart(part.style, part.look, part.share / total) for part in found)
 
 
 def _parts(text: str) -> list[str]:
@@ -65,13 +65,13 @@ def _parts(text: str) -> list[str]:
     return found
 
 
-def style_name(parts: Sequence[Ingredient]) -> str:
-    """What a blend and its results are called: `vlogger+cinema`."""
+def style_name(parts: Sequence[BlendPart]) -> str:
+    """The name of a blend and of its results: `vlogger+cinema`."""
     return "+".join(dict.fromkeys(part.name for part in parts))
 
 
 def _is_path(text: str) -> bool:
-    """Rather the end of a path than a weight or a look: C:\\styles\\a.safetensors."""
+    """Whether this is the end of a path, not a weight or a look: C:\\styles\\a.safetensors."""
     return "/" in text or "\\" in text or text.endswith(_STYLE_SUFFIX)
 
 
@@ -81,5 +81,5 @@ def _weight(text: str, part: str) -> float:
     except ValueError:
         weight = math.nan
     if not 0 <= weight < math.inf:
-        raise StyleError(f"{part}: {text!r} is no weight. Write a number of 0 or more, such as vlogger:0.6.")
+        raise StyleError(f"{part}: {text!r} is not a weight. Use a number of 0 or more, such as vlogger:0.6.")
     return weight

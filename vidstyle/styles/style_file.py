@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping as MappingType
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vidstyle.files import written_whole
-from vidstyle.models.colorizer import generator_for
-from vidstyle.models.generator import Generator, config_from
+from vidstyle.models.base import BaseGenerator, config_from
+from vidstyle.models.registry import build_generator
 from vidstyle.styles.header import (
     FORMAT,
     StyleFacts,
     check_size,
     damaged,
-    document_of,
     facts_of,
+    parse_metadata,
     read_facts,
 )
 
@@ -32,28 +32,28 @@ __all__ = [
     "damaged",
     "hash_file",
     "hash_text",
-    "opened",
-    "read_document",
+    "open_style_file",
     "read_facts",
     "read_network",
+    "read_style_file",
     "save_style",
-    "write_document",
+    "write_style_file",
 ]
 
 
-def read_document(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What stands in a style file, as it stands there, not yet understood. StyleError."""
-    with opened(path) as file:
-        document = document_of(path, file.metadata())
-        return {name: file.get_tensor(name) for name in file.keys()}, document  # noqa: SIM118 - no mapping
+def read_style_file(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """All tensors of a style file and its metadata, as they are stored and not checked yet. StyleError."""
+    with open_style_file(path) as file:
+        metadata = parse_metadata(path, file.metadata())
+        return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 - no mapping
 
 
-def write_document(path: Path, tensors: dict[str, Tensor], document: dict[str, Any]) -> Path:
-    """Write a style file (atomically). OutputError."""
-    # One entry only: safetensors writes several in no particular order, and equal styles are equal files.
-    metadata = {"vidstyle": json.dumps(document, sort_keys=True)}
+def write_style_file(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> Path:
+    """Write a style file, whole or not at all. OutputError."""
+    # One entry only: safetensors writes several in random order, and equal styles must be equal files.
+    entry = {"vidstyle": json.dumps(metadata, sort_keys=True)}
     with written_whole(path) as part:
-        save_file(tensors, part, metadata=metadata)
+        save_file(tensors, part, metadata=entry)
     return path
 
 
@@ -65,7 +65,8 @@ def hash_text(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def opened(path: Path) -> Any:
+def open_style_file(path: Path) -> Any:
+    """The safetensors file of a style, opened, not read yet; for a with block. StyleError."""
     check_size(path)
     try:
         return safe_open(path, framework="pt")
@@ -73,15 +74,15 @@ def opened(path: Path) -> Any:
         raise damaged(path, f"it is not a safetensors file ({error})") from error
 
 
-def read_network(path: Path) -> tuple[Generator, dict[str, Tensor], StyleFacts]:
-    """What a style file holds: the generator, a code [1, K] for each look, and the facts. StyleError."""
-    tensors, document = read_document(path)
-    facts = facts_of(path, document)
+def read_network(path: Path) -> tuple[BaseGenerator, dict[str, Tensor], StyleFacts]:
+    """The generator of a style file, a code [1, K] for each look, and the facts. StyleError."""
+    tensors, metadata = read_style_file(path)
+    facts = facts_of(path, metadata)
     try:
-        with torch.random.fork_rng(devices=[]):  # its first weights are drawn, and then replaced
-            generator = generator_for(config_from(document["generator"]))
+        with torch.random.fork_rng(devices=[]):  # random weights are drawn, and then replaced
+            generator = build_generator(config_from(metadata["generator"]))
     except (KeyError, TypeError, ValueError) as error:
-        raise damaged(path, f"its network is described wrongly: {error}") from error
+        raise damaged(path, f"the description of its network is wrong: {error}") from error
     codes = {look: tensors.pop(f"code.{look}", None) for look in facts.looks}
     weights = {name: tensor.to(torch.float32) for name, tensor in tensors.items()}
     try:
@@ -98,15 +99,23 @@ def read_network(path: Path) -> tuple[Generator, dict[str, Tensor], StyleFacts]:
 
 
 def save_style(
-    path: Path, generator: Generator, codes: MappingType[str, Tensor], facts: StyleFacts, *, half: bool = True
+    path: Path,
+    generator: BaseGenerator,
+    codes: Mapping[str, Tensor],
+    facts: StyleFacts,
+    *,
+    half: bool = True,
 ) -> Path:
-    """Write a style file (atomically). codes: look -> [1, K]. Weights are stored as float16 if `half`."""
+    """Write a style file, whole or not at all. OutputError.
+
+    codes: look -> [1, K]. half: store the weights as float16.
+    """
     dtype = torch.float16 if half else torch.float32
-    exact = {name for name, _ in generator.named_buffers()}  # frequencies, which halves would bend
+    exact = {name for name, _ in generator.named_buffers()}  # frequencies, which float16 would change
     tensors = {
         name: t.detach().cpu().to(torch.float32 if name in exact else dtype).contiguous()
         for name, t in generator.state_dict().items()
     }
     tensors |= {f"code.{look}": code.detach().cpu().to(torch.float32) for look, code in codes.items()}
-    document = {"format": FORMAT, "generator": generator.config.to_dict(), "facts": facts.to_dict()}
-    return write_document(path, tensors, document)
+    metadata = {"format": FORMAT, "generator": generator.config.to_dict(), "facts": facts.to_dict()}
+    return write_style_file(path, tensors, metadata)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from vidstyle.frames import FrameBatch
-from vidstyle.imaging.resize import small_size
+from vidstyle.imaging.resize import scaled_size
 from vidstyle.temporal.optical_flow import Flow, chain, dis_flow, occlusion_mask, photometric_confidence
 from vidstyle.temporal.plane_ops import (
     SamplingMap,
@@ -189,9 +189,9 @@ class Smoother:
         luma = source.planes[0][0]
         height, width = luma.shape
         short = min(height, width)
-        flow_size = small_size(height, width, min(self.options.flow_side, short))
+        flow_size = scaled_size(height, width, min(self.options.flow_side, short))
         side = max(self.options.coarsest * short, min(self.options.side, self.options.finest * short))
-        size = small_size(height, width, max(1, round(side)))
+        size = scaled_size(height, width, max(1, round(side)))
         small = resize_plane(luma, flow_size).to(torch.float32) / ((1 << source.format.bit_depth) - 1)
         return _Reduced(small, self._to_average(source, styled, size))
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from vidstyle.imaging.resize import shrink
-from vidstyle.models.colorizer import generator_for
-from vidstyle.models.generator import Generator, GeneratorConfig
+from vidstyle.models.base import BaseGenerator, GeneratorConfig
+from vidstyle.models.registry import build_generator
 from vidstyle.models.style_encoder import StyleEncoder
 from vidstyle.train.data.pictures import PictureSet
 from vidstyle.train.mixed_precision import use_mixed_precision
@@ -32,11 +32,11 @@ class Networks:
         discriminator: Callable[[], nn.Module],
         device: torch.device,
     ) -> None:
-        self.generator: Generator = generator_for(config).to(device)
+        self.generator: BaseGenerator = build_generator(config).to(device)
         self.encoder = StyleEncoder(config.code_size).to(device)
         self.G = nn.ModuleDict({"generator": self.generator, "encoder": self.encoder})
         self.D = nn.ModuleDict({look: discriminator() for look in looks}).to(device)
-        use_mixed_precision((self.generator.trunk, self.generator.texture, *self.D.values()), device)
+        use_mixed_precision((*self.generator.conv_stacks, *self.D.values()), device)
         self.device = device
         self.ema: dict[str, Tensor] = {}
         self.reset_ema()
@@ -53,10 +53,10 @@ class Networks:
             if value.dtype.is_floating_point:
                 self.ema[name].lerp_(value, 1 - decay)
 
-    def averaged(self, styles: Mapping[str, PictureSet]) -> tuple[Generator, dict[str, Tensor]]:
+    def averaged(self, styles: Mapping[str, PictureSet]) -> tuple[BaseGenerator, dict[str, Tensor]]:
         """The generator as it is shipped, on the CPU, and the style code [1, K] of each look."""
         config = self.generator.config
-        generator, encoder = generator_for(config), StyleEncoder(config.code_size)
+        generator, encoder = build_generator(config), StyleEncoder(config.code_size)
         both = nn.ModuleDict({"generator": generator, "encoder": encoder})
         both.load_state_dict({name: t.cpu() for name, t in self.ema.items()})
         codes = {}

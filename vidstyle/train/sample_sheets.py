@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vidstyle.imaging.resize import shrink
 from vidstyle.media.image_file import write_png
-from vidstyle.models.generator import Generator
+from vidstyle.models.base import BaseGenerator
 from vidstyle.train.data.pictures import PictureSet
 
 GAP = 4  # white pixels between pictures
@@ -19,7 +19,12 @@ GAP = 4  # white pixels between pictures
 
 @torch.no_grad()
 def write_sheet(
-    path: Path, generator: Generator, code: Tensor, content: PictureSet, style: PictureSet, columns: int = 8
+    path: Path,
+    generator: BaseGenerator,
+    code: Tensor,
+    content: PictureSet,
+    style: PictureSet,
+    columns: int = 8,
 ) -> None:
     """Write three rows of `columns` pictures: source, styled, and style pictures of the most similar colors.
 

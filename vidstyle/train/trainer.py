@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vidstyle.analysis.plots import INSTALL, has_matplotlib
 from vidstyle.errors import TrainingError
-from vidstyle.models.generator import parameter_count
+from vidstyle.models.base import parameter_count
 from vidstyle.styles.style_file import StyleFacts, save_style
 from vidstyle.train.curves import write_curves
 from vidstyle.train.data.pictures import PictureSet

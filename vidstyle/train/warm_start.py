@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vidstyle.errors import StyleError
-from vidstyle.models.generator import Generator, GeneratorConfig
+from vidstyle.models.base import BaseGenerator, GeneratorConfig
 from vidstyle.models.style_encoder import StyleEncoder
 from vidstyle.styles.library import style_path
 from vidstyle.styles.style_file import read_network
@@ -34,7 +34,7 @@ class WarmStart:
             )
         return cls(generator.config, generator.state_dict(), codes)
 
-    def put_into(self, generator: Generator, encoder: StyleEncoder, look: str) -> None:
+    def put_into(self, generator: BaseGenerator, encoder: StyleEncoder, look: str) -> None:
         """Make both networks give the stored look: that of the same name, else the style's first.
 
         A style file holds no encoder. The new one begins with the stored code as its bias and zero weights,

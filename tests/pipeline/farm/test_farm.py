@@ -29,8 +29,8 @@ from vidstyle.pipeline.apply import apply
 from vidstyle.pipeline.farm.environment import take_gpus
 from vidstyle.pipeline.farm.plan_file import read_plan
 from vidstyle.pipeline.farm.ranges import consecutive_ranges, name_segments, parse_segments
-from vidstyle.styles.executor import Pending
 from vidstyle.styles.load import load_style
+from vidstyle.styles.restyler import PendingBatch
 from vidstyle.styles.style import Style
 
 Call = Callable[..., tuple[int, str, str]]
@@ -308,7 +308,7 @@ def test_it_stops_within_two_batches(farm: Farm, monkeypatch: pytest.MonkeyPatch
     begun = 0
     submit = Style.submit
 
-    def counted(self: Style, batch: FrameBatch) -> Pending:
+    def counted(self: Style, batch: FrameBatch) -> PendingBatch:
         nonlocal begun
         begun += 1
         if begun == 3:
@@ -334,7 +334,7 @@ def test_it_stops_within_two_batches(farm: Farm, monkeypatch: pytest.MonkeyPatch
 def test_out_of_memory_is_33(farm: Farm, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     """A code of its own, and no other failure has it: farms may answer it with more memory."""
 
-    def fail(self: Style, batch: FrameBatch) -> Pending:
+    def fail(self: Style, batch: FrameBatch) -> PendingBatch:
         raise error
 
     with monkeypatch.context() as patch:

@@ -1,8 +1,8 @@
-"""Planes to restyled planes on a GPU in three passes over the frame.
+"""YUV planes to restyled YUV planes on a GPU, in three passes over the frame.
 
-It gives what `color.to_rgb`, `Generator.paint_baked` and `color.from_rgb` give one after the other, which
-remain the reference: every pixel is read and written a few times instead of some forty. Triton is needed, and
-loaded with the first frame; `trouble` and `reason_not` tell whether all is there.
+The result is that of `yuv.to_rgb`, `Generator.paint_baked` and `yuv.from_rgb` one after the other, which
+remain the reference. Every pixel is read and written a few times instead of about forty times. Triton is
+needed and is loaded with the first frame; `trouble` and `reason_not` tell whether the kernels can be used.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -22,13 +21,14 @@ from torch import Tensor
 from vidstyle.frames import PlaneFormat
 from vidstyle.imaging.resize import shrink
 from vidstyle.imaging.yuv import LUMA_OF_MATRIX, chroma_siting, code_levels
-from vidstyle.models.generator import DETAIL_SIZE, Controls, Dials
+from vidstyle.models.base import Controls, Dials
+from vidstyle.models.generator import DETAIL_SIZE
 from vidstyle.models.texture import inked
 
-# Rows and columns of a frame that a program works on: short of registers where colors are looked up.
+# Rows and columns of pixels per program. The lookup of colors needs many registers, so its tile is smaller.
 _GRADE_TILE = (2, 128)
 _PAINT_TILE = (4, 128)
-_OLDEST_GPU = (7, 5)  # of those that the kernels are compiled for in the tests
+_OLDEST_GPU = (7, 5)  # compute capability; the tests compile the kernels for it and for newer ones
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class Graded:
 
 
 class FusedPaint:
-    """One grade with its dials, to be put on batch after batch; not for dials that change nothing.
+    """A grade with its dials, applied to batch after batch. Not for dials that change nothing.
 
-    Everything happens on the device of the frames, on its current stream, without waiting for it: what is
-    done here can become part of a CUDA graph. Frames and table must lie on one device.
+    All work is queued on the current stream of the frames' device, without waiting for it, so it can be
+    recorded as a CUDA graph. Frames and table must be on one device.
     """
 
     def __init__(self, lut: Tensor, dials: Dials) -> None:
@@ -58,7 +58,7 @@ class FusedPaint:
         self._dials = dials
 
     def graded(self, planes: Sequence[Tensor], fmt: PlaneFormat) -> Graded:
-        """Planes [N, H, W], [N, Hc, Wc] x 2 as `fmt` describes them, graded. See `reason_not`."""
+        """Planes [N, H, W], [N, Hc, Wc] x 2 as `fmt` describes them, graded. See `reason_not`. ValueError."""
         luma, cb, cr = (plane.contiguous() for plane in planes)
         count, height, width = luma.shape
         if any(tuple(plane.shape) != (count, *fmt.chroma_size(height, width)) for plane in (cb, cr)):
@@ -79,7 +79,7 @@ class FusedPaint:
         return self._graded((luma, cb, cr), rgb, cb.shape[1:], matrix, _sitings(fmt))
 
     def graded_rgb(self, rgb: Tensor) -> Graded:
-        """RGB [N, 3, H, W] in [0, 1], float32, graded."""
+        """RGB [N, 3, H, W] in [0, 1], float32, graded. ValueError for other shapes or types."""
         rgb = rgb.contiguous()
         if rgb.ndim != 4 or rgb.shape[1] != 3 or rgb.dtype != torch.float32:
             raise ValueError(f"RGB must be float32 [N, 3, H, W], not {rgb.dtype} {tuple(rgb.shape)}")
@@ -109,7 +109,7 @@ class FusedPaint:
         difference = torch.empty((count, 2, height, width), dtype=torch.float32, device=device)
         self._paint(graded, controls, (luma, difference, None, None), numbers)
         size = (height, width, *cb.shape[1:])
-        kernel = _kernels().halve
+        kernel = _kernels().subsample_chroma
         _launch(kernel, cb, _GRADE_TILE, (difference, cb, cr, *size, *chroma), _sitings(fmt))
         return luma, cb, cr
 
@@ -152,7 +152,7 @@ class FusedPaint:
             base = shrink(graded.luma, DETAIL_SIZE).contiguous()
         if dials.texture and controls.drawing is not None:
             drawing = _maps(controls.drawing, rgb, 5)
-            # Smaller than the frame; or else `inked` knows best, and what it gives is of the frame's size.
+            # A drawing that is not smaller than the frame is resized by `inked` to the frame's size.
             enlarged = (drawing.shape[-2], drawing.shape[-1]) < size
             if not enlarged:
                 drawing = inked(rgb, drawing)(0, size[0]).contiguous()
@@ -162,7 +162,7 @@ class FusedPaint:
             "enlarged": enlarged,
             "mixed": dials.strength != 1,
             "planes": out[0] is not None and out[0].ndim == 3,
-            "halved": out[1] is not None,
+            "subsampled": out[1] is not None,
         }
         pictures = (rgb, graded.graded, light, base, drawing, *out)
         sizes = (*size, *_scale(light, size), *_scale(base, size), *_scale(drawing, size))
@@ -171,7 +171,7 @@ class FusedPaint:
 
 
 def reason_not(fmt: PlaneFormat, height: int, width: int) -> str | None:
-    """Why planes of this kind cannot be painted in this way, in words; None if they can."""
+    """Why the kernels cannot be used for planes of this kind, in words; None if they can."""
     if fmt.matrix == "rgb":
         return "its planes hold RGB"
     if fmt.matrix == "gray":
@@ -186,39 +186,51 @@ def reason_not(fmt: PlaneFormat, height: int, width: int) -> str | None:
 
 @functools.cache
 def trouble(device: torch.device) -> str | None:
-    """What is missing for a device, in words; None if it can be used.
+    """Why the kernels cannot be used on a device, in words; None if they can.
 
-    The first question may take a second: Triton then builds what launches kernels there.
+    The first call may take a second: Triton then compiles its launcher.
     """
     if device.type != "cuda" or torch.version.hip is not None:
         return f"{device} is no NVIDIA GPU"
     if torch.cuda.get_device_capability(device) < _OLDEST_GPU:
         return "the GPU is older than the Turing generation"
-    # Asked first, since the compiler's complaint about it would go to the screen.
+    # Checked first, since the compiler would print an error to the screen.
     if not Path(sysconfig.get_paths()["include"], "Python.h").exists():
         return "Triton needs the C headers of Python (python3-dev)"
     try:
         from triton.runtime import driver  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
         with torch.cuda.device(device):
-            driver.active.utils  # noqa: B018 - asking for it builds it, with a C compiler
+            driver.active.utils  # noqa: B018 - reading it builds it, with a C compiler
     except ImportError:
         return "Triton is not installed"
-    except Exception as error:  # of many kinds: no compiler, no place for its files, a driver unknown to it
+    except Exception as error:  # of many kinds: no compiler, no folder for its files, an unknown driver
         return f"Triton does not start: {error}"
     return None
 
 
-def _kernels() -> ModuleType:
-    from vidstyle.models.cuda import kernels
+@dataclass(frozen=True)
+class Kernels:
+    """The Triton kernels of the three passes."""
 
-    return kernels
+    grade: Any
+    paint: Any
+    subsample_chroma: Any
+
+
+def _kernels() -> Kernels:
+    """Loads Triton, which takes a second."""
+    from vidstyle.models.cuda.chroma import subsample_chroma
+    from vidstyle.models.cuda.grade import grade
+    from vidstyle.models.cuda.paint import paint
+
+    return Kernels(grade, paint, subsample_chroma)
 
 
 def _launch(
     kernel: Any, like: Tensor, tile: tuple[int, int], arguments: tuple[Any, ...], flags: dict[str, Any]
 ) -> None:
-    """Start a kernel with one program for each tile of the frames `like` [N, ..., H, W]."""
+    """Start a kernel with one program for each tile of frames of the size of `like` [N, ..., H, W]."""
     rows, columns = tile
     grid = (-(-like.shape[-1] // columns), -(-like.shape[-2] // rows), like.shape[0])
     here: AbstractContextManager[None] = nullcontext()
@@ -229,7 +241,7 @@ def _launch(
 
 
 def _sitings(fmt: PlaneFormat | None) -> dict[str, Any]:
-    """How chroma lies, as the kernels want to know it; None for where there is none."""
+    """The chroma siting of a format as arguments of the kernels; None where there is no chroma."""
     (shift_x, cosited_x), (shift_y, cosited_y) = ((0, False),) * 2
     if fmt is not None:
         (shift_x, cosited_x), (shift_y, cosited_y) = chroma_siting(fmt, -1), chroma_siting(fmt, -2)
@@ -237,14 +249,14 @@ def _sitings(fmt: PlaneFormat | None) -> dict[str, Any]:
 
 
 def _maps(maps: Tensor, rgb: Tensor, channels: int) -> Tensor:
-    """Maps of the networks as kernels read them: a wrong shape would be read beyond its end."""
+    """Maps of the networks, float32 and contiguous. ValueError for shapes that a kernel would read past."""
     if maps.ndim != 4 or tuple(maps.shape[:2]) != (rgb.shape[0], channels):
         raise ValueError(f"maps must be [{rgb.shape[0]}, {channels}, h, w], not {tuple(maps.shape)}")
     return maps.to(rgb.device, torch.float32).contiguous()
 
 
 def _scale(maps: Tensor | None, size: tuple[int, int]) -> tuple[float, ...]:
-    """Height and width of maps, and how many of their pixels a pixel of the frame is, down and across."""
+    """Height and width of maps, and how many of their pixels fit a pixel of the frame, down and across."""
     if maps is None:
         return 0, 0, 0.0, 0.0
     height, width = maps.shape[-2:]

@@ -19,9 +19,10 @@ from vidstyle.pipeline.devices import device_of
 from vidstyle.pipeline.engine import RenderRequest
 from vidstyle.pipeline.farm.plan_file import PlanFile, has_plan, read_finished, read_plan, write_plan
 from vidstyle.pipeline.farm.ranges import consecutive_ranges
-from vidstyle.pipeline.plan import Restyler, plain, plan_run, plan_segments, resolve
+from vidstyle.pipeline.plan import plain, plan_run, plan_segments, resolve
 from vidstyle.pipeline.render import RenderPass, run_pass, smooth_margin
 from vidstyle.styles.load import load_style
+from vidstyle.styles.restyler import Restyler
 from vidstyle.styles.spec import parse_style
 from vidstyle.styles.style import Style
 

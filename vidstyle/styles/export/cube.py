@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
+from vidstyle.models.base import BaseGenerator
+from vidstyle.models.colorizer import Colorizer
+from vidstyle.models.generator import Generator
+from vidstyle.styles.blend import parts_of
 from vidstyle.styles.style import Style
 from vidstyle.version import __version__
 
@@ -15,36 +20,37 @@ _WIDEST = 100  # the format allows lines of 250 bytes
 
 
 def left_out(style: Style) -> tuple[str, ...]:
-    """What of a look a table of colors cannot hold, in words."""
-    lost = []
-    for part, _ in style.parts:
-        generator, _ = part.network
-        if generator.config.backbone:
-            lost.append("all color that the look would give: what is left is gray")
-        elif generator.light is not None:
-            lost.append("local light: brightness, glow and fine detail by place in the picture")
-        if generator.texture is not None:
-            lost.append("all that is drawn: lines, hatching, washes, paper")
+    """What a table of colors cannot hold of a style, in words."""
+    lost = (words for part, _ in parts_of(style) for words in _left_out(part.network[0]))
     return tuple(dict.fromkeys(lost))
 
 
+def _left_out(generator: BaseGenerator) -> Iterator[str]:
+    if isinstance(generator, Colorizer):
+        yield "all color that the look would give: what is left is gray"
+    if isinstance(generator, Generator) and generator.light is not None:
+        yield "local light: brightness, glow and fine detail by place in the picture"
+    if isinstance(generator, Generator) and generator.texture is not None:
+        yield "all that is drawn: lines, hatching, washes, paper"
+
+
 def is_color_alone(style: Style) -> bool:
-    """Whether the look lives mostly in its color: true for photographic ones."""
-    networks = [part.network[0] for part, _ in style.parts]
-    return not any(network.config.backbone or network.texture is not None for network in networks)
+    """Whether a style is mostly its color grade: true for photographic ones."""
+    generators = [part.network[0] for part, _ in parts_of(style)]
+    return all(isinstance(generator, Generator) and generator.texture is None for generator in generators)
 
 
 @torch.inference_mode()
 def grade_table(style: Style, size: int) -> Tensor:
-    """The grade heads of a style at its dials as a table [3, B, G, R] in [0, 1], red running fastest.
+    """The color grade of a style at its dials as a table [3, B, G, R] in [0, 1], red running fastest.
 
-    Computed by the network for each of the size^3 colors, in the code values of pictures as they are shown.
+    Computed by the network for each of the size^3 colors, in display-referred code values.
     """
     axis = torch.linspace(0, 1, size)
     blue, green, red = torch.meshgrid(axis, axis, axis, indexing="ij")
     plain = torch.stack((red, green, blue))
     mixed = torch.zeros_like(plain)
-    for part, share in style.parts:
+    for part, share in parts_of(style):
         generator, code = part.network
         graded = generator.lut(code, size).to("cpu", torch.float32)
         mixed += share * torch.lerp(plain, graded, part.dials.strength * part.dials.grade).clamp(0, 1)
@@ -52,9 +58,9 @@ def grade_table(style: Style, size: int) -> Tensor:
 
 
 def cube_text(style: Style, size: int, strength: float = 1.0) -> str:
-    """A `.cube` file (Adobe's specification 1.0) of the style's color. size: entries along each axis.
+    """The text of a `.cube` file (Adobe's specification 1.0) of the grade. size: entries along each axis.
 
-    strength: what its dials were turned to, as a share of what the style recommends; for the header only.
+    strength: the user's setting, as a share of what the style recommends; for the header only.
     """
     head = [
         f"vidstyle {__version__}: the color of the style {style.name}, and nothing else of it",
@@ -73,5 +79,5 @@ def cube_text(style: Style, size: int, strength: float = 1.0) -> str:
 
 
 def _plain(text: str) -> str:
-    """On one line, without quotes, in the ASCII that every reader of the format takes."""
+    """One line of ASCII without quotes, which every reader of the format accepts."""
     return " ".join(text.split()).replace('"', "'").encode("ascii", "replace").decode()

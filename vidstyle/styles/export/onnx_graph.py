@@ -1,7 +1,7 @@
-"""Builds ONNX graphs from expressions, and resizes pictures in them.
+"""Builds ONNX graphs from Python expressions.
 
-Only old and plain operators are used, so that many programs can run the result: resizing with averaging, for
-one, is a product of matrices that the graph computes from the size of its input.
+Only old and common operators are used, so that many programs can run the result. Antialiased resizing, for
+example, is a product of matrices that the graph computes from the size of its input.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Number = float | int
 
 
 class Value:
-    """What a node gives: a name in a graph with a number type. Adds, multiplies and so on like a tensor."""
+    """The output of a node: its name in the graph and its number type. Supports the operators of a tensor."""
 
     def __init__(self, graph: Graph, name: str, kind: Any = np.float32) -> None:
         self.graph, self.name, self.kind = graph, name, np.dtype(kind)
@@ -83,7 +83,7 @@ class Value:
         return self.graph.slice(self, 1, start, stop)
 
     def size(self, axis: int) -> Value:
-        """How many entries there are along an axis, as a whole number [1]."""
+        """The number of entries along an axis, int64 [1]."""
         shape = self.graph.node("Shape", self, kind=np.int64)
         return self.graph.slice(shape, 0, axis, axis + 1)
 
@@ -96,11 +96,11 @@ class Value:
         return self.size(3)
 
     def mean(self) -> Value:
-        """Over the picture: [N, C, 1, 1]."""
+        """Mean over height and width: [N, C, 1, 1]."""
         return self.of("ReduceMean", axes=[2, 3], keepdims=1)
 
     def edged(self, above: int, left: int | None = None) -> Value:
-        """With its border repeated so many times above and below, left and right."""
+        """Padded with its border: `above` rows above and below, `left` columns on both sides."""
         left = above if left is None else left
         pads = self.graph.constant(np.array([0, 0, above, left, 0, 0, above, left]))
         return self.graph.node("Pad", self, pads, mode="edge")
@@ -115,7 +115,7 @@ class Value:
 
 
 class Graph:
-    """Nodes and constants in the order in which they were asked for."""
+    """An ONNX graph under construction. Equal nodes and equal constants are added only once."""
 
     def __init__(self) -> None:
         self._nodes: list[Any] = []
@@ -132,7 +132,7 @@ class Graph:
         return Value(self, name)
 
     def constant(self, array: NDArray[Any]) -> Value:
-        """One and the same for equal arrays."""
+        """An array as a value of the graph; equal arrays share one."""
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:
             name = f"c{len(self._constants)}"
@@ -141,7 +141,7 @@ class Graph:
         return self._constants[key]
 
     def node(self, operator: str, *inputs: Value | None, kind: Any = np.float32, **attributes: Any) -> Value:
-        """The output of a new node, or of an equal one that is there already."""
+        """Add a node and return its output; an equal node that is there already is used again."""
         names = ["" if value is None else value.name for value in inputs]
         key = (operator, *names, repr(sorted(attributes.items())))
         if key not in self._known:
@@ -177,26 +177,26 @@ class Graph:
     def shaped(self, x: Value, *shape: int) -> Value:
         return self.node("Reshape", x, self.constant(np.array(shape)), kind=x.kind)
 
-    def sampling(self, source: Value, target: Value, as_it_is: Value | None = None) -> Value:
+    def sampling(self, source: Value, target: Value, crop: Value | None = None) -> Value:
         """The matrix [target, source] that resizes a line of pixels, averaging where it gets shorter.
 
-        Weights fall off linearly over one pixel of the coarser of the two, as in PyTorch's and Pillow's
-        antialiased bilinear resizing. as_it_is: a condition [1] under which it crops the line or repeats its
-        end instead.
+        The weights are those of antialiased bilinear resizing in PyTorch and Pillow: linear over one pixel of
+        the coarser of the two. crop: a condition [1] under which the line is cropped, or its end is repeated,
+        instead.
         """
         length = source.to(np.float32)
         scale = length / target.to(np.float32)
-        if as_it_is is not None:
-            scale = self.choose(as_it_is, self.constant(np.ones(1, np.float32)), scale)
+        if crop is not None:
+            scale = self.choose(crop, self.constant(np.ones(1, np.float32)), scale)
         center = ((self.count(target) + 0.5) * scale).least(length - 0.5)
         distance = (self.shaped(self.count(source) + 0.5, 1, -1) - self.shaped(center, -1, 1)).of("Abs")
         weights = (1.0 - distance / scale.most(1.0)).of("Relu")
         return weights / self.node("ReduceSum", weights, self.constant(np.array([1])), keepdims=1)
 
-    def resample(self, x: Value, height: Value, width: Value, as_it_is: Value | None = None) -> Value:
+    def resample(self, x: Value, height: Value, width: Value, crop: Value | None = None) -> Value:
         """x [N, C, h, w] at another size, smaller ones averaged; see `sampling`."""
-        down = self.sampling(x.height, height, as_it_is)
-        across = self.sampling(x.width, width, as_it_is)
+        down = self.sampling(x.height, height, crop)
+        across = self.sampling(x.width, width, crop)
         return self.node("MatMul", self.node("MatMul", down, x), self.node("Transpose", across, perm=[1, 0]))
 
     def enlarge(self, x: Value, height: Value, width: Value) -> Value:
@@ -206,7 +206,7 @@ class Graph:
         return self.node("Resize", x, None, None, sizes, mode="linear", coordinate_transformation_mode=mode)
 
     def model(self, output: Value, name: str, shape: Sequence[str | int], facts: dict[str, str]) -> bytes:
-        """The whole as a file. name, shape: of its output. facts: what the file says of itself."""
+        """The finished model as bytes of a file. name, shape: of its output. facts: its metadata."""
         self._nodes.append(helper.make_node("Identity", [output.name], [name]))
         given = helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape))
         graph = helper.make_graph(self._nodes, "vidstyle", self._inputs, [given], self._initializers)

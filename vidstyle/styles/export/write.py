@@ -14,7 +14,7 @@ from vidstyle.styles.style import Style
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written. left_out: what of the look is not in the file, in words."""
+    """What was written. left_out: the parts of the look that are not in the file, in words."""
 
     target: Path
     kind: str
@@ -35,17 +35,17 @@ def export_cube(
     force: bool = False,
     overwrite: bool = False,
 ) -> Exported:
-    """Write the color of a style as a table of size^3 colors, at the style's dials.
+    """Write the color grade of a style, at its dials, as a table of size^3 colors.
 
-    strength: what they were turned to, for the header. Raises StyleError when most of the look would be lost,
+    strength: the user's setting, for the header only. Raises StyleError when most of the look would be lost,
     unless `force`, and OutputError.
     """
     _check(target, ".cube", overwrite)
     lost = left_out(style)
     if not (force or is_color_alone(style)):
         raise StyleError(
-            f"{style.name}: a .cube holds color alone. Lost would be {'; '.join(lost)}. "
-            "Use --onnx for the whole look, or --force to write its color all the same."
+            f"{style.name}: a .cube file holds color alone. These would be lost: {'; '.join(lost)}. "
+            "Use --onnx for the whole look, or --force to write its color anyway."
         )
     return Exported(
         target, "cube", style.name, _write(target, cube_text(style, size, strength).encode()), lost
@@ -53,9 +53,9 @@ def export_cube(
 
 
 def export_onnx(style: Style, target: Path, *, overwrite: bool = False) -> Exported:
-    """Write the whole style at its dials as an ONNX file, see `onnxlook`. Raises OutputError.
+    """Write the whole style, at its dials, as an ONNX file, see `onnx_model`. Raises OutputError.
 
-    Needs the package onnx (extra `onnx`). Frames are painted one by one: smoothing over time is not in it.
+    Needs the package onnx (extra `onnx`). Frames are restyled one by one: smoothing over time is left out.
     """
     _check(target, ".onnx", overwrite)
     from vidstyle.styles.export.onnx_model import onnx_model
@@ -65,14 +65,14 @@ def export_onnx(style: Style, target: Path, *, overwrite: bool = False) -> Expor
 
 
 def _check(target: Path, suffix: str, overwrite: bool) -> None:
-    """Find out by the name, before any work, whether a file may be written."""
+    """Check the name before any work is done. OutputError."""
     if target.suffix.lower() != suffix:
-        raise OutputError(f"{target}: programs know this file by its ending. Name it {target.stem}{suffix}.")
+        raise OutputError(f"{target}: the name must end in {suffix}. Use {target.stem}{suffix}.")
     check_free(target, overwrite)
 
 
 def _write(target: Path, data: bytes) -> int:
-    """All of it or nothing; its size in bytes."""
+    """Write a file, whole or not at all, and return its size in bytes."""
     with written_whole(target) as part:
         part.write_bytes(data)
     return len(data)

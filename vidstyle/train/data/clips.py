@@ -13,8 +13,8 @@ from torch import Tensor
 
 from vidstyle.errors import InputError
 from vidstyle.frames import FrameBatch
-from vidstyle.imaging.letterbox import Bars
-from vidstyle.imaging.resize import small_size
+from vidstyle.imaging.letterbox import Letterbox
+from vidstyle.imaging.resize import scaled_size
 from vidstyle.imaging.yuv import upright_rgb
 from vidstyle.media.decode import Decoder
 from vidstyle.temporal.scenes import is_cut, is_duplicate, tiny_planes
@@ -51,7 +51,7 @@ def resize_to_4_3(picture: Tensor, size: int) -> Tensor:
 def crop_square(picture: Tensor, size: int) -> Tensor:
     """The upper left square of a picture [C, H, W] uint8, resized to a short side of `size` pixels."""
     if min(picture.shape[1:]) != size:
-        shape = small_size(picture.shape[1], picture.shape[2], size)
+        shape = scaled_size(picture.shape[1], picture.shape[2], size)
         small = F.interpolate(picture[None].float(), size=shape, mode="bilinear", antialias=True)
         picture = small[0].round().clamp(0, 255).to(torch.uint8)
     return picture[:, :size, :size]
@@ -73,7 +73,7 @@ def sample_scenes(
     """(up to 4 times `most` frames by scene, number that repeat another, why reading ended early)."""
     repeated, problem = 0, None
     scenes: list[list[Tensor]] = [[]]
-    bars, step = Bars(), 0
+    bars, step = Letterbox(), 0
     before: tuple[Tensor, ...] | None = None
     last: Tensor | None = None
     try:

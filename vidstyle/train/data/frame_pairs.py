@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vidstyle.errors import InputError
-from vidstyle.imaging.letterbox import Bars
+from vidstyle.imaging.letterbox import Letterbox
 from vidstyle.media.inputs import is_still
 from vidstyle.temporal.optical_flow import dis_flow, occlusion_mask, photometric_confidence, resize_flow, warp
 from vidstyle.temporal.scenes import is_cut, tiny_planes
@@ -105,7 +105,7 @@ def motion_loss(
 def _read(path: Path, size: int, most: int) -> list[Tensor]:
     """Pairs of a clip [6, h, w] uint8, both frames as channels of one tensor, from all its scenes."""
     scenes: list[list[Tensor]] = [[]]
-    bars = Bars()
+    bars = Letterbox()
     before, tiny_before = None, None
     try:
         for batch, announced in read_frames(path, stop=_MAX_FRAMES):

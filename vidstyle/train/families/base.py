@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from vidstyle.imaging.resize import shrink
-from vidstyle.models.generator import Generator, GeneratorConfig
-from vidstyle.styles.style import choose_device
+from vidstyle.models.base import BaseGenerator, GeneratorConfig
+from vidstyle.styles.device import choose_device
 from vidstyle.train.data.frame_pairs import FramePairs, load_pairs
 from vidstyle.train.data.pictures import PictureSet, load_pictures
 from vidstyle.train.networks import CODE_PICTURE_SIZE, Networks
@@ -106,7 +106,7 @@ class Family(ABC, Generic[B]):
     content: PictureSet
     styles: dict[str, PictureSet]
     pairs: FramePairs
-    generator: Generator
+    generator: BaseGenerator
 
     def __init__(self, options: TrainOptions) -> None:
         """Load the pictures and build the networks. TrainingError when the pictures will not do."""
@@ -213,7 +213,7 @@ class Family(ABC, Generic[B]):
     def load_memory_state(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Take over what `memory_state` gave."""
 
-    def write_sheet(self, path: Path, generator: Generator, look: str, code: Tensor) -> None:
+    def write_sheet(self, path: Path, generator: BaseGenerator, look: str, code: Tensor) -> None:
         """A PNG that shows what the shipped generator does."""
         write_sheet(path, generator, code, self.content, self.styles[look])
 

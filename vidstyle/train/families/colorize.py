@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from vidstyle.imaging.resize import shrink
 from vidstyle.imaging.yuv import luma_of
-from vidstyle.models.colorizer import NODES, TRAINED_TEMPERATURE, Colorist, chosen, chroma_of, with_chroma
+from vidstyle.models.base import BaseGenerator
+from vidstyle.models.colorizer import NODES, TRAINED_TEMPERATURE, Colorizer, chosen, chroma_of, with_chroma
 from vidstyle.models.discriminators import PatchDiscriminator
-from vidstyle.models.generator import Generator
 from vidstyle.models.layers import place
 from vidstyle.train import losses
 from vidstyle.train.data.film import simulate_film
@@ -67,7 +67,7 @@ class Colorize(Family[ColorizeBatch]):
     }
     balanced_terms = ("guess", "distribution")
 
-    generator: Colorist
+    generator: Colorizer
 
     def picture_size(self) -> int:
         return self.config.working_size
@@ -157,7 +157,7 @@ class Colorize(Family[ColorizeBatch]):
         return losses.temporal(warp_by_grid(batch.painted[:half], small), again)
 
     @torch.no_grad()
-    def write_sheet(self, path: Path, generator: Generator, look: str, code: Tensor) -> None:
+    def write_sheet(self, path: Path, generator: BaseGenerator, look: str, code: Tensor) -> None:
         """Three rows: gray, colored, and as the pictures are."""
         truth = self.styles[look].batch(8, False, torch.Generator().manual_seed(7))
         write_grid(path, (luma_of(truth).expand_as(truth), generator(truth, code), truth))

@@ -8,6 +8,7 @@ from typing import ClassVar, TypeVar
 import torch
 from torch import Tensor
 
+from vidstyle.models.generator import Generator
 from vidstyle.train import losses
 from vidstyle.train.families.base import Batch, Family, Interval, LearningRates
 from vidstyle.train.features import random_directions
@@ -33,6 +34,7 @@ class GradedFamily(Family[B]):
     rate_shares: ClassVar[tuple[float, float]]
     warmup_weights: ClassVar[dict[str, float]] = {"distribution": 3.0, "transport": 0.02}
 
+    generator: Generator
     palettes: dict[str, Tensor]  # look -> pixels of its pictures [P, 3 or more], colors first
 
     def learning_rates(self, step: int, progress: float) -> LearningRates:

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidstyle.imaging.resize import shrink
+from vidstyle.models.base import Controls
 from vidstyle.models.discriminators import PatchDiscriminator
-from vidstyle.models.generator import Controls
 from vidstyle.models.layers import place
 from vidstyle.train import losses
 from vidstyle.train.data.frame_pairs import motion_loss

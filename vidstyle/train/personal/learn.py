@@ -13,7 +13,7 @@ from torch import Tensor
 from vidstyle.analysis.metrics import color_distance, lab_error
 from vidstyle.errors import OutputError
 from vidstyle.imaging.color_transfer import BASELINES, sample_colors
-from vidstyle.styles.bundle import card_of, sheet_of
+from vidstyle.styles.bundle import card_path, sheet_path
 from vidstyle.styles.library import add_style, own_path
 from vidstyle.styles.load import load_style
 from vidstyle.styles.style import Style
@@ -83,9 +83,9 @@ def learn(
     made = run_to_end(trainer, on_progress, stop)
     style = load_style(made)
     figures = evaluate_style(family, style)
-    write_sheet(sheet_of(made), family, style)
+    write_sheet(sheet_path(made), family, style)
     work = trainer.steps_done, trainer.seconds
-    card_of(made).write_text(card(options, material, apart, len(family.held_out), work, figures))
+    card_path(made).write_text(card(options, material, apart, len(family.held_out), work, figures))
     path = add_style(made, options.name, overwrite=options.overwrite)
     shutil.rmtree(folder, ignore_errors=True)
     return LearnedStyle(path, len(material.frames), len(material.scenes), trainer.steps_done, figures)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from vidstyle.imaging.yuv import luma_of
 from vidstyle.models.generator import Grade
-from vidstyle.styles.style_file import FORMAT, read_document, write_document
+from vidstyle.styles.style_file import FORMAT, read_style_file, write_style_file
 
 LOOK_READER_FILE = Path(__file__).parent / "look_reader.safetensors"
 CODE_SIZE = 16
@@ -152,7 +152,7 @@ class InverseGrade:
 
 def load_look_reader() -> LookReader:
     """The look reader that comes with vidstyle."""
-    tensors, _ = read_document(LOOK_READER_FILE)
+    tensors, _ = read_style_file(LOOK_READER_FILE)
 
     def filled(network: N, name: str) -> N:
         own = {key.partition(".")[2]: t.float() for key, t in tensors.items() if key.startswith(f"{name}.")}
@@ -174,4 +174,4 @@ def save_look_reader(
     tensors = {name: t.detach().half().contiguous() for name, t in networks.state_dict().items()}
     tensors["colours"] = colors.mul(255).round().to(torch.uint8).contiguous()
     tensors["telling"] = discriminants.float().contiguous()
-    return write_document(path, tensors, {"format": FORMAT, "reader": facts})
+    return write_style_file(path, tensors, {"format": FORMAT, "reader": facts})

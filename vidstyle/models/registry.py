@@ -1,0 +1,30 @@
+"""Which generator class a config stands for: a new architecture is entered here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vidstyle.models.base import BaseGenerator, GeneratorConfig
+from vidstyle.models.colorizer import Colorizer
+from vidstyle.models.generator import Generator
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A generator class, and which configs describe it."""
+
+    generator: type[BaseGenerator]
+    matches: Callable[[GeneratorConfig], bool]
+
+
+# The first one that matches is meant. Configs of old style files must keep their class.
+ARCHITECTURES = (
+    Architecture(Colorizer, lambda config: config.backbone > 0),
+    Architecture(Generator, lambda config: True),  # photographic, drawn and painted
+)
+
+
+def build_generator(config: GeneratorConfig) -> BaseGenerator:
+    """The generator that a config describes, with random weights. ValueError for sizes it cannot have."""
+    return next(a for a in ARCHITECTURES if a.matches(config)).generator(config)

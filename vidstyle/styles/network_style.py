@@ -1,0 +1,167 @@
+"""NetworkStyle: a generator with the style code of one look."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from vidstyle.frames import PlaneFormat
+from vidstyle.imaging.correction import InputCorrection
+from vidstyle.imaging.finishing import Finish
+from vidstyle.imaging.hdr import HdrConversion
+from vidstyle.imaging.lut import HALD_SIZE, LUT_SIZE, Grading, Lut3D, baked
+from vidstyle.models.base import BaseGenerator, Controls, Dials
+from vidstyle.models.cuda.fused import FusedPaint, reason_not, trouble
+from vidstyle.models.registry import build_generator
+from vidstyle.options import ApplyOptions
+from vidstyle.styles.device import choose_device
+from vidstyle.styles.style import MOVING_PAPER, Style
+from vidstyle.styles.style_file import StyleFacts
+
+
+class NetworkStyle(Style):
+    """A style that one generator paints."""
+
+    def __init__(
+        self,
+        generator: BaseGenerator,
+        code: Tensor,
+        facts: StyleFacts,
+        content_hash: str,
+        *,
+        device: torch.device | None = None,
+        dials: Dials | None = None,
+        variation: int = 0,
+        finish: Finish | None = None,
+        before: InputCorrection | None = None,
+        lut: Tensor | None = None,
+    ) -> None:
+        """code: style code [1, K]. variation: seed of a variation of the look; 0 is the look itself.
+
+        lut: the grade of this code as a table, where it is known already. The generator is moved to the
+        device and frozen.
+        """
+        device = device or torch.device("cpu")
+        dials = dials or Dials(strength=facts.recommended_strength)
+        slow = trouble(device) if device.type == "cuda" and generator.fuses else None
+        super().__init__(
+            facts,
+            content_hash,
+            device=device,
+            dials=dials,
+            finish=finish or Finish(),
+            before=before,
+            slow=slow,
+        )
+        # Half precision where the hardware is built for it; colors are always mixed in float32.
+        self._dtype = torch.float16 if device.type == "cuda" else torch.float32
+        # Channels last: convolutions take a seventh less time on a CPU, and tensor cores want it so.
+        self._generator = generator.to(device).to(memory_format=torch.channels_last)
+        self._generator.eval().requires_grad_(False)
+        self.variation = variation
+        self._plain_code = code
+        self._code = varied(generator, code, variation).to(device)
+        on_cpu = device.type == "cpu"
+        if lut is None:
+            with torch.inference_mode():
+                lut = self._generator.lut(self._code, HALD_SIZE if on_cpu else LUT_SIZE)
+        self._lut = lut
+        self._grade: Grading = Lut3D(lut) if on_cpu else baked(lut)
+        self._fused: FusedPaint | None = None
+        if device.type == "cuda" and generator.fuses and slow is None and not dials.is_identity:
+            self._fused = FusedPaint(lut, dials)
+
+    @property
+    def network(self) -> tuple[BaseGenerator, Tensor]:
+        """The generator and the style code [1, K] in use, for export into other formats."""
+        return self._generator, self._code
+
+    def to(self, device: str | torch.device) -> NetworkStyle:
+        return self._copy(torch.device(device), self.dials, self.variation, self.finish)
+
+    def with_options(self, options: ApplyOptions) -> NetworkStyle:
+        dials = Dials(
+            strength=options.strength * self.facts.recommended_strength,
+            grade=options.grade,
+            light=options.light,
+            texture=options.texture,
+        )
+        finish = Finish(options.sharpen, options.deblur, options.tone)
+        return self._copy(choose_device(options.device), dials, options.variation, finish)
+
+    def controls(self, rgb: Tensor, quarter_turns: int = 0, paper: float = 1.0) -> Controls:
+        """What the networks predict about frames [N, 3, H, W], float32; to be given to `paint`.
+
+        They see the frames upright, that is after `quarter_turns` of 90 degrees counter-clockwise: phones
+        store portrait clips lying on their side.
+        """
+        # Every weight is used once, so there is nothing to cache, and a CUDA graph must not hold a cache.
+        half = torch.autocast(
+            self.device.type, self._dtype, enabled=self._dtype != torch.float32, cache_enabled=False
+        )
+        with torch.inference_mode(), half:
+            small = self._generator.look(rgb.to(self.device))
+            upright = torch.rot90(small, quarter_turns, (2, 3))
+            controls = self._generator.think(upright, self._code, paper, self._grade)
+        return controls.turned(-quarter_turns).to(torch.float32)
+
+    def paint(self, rgb: Tensor, controls: Controls) -> Tensor:
+        """Apply controls at full size, with plain torch: RGB [N, 3, H, W] in [0, 1] -> the same."""
+        with torch.inference_mode():
+            return self._generator.paint_baked(rgb, controls, self._grade, self.dials)
+
+    def paint_look(self, rgb: Tensor, quarter_turns: int = 0, paper: float = 1.0) -> Tensor:
+        controls = self.controls(rgb, quarter_turns, paper)
+        if self._fused is not None:
+            return self._fused.rgb(self._fused.graded_rgb(rgb), controls)
+        return self.paint(rgb, controls)
+
+    @torch.inference_mode()
+    def on_device(
+        self,
+        planes: Sequence[Tensor],
+        fmt: PlaneFormat,
+        quarter_turns: int = 0,
+        hdr: HdrConversion | None = None,
+    ) -> tuple[Tensor, ...]:
+        alone = hdr is None and self.before.is_nothing and self.finish.is_nothing
+        if self._fused is not None and alone and reason_not(fmt, *planes[0].shape[-2:]) is None:
+            graded = self._fused.graded(planes, fmt)
+            controls = self.controls(graded.rgb, quarter_turns, MOVING_PAPER)
+            return self._fused.planes(graded, controls, fmt)
+        return super().on_device(planes, fmt, quarter_turns, hdr)
+
+    def _copy(self, device: torch.device, dials: Dials, variation: int, finish: Finish) -> NetworkStyle:
+        generator = self._generator
+        if device != self.device:
+            with torch.random.fork_rng(devices=[]):  # random weights are drawn, and then replaced
+                generator = build_generator(generator.config)
+            generator.load_state_dict(self._generator.state_dict())
+        return NetworkStyle(
+            generator,
+            self._plain_code,
+            self.facts,
+            self.content_hash,
+            device=device,
+            dials=dials,
+            variation=variation,
+            finish=finish,
+            before=self.before.to(device),
+            lut=self._lut if (device, variation) == (self.device, self.variation) else None,
+        )
+
+
+@torch.inference_mode()
+def varied(generator: BaseGenerator, code: Tensor, seed: int) -> Tensor:
+    """The style code [1, K] of a variation of a look: noise from the seed through the mapping network.
+
+    Drawn and mapped on the CPU, so that a seed gives the same variation on every device. Seed 0 gives the
+    code itself.
+    """
+    if not seed:
+        return code
+    noise = torch.randn(1, generator.config.noise_size, generator=torch.Generator().manual_seed(seed))
+    return copy.deepcopy(generator.mapping).to("cpu")(noise, code.to("cpu"))

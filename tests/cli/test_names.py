@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from tests.helpers.clips import Clip, linked, save_picture
@@ -135,3 +137,14 @@ def test_the_folder_of_the_output_is_made(clip: Clip, stub: Path, run: Run, tmp_
     code, _, err = run("apply", source, "-s", "stub", "-o", target)
     assert code == 0, err
     assert target.exists()
+
+
+def test_colorizing_what_has_color_says_so(run: Run, tmp_path: Path) -> None:
+    """`colour` makes color for black and white; on a picture in color it warns, on a gray one it does not."""
+    picture = tmp_path / "p.png"
+    rgb = np.zeros((48, 64, 3), np.uint8)
+    rgb[..., 0], rgb[..., 2] = 40, 200
+    for content, warned in ((rgb, True), (np.full((48, 64, 3), 90, np.uint8), False)):
+        cv2.imwrite(str(picture), content)
+        code, _, err = run("apply", picture, "-s", "colour", "--overwrite", "--progress", "none")
+        assert code == 0 and ("has color already" in err) == warned, err

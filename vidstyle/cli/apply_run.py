@@ -69,19 +69,11 @@ def restyle(
     screen: Screen,
     engine: Engine | None,
 ) -> dict[str, Any]:
+    warnings = _told_of_color(source, style)
     screen.start(source.name)
     try:
-        if is_still(source):
-            from vidstyle.pipeline.still import restyle_still
-
-            return restyle_still(source, style, target, options).to_dict()
-        from vidstyle.pipeline.apply import apply as apply_to_clip
-
-        def show(progress: Progress) -> None:
-            note = "joining" if progress.stage == "join" else ""
-            screen.update(State(progress.frames, progress.total, progress.resumed, note=note))
-
-        return apply_to_clip(source, style, target, options, show, engine).to_dict() | {"kind": "clip"}
+        made = _made(source, style, target, options, screen, engine)
+        return made | {"warnings": [*warnings, *made["warnings"]]}
     except KeyboardInterrupt as stop:
         screen.stop()
         kept = _kept(target, options)
@@ -92,6 +84,34 @@ def restyle(
         raise stopped(stop, kept) from None
     finally:
         screen.stop()
+
+
+def _told_of_color(source: Path, style: Style) -> list[str]:
+    """A warning where a style that makes color is put on what has color already."""
+    if style.family != "colour":
+        return []
+    from vidstyle.analysis.has_color import has_color
+
+    with suppress(VidstyleError):  # the run itself says what is wrong with the source
+        if has_color(source):
+            return [f"it has color already; {style.name} replaces it, and is meant for black and white"]
+    return []
+
+
+def _made(
+    source: Path, style: Style, target: Path, options: ApplyOptions, screen: Screen, engine: Engine | None
+) -> dict[str, Any]:
+    if is_still(source):
+        from vidstyle.pipeline.still import restyle_still
+
+        return restyle_still(source, style, target, options).to_dict()
+    from vidstyle.pipeline.apply import apply as apply_to_clip
+
+    def show(progress: Progress) -> None:
+        note = "joining" if progress.stage == "join" else ""
+        screen.update(State(progress.frames, progress.total, progress.resumed, note=note))
+
+    return apply_to_clip(source, style, target, options, show, engine).to_dict() | {"kind": "clip"}
 
 
 def _kept(target: Path, options: ApplyOptions) -> str:

@@ -17,6 +17,7 @@ from vidstyle.files import written_whole
 from vidstyle.models.base import BaseGenerator, config_from
 from vidstyle.models.registry import build_generator
 from vidstyle.styles.header import (
+    FAMILIES,
     FORMAT,
     StyleFacts,
     check_size,
@@ -27,6 +28,7 @@ from vidstyle.styles.header import (
 )
 
 __all__ = [
+    "FAMILIES",
     "FORMAT",
     "StyleFacts",
     "damaged",

@@ -140,6 +140,22 @@ CODECS: dict[str, CodecPreset] = {
     ),
 }
 
+# What `auto` means before the source is known, and where nothing asks for another one.
+AUTO = "auto"
+FIRST_CODEC = "h264"
+
+
+def codec_by_name(suffix: str, *, numbered: bool = False) -> str | None:
+    """The codec that a target's name asks for where the first codec cannot be stored in it, or None.
+
+    numbered: whether the target is a pattern of numbered pictures.
+    """
+    suffix = suffix.lower()
+    if numbered:
+        return {".png": "png", ".exr": "exr"}.get(suffix)
+    return {".webm": "av1"}.get(suffix)
+
+
 # What --quality adds to a preset's crf, and the profile of ProRes that it stands for.
 QUALITIES = {"draft": 8, "good": 0, "high": -4}
 PRORES_PROFILES = {"draft": "lt", "good": "hq", "high": "hq"}

@@ -5,15 +5,29 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
-from vidstyle.errors import OutputError
+from vidstyle.errors import InputError, OutputError
 
+_SCHEMES = "https?|s?ftps?|rtsps?|rtmps?|mmsh?|udp|rtp|srt|s3|gs"
 SAMPLE_BYTES = 1 << 20  # read at a time
+
+
+def is_url(text: str) -> bool:
+    """Whether a path is rather an address of the web, also after a Path took one of its two slashes."""
+    return re.search(rf"(?:^|[/\\])(?:{_SCHEMES}):[/\\]", text, re.IGNORECASE) is not None
+
+
+def missing_file(path: Path) -> InputError:
+    """The error for an input that is not there, which may be an address of the web."""
+    if is_url(str(path)):
+        return InputError(f"{path}: this is a URL, not a file. Download it first, and give the file.")
+    return InputError(f"{path}: there is no such file. Check the path.")
 
 
 def map_write_error(path: Path, error: BaseException) -> NoReturn:

@@ -6,7 +6,16 @@ from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from pathlib import Path
 
-from vidstyle.codecs import CODECS, HARDWARE, IN_HARDWARE, PRORES_PROFILES, QUALITIES, CodecPreset
+from vidstyle.codecs import (
+    AUTO,
+    CODECS,
+    FIRST_CODEC,
+    HARDWARE,
+    IN_HARDWARE,
+    PRORES_PROFILES,
+    QUALITIES,
+    CodecPreset,
+)
 
 _RANGES = {
     "exposure": (-5.0, 5.0),
@@ -65,8 +74,8 @@ class Tone:
 NEUTRAL = Tone()
 
 
-# What to do with HDR (PQ and HLG): stop; convert it to SDR; or keep it, with half of the look.
-HDR_WAYS = ("refuse", "tonemap", "keep")
+# What to do with HDR (PQ and HLG): convert it to SDR; stop; convert it; or keep it, with half of the look.
+HDR_WAYS = ("auto", "refuse", "tonemap", "keep")
 # The operator set that `export --onnx` writes: the oldest that has all it needs (GridSample).
 ONNX_OPSET = 16
 
@@ -95,8 +104,8 @@ class ApplyOptions:
     """auto (a GPU if there is one), cpu, cuda or cuda:1."""
     batch_size: int | None = None
     """Frames in one step; None chooses by the size of the frames. Does not change the result."""
-    codec: str = "h264"
-    """A name of `vidstyle.codecs.CODECS`."""
+    codec: str = "auto"
+    """A name of `vidstyle.codecs.CODECS`, or auto: h264, hevc for more than 8 bit, av1 for a .webm target."""
     crf: int | None = None
     """Constant quality, lower is better; None is the codec's default, moved by `quality`."""
     quality: str = "good"
@@ -119,8 +128,8 @@ class ApplyOptions:
     """Frame rate of a source that is a folder or pattern of numbered pictures."""
     start_number: int | None = None
     """Number of the first picture that is written; None is the source's, or 1."""
-    hdr: str = "refuse"
-    """One of HDR_WAYS."""
+    hdr: str = "auto"
+    """One of HDR_WAYS; auto is tonemap."""
     overwrite: bool = False
     """Replace a target that exists."""
     work_dir: Path | None = None
@@ -134,8 +143,11 @@ class ApplyOptions:
                 raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
         if not 0 <= self.variation < 1 << 63:
             raise ValueError(f"variation must be a whole number of 0 or more, not {self.variation}")
-        if self.codec not in CODECS:
-            raise ValueError(f"codec must be one of {', '.join(CODECS)}, not {self.codec!r}")
+        if self.codec not in (AUTO, *CODECS):
+            raise ValueError(f"codec must be one of {', '.join((AUTO, *CODECS))}, not {self.codec!r}")
+        if self.codec == AUTO and self.encoder is not None:  # a hardware encoder names its codec
+            codec = self.encoder.partition("_")[0]
+            object.__setattr__(self, "codec", codec if codec in IN_HARDWARE else FIRST_CODEC)
         if self.crf is not None and not 0 <= self.crf <= self.preset.highest_crf:
             raise ValueError(f"crf must be between 0 and {self.preset.highest_crf}, not {self.crf}")
         if self.crf is not None and self.preset.crf is None:
@@ -165,8 +177,8 @@ class ApplyOptions:
 
     @property
     def preset(self) -> CodecPreset:
-        """The preset of the codec, as `quality` and `encoder` change it."""
-        preset = CODECS[self.codec]
+        """The preset of the codec, as `quality` and `encoder` change it; of auto that of h264."""
+        preset = CODECS[FIRST_CODEC if self.codec == AUTO else self.codec]
         if preset.crf is not None:
             crf = min(max(preset.crf + QUALITIES[self.quality], 0), preset.highest_crf)
             preset = replace(preset, crf=crf)

@@ -202,9 +202,9 @@ def test_one_bad_clip_does_not_stop_the_others(folder: Path, run: Run) -> None:
 
 
 def test_a_clip_that_is_refused_does_not_count(folder: Path, clip: Callable[..., Path]) -> None:
-    """HDR without --hdr is apply's to refuse; tone mapped it is judged as SDR."""
+    """HDR with --hdr refuse is apply's to refuse; tone mapped it is judged as SDR."""
     sources = [folder / "in" / "a.mkv", clip("hlg.mp4")]
-    matched = match_clips(sources, style_of(folder), ApplyOptions())
+    matched = match_clips(sources, style_of(folder), ApplyOptions(hdr="refuse"))
     assert list(matched.matches) == sources[:1]
     with pytest.raises(InputError, match="--hdr"):
         matched.style_for(sources[1], style_of(folder))

@@ -134,6 +134,15 @@ def test_a_plan_changes_nothing(clip: Clip, stub: Path, run: Run, tmp_path: Path
         (["a.mp4", "--codec", "prores", "--crf", "20"], "crf"),
         (["a.mp4", "--codec", "cinepak"], "codec"),
         (["a.mp4", "--strength", "2"], "strength must be between 0 and 1"),
+        (["a.mp4", "--strength", "half"], "Write 0.5 or 50%"),
+        (["a.mp4", "--strength", "150%"], "strength must be between 0 and 1"),
+        (["a.mp4", "--name", "{nothing}"], "{stem}, {style}, {strength}, {dials}"),
+        (["a.mp4", "--name", "x/{stem}"], "without a folder"),
+        (["a.mp4", "--name", "{style}"], "Put {stem} into it"),
+        (["a.mp4", "--name", "{stem}", "-o", "b.mp4"], "--name exclude each other"),
+        (["a.mp4", "--style", "other", "-o", "b.mp4"], "there are 2 styles"),
+        (["a.mp4", "b.mp4", "--style", "other", "--match"], "one style at a time"),
+        (["a.mp4", "--skip-existing", "--overwrite"], "exclude each other"),
         (["a.mp4", "--nonsense"], "--nonsense"),
         (["a.mp4", "--style", "a:much,b"], "'much' is not a weight"),
         (["a.mp4", "--style", "a:0,b:0"], "above 0"),
@@ -155,6 +164,27 @@ def test_wrong_usage_is_2_and_opens_nothing(
     assert words in err
     assert out == ""
     assert names(tmp_path) == []
+
+
+def test_json_is_one_document_in_every_case(stub: Path, run: Run, tmp_path: Path) -> None:
+    """Errors of usage, of a style and of a farm included, with the version of its fields."""
+    picture = save_picture(tmp_path / "p.png")
+    for code, arguments in (
+        (0, ["apply", picture, "-s", "stub"]),
+        (0, ["styles", "stub"]),
+        (2, ["apply", picture, "-s", "stub", "--strength", "2"]),
+        (2, ["apply", picture]),
+        (2, ["apply", picture, "-s", "stub", "--nonsense"]),
+        (2, ["nonsense"]),
+        (3, ["apply", f"{tmp_path}/*.avi", "-s", "stub"]),
+        (3, ["farm", "status", "--work", tmp_path]),
+        (4, ["apply", picture, "-s", "nothing"]),
+        (4, ["styles", "nothing"]),
+    ):
+        ended, out, err = run(*arguments, "--json")
+        document = json.loads(out)
+        assert ended == code and document["version"] == 1, err
+        assert code == 0 or (document["exit_code"] == code and document["error"])
 
 
 def test_wrong_usage_of_the_group(run: Run) -> None:
@@ -196,7 +226,6 @@ def bad_runs(clip: Clip, folder: Path) -> dict[str, tuple[int, list[Any], str]]:
         "unknown style": (4, ["apply", good, "-s", "stob"], "stub"),
         "exists": (6, [*make, "-o", folder / "mine.mp4"], "--overwrite"),
         "the source": (6, [*make, "-o", good, "--overwrite"], "same file"),
-        "no folder": (6, [*make, "-o", folder / "nowhere" / "out.mp4"], "nowhere"),
         "a file for a folder": (6, [*make, "-d", folder / "mine.mp4"], "mine.mp4"),
         "strange container": (6, [*make, "-o", folder / "out.xyz"], "out.xyz"),
         "picture name": (6, [*make, "-o", folder / "out.png"], "out.png"),
@@ -205,7 +234,7 @@ def bad_runs(clip: Clip, folder: Path) -> dict[str, tuple[int, list[Any], str]]:
 
 BAD = (
     *("missing", "no match", "no videos", "text", "empty", "cut", "no picture", "damaged still"),
-    *("unknown style", "exists", "the source", "no folder", "a file for a folder", "strange container"),
+    *("unknown style", "exists", "the source", "a file for a folder", "strange container"),
     "picture name",
 )
 
@@ -242,7 +271,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(clip: Clip, stub: Path, run: Run
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         assert (code, out) == (6, "")
         assert err.splitlines()[-1].startswith("Error: ")
-        assert names(tmp_path / "b") == []
+        assert not (tmp_path / "b").exists()
 
 
 @pytest.mark.parametrize(
@@ -269,12 +298,12 @@ def test_a_stopped_run_says_what_is_kept_and_goes_on(
     assert ended == code
     assert out == ""
     assert err.strip().splitlines()[-1].startswith(f"{word}. Finished segments are kept in ")
-    assert not (tmp_path / "in.stub.mp4").exists()
+    assert not (tmp_path / "in.stub-0.mp4").exists()
     ended, out, err = run("apply", source, *look, "--progress", "none")
     assert ended == 0, err
     assert re.search(r" [1-4] of 5 segments from an earlier run", out)
-    assert len(frames_of(tmp_path / "in.stub.mp4")) == 1200
-    assert names(tmp_path) == ["in.mp4", "in.stub.mp4"]
+    assert len(frames_of(tmp_path / "in.stub-0.mp4")) == 1200
+    assert names(tmp_path) == ["in.mp4", "in.stub-0.mp4"]
 
 
 def test_a_run_stopped_at_once_keeps_nothing(
@@ -408,6 +437,45 @@ def test_styles_are_listed(style_file: Path, run: Run) -> None:
     assert run("styles", "nothing")[0] == 4
 
 
+def test_a_name_in_any_case_and_as_results_are_named(
+    clip: Clip, style_file: Path, run: Run, tmp_path: Path
+) -> None:
+    """TINY is tiny, and a+b is the blend of both in equal shares; results have the real names."""
+    source = linked(clip("plain.mp4"), tmp_path / "a", "in.mp4")
+    style_file.with_name("other.safetensors").write_bytes(style_file.read_bytes())
+    for name in ("TINY", "Tiny+OTHER"):
+        code, _, err = run("apply", source, "-s", name, "--progress", "none")
+        assert code == 0, err
+    assert names(tmp_path / "a") == ["in.mp4", "in.tiny+other.mp4", "in.tiny.mp4"]
+    assert load_style("tiny+other").name == load_style("tiny:0.5,OTHER:0.5").name == "tiny+other"
+
+
+@pytest.mark.parametrize("verb", [["apply", "in.mp4"], ["farm", "plan", "in.mp4", "--work", "w"]])
+def test_a_missing_style_lists_the_styles(verb: list[str], style_file: Path, run: Run) -> None:
+    """Whoever does not know a name finds them in the error."""
+    code, out, err = run(*verb)
+    assert (code, out) == (2, "")
+    assert "Choose one of: tiny." in err
+
+
+def test_a_file_in_place_of_a_command_names_the_command(run: Run) -> None:
+    """`vidstyle in.mp4` says what to type; a word is an unknown command as before."""
+    code, _, err = run("in.mp4")
+    assert code == 2 and "vidstyle apply in.mp4 --style NAME" in err
+    code, _, err = run("my clip.mov", "-s", "vlogger")
+    assert code == 2 and "vidstyle apply 'my clip.mov' -s vlogger" in err
+    code, _, err = run("restyle")
+    assert code == 2 and "No such command" in err
+
+
+@pytest.mark.parametrize("url", ["https://example.org/a.mp4", "http://example.org/watch?v=1", "rtsp://cam/1"])
+def test_a_url_is_called_one(url: str, stub: Path, run: Run) -> None:
+    """By every command that takes a clip."""
+    for command in (["apply", url], ["apply", url, "--fps", "24"], ["preview", url]):
+        code, _, err = run(*command, "-s", "stub", "--progress", "none")
+        assert code == 3 and "URL" in err and "Download it first" in err, err
+
+
 def test_looks_and_blends(clip: Clip, style_file: Path, run: Run, tmp_path: Path) -> None:
     """Files of several looks list them; a blend is called by all of its names."""
     config = GeneratorConfig(trunk_width=8, trunk_blocks=1, grade_width=8, working_size=32)
@@ -419,7 +487,7 @@ def test_looks_and_blends(clip: Clip, style_file: Path, run: Run, tmp_path: Path
     source = linked(clip("plain.mp4"), tmp_path / "a", "in.mp4")
     code, _, err = run("apply", tmp_path / "a", "-s", "tiny:0.6,day#noon:0.4", "--progress", "none")
     assert code == 0, err
-    assert names(tmp_path / "a") == ["in.mp4", "in.tiny+day-noon.mp4"]
+    assert names(tmp_path / "a") == ["in.mp4", "in.tiny+day-noon-60+40.mp4"]
     again = run("apply", tmp_path / "a", "-s", "tiny:0.6,day#noon:0.4", "--overwrite", "--json")
     assert [result["source"] for result in json.loads(again[1])["results"]] == [str(source)]
     assert run("apply", source, "-s", "day#dusk")[0] == 4

@@ -26,7 +26,9 @@ def target(folder: Path, source: str, options: ApplyOptions = PLAIN, **how: obje
     output, output_dir = (folder / str(how[k]) if k in how else None for k in ("output", "output_dir"))
     container = how.get("container")
     assert container is None or isinstance(container, str)
-    ((_, made),) = pairs_of((str(folder / source),), "look", output, output_dir, container, options)
+    (((_, made),),) = pairs_of(
+        (str(folder / source),), ["{stem}.look"], output, output_dir, container, options
+    )
     return str(made.relative_to(folder))
 
 
@@ -36,6 +38,7 @@ def target(folder: Path, source: str, options: ApplyOptions = PLAIN, **how: obje
         ("in.mp4", PLAIN, {"container": "mkv"}, "in.look.mkv"),
         ("in.mp4", PLAIN, {"container": "mkv", "output_dir": "out"}, "out/in.mkv"),
         ("in.avi", PLAIN, {}, "in.look.mp4"),
+        ("in.mp4", PLAIN, {"container": "webm"}, "in.look.webm"),
         ("in.mp4", PNG, {}, "in.look/%06d.png"),
         ("in.mp4", PNG, {"output_dir": "out"}, "out/in/%06d.png"),
         ("in.mp4", PNG, {"output": "shot"}, "shot/%06d.png"),
@@ -55,7 +58,7 @@ def test_targets(tmp_path: Path, source: str, options: ApplyOptions, how: dict[s
 @pytest.mark.parametrize(
     ("options", "how", "words"),
     [
-        (PLAIN, {"container": "webm"}, "--container webm: it cannot hold h264"),
+        (replace(PLAIN, codec="h264"), {"container": "webm"}, "--container webm: it cannot hold h264"),
         (PLAIN, {"container": "mkv", "output": "out.mp4"}, "out.mp4 asks for another one"),
         (PNG, {"output": "one.png"}, "frame_%05d.png"),
         (PLAIN, {"output": "out.mp4", "output_dir": "out"}, "exclude each other"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +15,10 @@ from safetensors.torch import save_file
 
 from tests.helpers.commands import Run, runner
 from tests.helpers.styles import tiny_style
+from vidstyle.errors import StyleError
 from vidstyle.styles import library
 from vidstyle.styles.bundle import PNG, copy_style
+from vidstyle.styles.header import read_facts
 from vidstyle.styles.style_file import read_network, save_style
 
 
@@ -44,7 +48,7 @@ def test_a_style_is_added_shown_and_removed(run: Run, tmp_path: Path) -> None:
     assert run("remove", "alice", "bob")[0] == 0
     assert own() == []
     code, _, err = run("remove", "vlogger")
-    assert code == 4 and "a built-in style has this name" in err
+    assert code == 4 and "came with vidstyle" in err and "your own: there is none yet" in err
     assert run("remove", "alice")[0] == 4
 
 
@@ -93,6 +97,38 @@ def test_no_name_leads_out_of_the_folder(name: str, run: Run, tmp_path: Path) ->
     code, _, err = run("add", file, f"--name={name}") if name else run("remove", name)
     assert code == 4, err
     assert own() == [] and sorted(tmp_path.parent.iterdir()) == before
+
+
+def test_one_style_shows_its_card(run: Run) -> None:
+    """Its limits and figures, and not how it was trained, which stands in the JSON with all the rest."""
+    code, out, _ = run("vlogger")
+    assert code == 0 and "## Limits" in out and "## Figures" in out and "family: photographic" in out
+    assert "training:" not in out
+    document = json.loads(run("vlogger", "--json")[1])
+    assert document["training"] and "## Limits" in document["card"]
+    assert run("VLOGGER")[1] == out
+
+
+def test_the_list_and_a_card_need_no_torch() -> None:
+    """The facts are JSON in the header of the file, so both are printed in under half a second of work."""
+    for arguments in (["styles"], ["styles", "vlogger"], ["styles", "--json"]):
+        code = (
+            "import sys, resource\nfrom vidstyle.cli import main\n"
+            f"try:\n    main({arguments!r})\nexcept SystemExit as end:\n    assert not end.code\n"
+            "assert not {'torch', 'numpy', 'safetensors'} & set(sys.modules)\n"
+            "assert resource.getrusage(resource.RUSAGE_SELF).ru_utime < 0.5\n"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_facts_without_torch_are_those_of_the_file(tmp_path: Path) -> None:
+    """The header tells what safetensors tells; a file that lacks its last byte is damaged."""
+    file = tiny_style(tmp_path, "alice")
+    assert read_facts(file) == read_network(file)[2]
+    for cut in (file.read_bytes()[:-1], file.read_bytes()[:7], b"", b"\xff" * 40):
+        file.write_bytes(cut)
+        with pytest.raises(StyleError, match="damaged"):
+            read_facts(file)
 
 
 def _hostile(folder: Path) -> dict[str, Path]:

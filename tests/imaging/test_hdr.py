@@ -269,7 +269,7 @@ def test_what_hdr_says_of_itself_is_read(clip: Callable[..., Path]):
 def test_refused_with_both_ways_out(tmp_path: Path, clip: Callable[..., Path], name: str):
     """With `refuse` an HDR clip is an error that names both other ways, and nothing is written."""
     with pytest.raises(InputError, match=r"--hdr tonemap .* --hdr keep") as caught:
-        apply(clip(name), Identity(), tmp_path / "out.mp4", QUICK)
+        apply(clip(name), Identity(), tmp_path / "out.mp4", replace(QUICK, hdr="refuse"))
     assert caught.value.exit_code == 3
     assert not list(tmp_path.iterdir())
 

@@ -246,14 +246,15 @@ def test_ten_bit(tmp_path: Path, clip: Callable[..., Path], codec: str, suffix: 
 def test_ten_bit_is_refused_where_it_would_be_lost(tmp_path: Path, clip: Callable[..., Path]):
     """An encoder that holds 8 bit refuses 10 and names those that hold it."""
     with pytest.raises(OutputError, match=r"10 bit per sample.*--codec hevc"):
-        apply(clip("ten_bit.mp4"), Identity(), tmp_path / "out.mp4", QUICK)
+        apply(clip("ten_bit.mp4"), Identity(), tmp_path / "out.mp4", replace(QUICK, codec="h264"))
     assert left_over(tmp_path) == []
 
 
 def test_hdr_is_refused_in_words(tmp_path: Path, clip: Callable[..., Path]):
-    """HDR is never silently flattened."""
+    """Where `refuse` is asked for, as in a pipeline, HDR stops the run."""
+    options = replace(QUICK, codec="hevc", hdr="refuse")
     with pytest.raises(InputError, match="HDR"):
-        apply(clip("pq.mp4"), Identity(), tmp_path / "out.mp4", replace(QUICK, codec="hevc"))
+        apply(clip("pq.mp4"), Identity(), tmp_path / "out.mp4", options)
 
 
 # Law 6

@@ -101,7 +101,7 @@ def test_lists_are_not_followed(tmp_path: Path, listener: Listener, kind: str, s
 )
 def test_names_are_paths_and_no_addresses(tmp_path: Path, listener: Listener, name: str):
     """Names are paths and no addresses."""
-    with pytest.raises(InputError, match=r"no such file|not a regular file"):
+    with pytest.raises(InputError, match=r"no such file|not a regular file|a URL"):
         apply(name.format(port=listener.port), Identity(), tmp_path / "out.mp4")
     assert listener.calls == 0
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from vidstyle.codecs import CODECS, HARDWARE
+from vidstyle.codecs import CODECS, FIRST_CODEC, HARDWARE
 from vidstyle.errors import DeviceError, OutputError, StyleError, VidstyleError
 from vidstyle.humanize import in_words, size_in_words
 from vidstyle.options import ApplyOptions
@@ -167,7 +167,7 @@ def _codecs() -> Iterator[Finding]:
         if why is None:
             yield Finding("encoders", codec, "ok", name)
             continue
-        needed = codec == ApplyOptions.codec
+        needed = codec == FIRST_CODEC
         remedy = "Reinstall av from its wheel: pip install --force-reinstall --only-binary av av"
         code = OutputError.exit_code if needed else 0
         yield Finding("encoders", codec, "broken" if needed else "note", why, remedy, code)

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vidstyle.cli.apply_options import (
     apply_options,
-    apply_style_option,
     batch_size_option,
     encoding_options,
     look_options,
+    several_styles_option,
     source_options,
 )
+from vidstyle.cli.apply_run import each, plan, print_plan, print_report, restyle
 from vidstyle.cli.match import check_match, find_matches
-from vidstyle.cli.outputs import CONTAINERS, pairs_of
-from vidstyle.cli.progress import Screen, State, open_screen
-from vidstyle.cli.shared import Command, complain, stopped
+from vidstyle.cli.naming import name_pattern
+from vidstyle.cli.outputs import CONTAINERS, exists, pairs_of
+from vidstyle.cli.progress import open_screen
+from vidstyle.cli.shared import Command
 from vidstyle.cli.shared_options import (
     PATH,
     device_option,
@@ -35,16 +35,12 @@ from vidstyle.cli.shared_options import (
 )
 from vidstyle.cli.startup import loading
 from vidstyle.cli.stdio import PIPE, check_pipes, piped, pour
-from vidstyle.errors import OutputError, StyleError, VidstyleError
-from vidstyle.humanize import in_words, size_in_words
-from vidstyle.media.inputs import is_still
+from vidstyle.errors import OutputError
+from vidstyle.media.image_sequence import is_sequence
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.process_settings import keep_freed_memory
-from vidstyle.styles.spec import parse_style, style_name
 
 if TYPE_CHECKING:
-    from vidstyle.analysis.match_clips import ClipMatches
-    from vidstyle.pipeline.apply import Progress
     from vidstyle.pipeline.engine import Engine
     from vidstyle.styles.style import Style
 
@@ -56,11 +52,19 @@ if TYPE_CHECKING:
     vidstyle apply holiday/ "more/*.mov" --style vlogger --output-dir out""",
 )
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@apply_style_option
+@several_styles_option
 @output_option("The result of a single input.")
 @click.option(
     "-d", "--output-dir", metavar="DIR", type=PATH, help="Folder for the results, under the same names."
 )
+@click.option(
+    "--name",
+    "template",
+    metavar="TEXT",
+    help="Name of results, as {stem}.{style}{strength}.  [default: what differs]",
+)
+@flag_option("--recursive", help_text="Take folders in folders too, and keep them in --output-dir.")
+@flag_option("--skip-existing", help_text="Leave inputs alone whose result exists.")
 @look_options
 @encoding_options
 @click.option(
@@ -82,9 +86,12 @@ if TYPE_CHECKING:
 @json_option()
 def apply(
     inputs: tuple[str, ...],
-    wanted: str,
+    wanted: tuple[str, ...],
     output: Path | None,
     output_dir: Path | None,
+    template: str | None,
+    recursive: bool,
+    skip_existing: bool,
     container: str | None,
     devices: str | None,
     workers: int | None,
@@ -102,43 +109,116 @@ def apply(
     """
     options = apply_options(batch_size, values)
     check_pipes(inputs, output, container, as_json or progress in ("openjd", "farm"))
-    pairs = pairs_of(inputs, _style_name(wanted), output, output_dir, container, options)
+    wanted = tuple(dict.fromkeys(wanted))
+    _check_names(wanted, output, template, match, skip_existing and options.overwrite)
+    groups = pairs_of(
+        inputs,
+        [name_pattern(template, style, options) for style in wanted],
+        output,
+        output_dir,
+        container,
+        options,
+        styles=[name_pattern("{stem}{style}", s, options).removeprefix("{stem}") for s in wanted],
+        recursive=recursive,
+        always_named=template is not None,
+    )
+    pairs = [pair for group in groups for pair in group]
+    style_of = {target: style for style, group in zip(wanted, groups, strict=False) for _, target in group}
+    skipped = tuple(target for _, target in pairs if skip_existing and exists(target))
+    pairs = [pair for pair in pairs if pair[1] not in skipped]
     if match:
         check_match(len(pairs), options)
-
     keep_freed_memory()
     with loading():
         import vidstyle.pipeline.apply  # noqa: F401 - needed soon, and then it is there
-        from vidstyle.styles.load import load_style
 
     options, engine = _engine(options, devices, workers, cluster)
-    with piped(pairs, container, options) as (files, made):
-        style = load_style(wanted).with_options(made)
-        makes_folder = output_dir is not None
-        if output_dir is not None and not dry_run:
-            _make_folder(output_dir)
-        screen = open_screen(progress, len(pairs) * (2 if match else 1))
-        matched = None
-        if match:
-            matched = find_matches([source for source, _ in files], style, made, screen, as_json)
+    run = _Run(options, engine, progress, as_json, dry_run, skipped)
+    return run.work(pairs, style_of, wanted, output, output_dir, container, match)
 
-        def ready(source: Path) -> Style:
-            return style if matched is None else matched.style_for(source, style)
 
-        def look(source: Path, target: Path) -> dict[str, Any]:
-            return _plan(source, ready(source), target, made, makes_folder)
+class _Run:
+    """A run over all inputs of a command."""
 
-        def restyle(source: Path, target: Path) -> dict[str, Any]:
-            return _restyle(source, ready(source), target, made, screen, engine)
+    def __init__(
+        self,
+        options: ApplyOptions,
+        engine: Engine | None,
+        progress: str | None,
+        as_json: bool,
+        dry_run: bool,
+        skipped: tuple[Path, ...],
+    ) -> None:
+        self._options = options
+        self._engine = engine
+        self._progress = progress
+        self._as_json = as_json
+        self._dry_run = dry_run
+        self._skipped = skipped
 
-        if dry_run:
-            return _each(files, look, _print_plan, as_json, matched)
-        if output != PIPE:
-            return _each(files, restyle, _print_report, as_json, matched, screen)
-        code = _each(files, restyle, lambda report: _print_report(report, err=True), as_json, None, screen)
-        if code == 0:
-            pour(files[0][1], files[0][0], container)
-        return code
+    def work(
+        self,
+        pairs: list[tuple[Path, Path]],
+        style_of: dict[Path, str],
+        wanted: tuple[str, ...],
+        output: Path | None,
+        output_dir: Path | None,
+        container: str | None,
+        match: bool,
+    ) -> int:
+        """Restyle every source into its target, or print what would be done. Returns the exit code."""
+        from vidstyle.styles.load import load_style
+
+        with piped(pairs, container, self._options) as (files, made):
+            styles = {name: load_style(name).with_options(made) for name in wanted}
+            home = output_dir or (output.parent if output not in (None, PIPE) else None)
+            for target in self._skipped:
+                click.echo(f"{target}: skipped, it exists", err=self._as_json)
+            screen = open_screen(self._progress, len(pairs) * (2 if match else 1))
+            matched = None
+            if match:
+                sources = [source for source, _ in files]
+                matched = find_matches(sources, styles[wanted[0]], made, screen, self._as_json)
+
+            def ready(source: Path, target: Path) -> Style:
+                style = styles[style_of.get(target, wanted[0])]
+                return style if matched is None else matched.style_for(source, style)
+
+            def look(source: Path, target: Path) -> dict[str, Any]:
+                return plan(source, ready(source, target), target, made, home is not None)
+
+            def work(source: Path, target: Path) -> dict[str, Any]:
+                if output_dir is not None and output_dir in target.parents and not is_sequence(target):
+                    _make_folder(target.parent)  # of a folder in a folder
+                return restyle(source, ready(source, target), target, made, screen, self._engine)
+
+            if self._dry_run:
+                return each(files, look, print_plan, self._as_json, matched, skipped=self._skipped)
+            with _made_folder(home):
+                if output != PIPE:
+                    return each(files, work, print_report, self._as_json, matched, screen, self._skipped)
+                code = each(
+                    files, work, lambda report: print_report(report, err=True), self._as_json, None, screen
+                )
+            if code == 0:
+                pour(files[0][1], files[0][0], container)
+            return code
+
+
+def _check_names(
+    wanted: tuple[str, ...], output: Path | None, template: str | None, match: bool, contradiction: bool
+) -> None:
+    """UsageError for options on names that contradict each other."""
+    if contradiction:
+        raise click.UsageError("--skip-existing and --overwrite exclude each other. Leave one out.")
+    if output is not None and template is not None:
+        raise click.UsageError("--output and --name exclude each other. Leave one out.")
+    if output is not None and len(wanted) > 1:
+        raise click.UsageError(
+            f"--output names one file, but there are {len(wanted)} styles. Use --output-dir or --name."
+        )
+    if match and len(wanted) > 1:
+        raise click.UsageError("--match: it works with one style at a time. Give --style once.")
 
 
 def _engine(
@@ -163,12 +243,18 @@ def _engine(
     return replace(options, device=names[0]), Pool(names)
 
 
-def _style_name(wanted: str) -> str:
-    """The name that goes into names of results. UsageError if it cannot be parsed."""
+@contextmanager
+def _made_folder(folder: Path | None) -> Iterator[None]:
+    """Make the folder of the results, and remove it again where nothing came into it."""
+    if folder is None or folder.is_dir():
+        yield
+        return
+    _make_folder(folder)
     try:
-        return style_name(parse_style(wanted))
-    except StyleError as error:
-        raise click.UsageError(str(error)) from error
+        yield
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _make_folder(folder: Path) -> None:
@@ -178,124 +264,3 @@ def _make_folder(folder: Path) -> None:
         raise OutputError(
             f"{folder}: the folder cannot be made ({error.strerror}). Choose another one."
         ) from error
-
-
-def _each(
-    pairs: list[tuple[Path, Path]],
-    work: Callable[[Path, Path], dict[str, Any]],
-    show: Callable[[dict[str, Any]], None],
-    as_json: bool,
-    matched: ClipMatches | None = None,
-    screen: Screen | None = None,
-) -> int:
-    """Work through the inputs. One that fails is reported and the others go on; the first failure gives the
-    exit code that is returned.
-    """
-    done: list[dict[str, Any]] = []
-    failed: list[dict[str, Any]] = []
-    for source, target in pairs:
-        try:
-            report = work(source, target)
-        except VidstyleError as error:
-            if screen is not None:
-                screen.fail(str(error))
-            complain(str(error))
-            failed.append({"source": str(source), "exit_code": error.exit_code, "error": str(error)})
-            continue
-        if matched is not None:
-            report["match"] = matched.matches[source].to_dict()
-        done.append(report)
-        for warning in report["warnings"]:
-            click.echo(f"Warning: {source}: {warning}", err=True)
-        if not as_json:
-            show(report)
-    if as_json:
-        document = {"results": done, "failures": failed}
-        group = {} if matched is None else {"match": matched.to_dict()}
-        click.echo(json.dumps(document | group, default=str))
-    return failed[0]["exit_code"] if failed else 0
-
-
-def _restyle(
-    source: Path,
-    style: Style,
-    target: Path,
-    options: ApplyOptions,
-    screen: Screen,
-    engine: Engine | None,
-) -> dict[str, Any]:
-    screen.start(source.name)
-    try:
-        if is_still(source):
-            from vidstyle.pipeline.still import restyle_still
-
-            return restyle_still(source, style, target, options).to_dict()
-        from vidstyle.pipeline.apply import apply as apply_to_clip
-
-        def show(progress: Progress) -> None:
-            note = "joining" if progress.stage == "join" else ""
-            screen.update(State(progress.frames, progress.total, progress.resumed, note=note))
-
-        return apply_to_clip(source, style, target, options, show, engine).to_dict() | {"kind": "clip"}
-    except KeyboardInterrupt as stop:
-        screen.stop()
-        kept = _kept(target, options)
-        if screen.inputs > 1:
-            kept += (
-                f" {screen.number - 1} of {screen.inputs} inputs were done before; it will leave those alone."
-            )
-        raise stopped(stop, kept) from None
-    finally:
-        screen.stop()
-
-
-def _kept(target: Path, options: ApplyOptions) -> str:
-    """What a stopped run has left, and how to go on."""
-    from vidstyle.media.segments import WorkFolder
-
-    folder = WorkFolder(target, "", options).root
-    if folder.is_dir():
-        return f"Finished segments are kept in {folder}; the same command goes on from there."
-    return f"Nothing of {target} was kept; the same command starts again."
-
-
-def _plan(
-    source: Path, style: Style, target: Path, options: ApplyOptions, makes_folder: bool
-) -> dict[str, Any]:
-    if is_still(source):
-        return {"source": str(source), "target": str(target), "kind": "still", "warnings": ()}
-    from vidstyle.pipeline.plan import plan
-
-    if target.parent.exists() or not makes_folder:
-        return plan(source, style, target, options).to_dict() | {"kind": "clip"}
-    with TemporaryDirectory() as stand_in:  # the run would make the folder; a plan makes nothing
-        made = plan(source, style, Path(stand_in) / target.name, options)
-    return made.to_dict() | {"kind": "clip", "target": str(target)}
-
-
-def _print_plan(plan: dict[str, Any]) -> None:
-    line = f"{plan['source']} -> {plan['target']}"
-    if plan["kind"] == "clip":
-        info = plan["info"]
-        line += f": {info['width']}x{info['height']}, about {plan['frames_announced']} frames in"
-        line += (
-            f" {plan['segments_announced']} segments, batches of {plan['batch_size']}, {plan['pixel_format']}"
-        )
-    click.echo(line)
-
-
-def _print_report(report: dict[str, Any], err: bool = False) -> None:
-    line = f"{report['target']}: "
-    if report["kind"] == "still":
-        line += f"{report['width']}x{report['height']} in {in_words(report['seconds'])}"
-    else:
-        line += f"{report['frames']} frames in {in_words(report['seconds'])}, {report['fps']:.1f} frames/s"
-        if report["segments_resumed"]:
-            line += (
-                f", {report['segments_resumed']} of {report['segments_total']} segments from an earlier run"
-            )
-        kept = [f"{count} {kind}" for kind, count in report["streams_copied"].items() if count]
-        line += f", kept: {', '.join(kept)}" if kept else ""
-    with suppress(OSError):  # numbered pictures are many files, and a pipe is none
-        line += f", {size_in_words(Path(report['target']).stat().st_size)}"
-    click.echo(line, err=err)

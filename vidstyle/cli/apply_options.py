@@ -19,7 +19,7 @@ from vidstyle.cli.shared_options import (
     style_option,
     together,
 )
-from vidstyle.codecs import CODECS, QUALITIES
+from vidstyle.codecs import AUTO, CODECS, QUALITIES
 from vidstyle.media.image_sequence import parse_rate
 from vidstyle.options import HDR_WAYS, ApplyOptions, Tone
 
@@ -73,7 +73,9 @@ def _short(names: Iterable[str]) -> str:
     return ", ".join(kept)
 
 
-apply_style_option = style_option("A style, its file, FILE#LOOK, or a blend of them.", required=True)
+_STYLE_HELP = "A style, its file, FILE#LOOK, or a blend of them."
+apply_style_option = style_option(_STYLE_HELP, required=True)
+several_styles_option = style_option(f"{_STYLE_HELP} May be repeated.", required=True, multiple=True)
 
 look_options = together(
     _dial("strength", "How far to go from the source to the full look."),
@@ -98,7 +100,13 @@ look_options = together(
 )
 
 encoding_options = together(
-    _field("codec", f"{_short(CODECS)}.", type=click.Choice(list(CODECS)), metavar="NAME"),
+    _field(
+        "codec",
+        f"{_short(CODECS)}.",
+        shown="auto: h264, hevc for 10 bit, av1 for webm",
+        type=click.Choice([AUTO, *CODECS]),
+        metavar="NAME",
+    ),
     _field("crf", "Quality of clips, lower is better.", shown="by codec", type=int, metavar="N"),
     _field(
         "quality",
@@ -131,6 +139,7 @@ source_options = together(
     _field(
         "hdr",
         "HDR sources: refuse, tonemap, or keep with half of the look.",
+        shown="auto: tonemap",
         type=click.Choice(HDR_WAYS),
         metavar="HOW",
     ),

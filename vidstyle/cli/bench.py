@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vidstyle.analysis.plots import check_matplotlib
-from vidstyle.cli.shared import Command, stopped
+from vidstyle.cli.shared import Command, print_json, stopped
 from vidstyle.cli.shared_options import (
     PATH,
     default_of,
@@ -102,7 +101,7 @@ def bench(
             _print(measured, found)
     if document["machine"]["load"] and document["machine"]["load"] > 1.5 * document["machine"]["cores"]:
         click.echo("Note: other programs use this machine, so the figures are too low.", err=True)
-    click.echo(json.dumps(document))
+    print_json(document)
 
 
 def _print(clip: ClipMeasurement, found: dict[str, Any]) -> None:

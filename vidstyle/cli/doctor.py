@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from vidstyle.cli.shared import Command
+from vidstyle.cli.shared import Command, print_json
 from vidstyle.cli.shared_options import PATH, json_option
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def doctor(folder: Path, as_json: bool) -> int:
             _show(finding)
     code = next((finding.exit_code for finding in found if finding.exit_code), 0)
     if as_json:
-        click.echo(json.dumps({"exit_code": code, "findings": [finding.to_dict() for finding in found]}))
+        print_json({"exit_code": code, "findings": [finding.to_dict() for finding in found]})
     elif code:
         click.echo(click.style("Clips cannot be restyled on this machine yet.", fg="red"))
     else:

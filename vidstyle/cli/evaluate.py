@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import click
 
 from vidstyle.analysis.plots import check_matplotlib
 from vidstyle.cli.progress import Screen, State, open_screen
-from vidstyle.cli.shared import Command, stopped
+from vidstyle.cli.shared import Command, print_json, stopped
 from vidstyle.cli.shared_options import PATH, json_option, overwrite_option, progress_option
 from vidstyle.errors import InputError
 from vidstyle.files import check_free
@@ -111,7 +110,7 @@ def evaluate(
     finally:
         screen.stop()
     if as_json:
-        click.echo(json.dumps(report))
+        print_json(report)
     else:
         _print(report)
 

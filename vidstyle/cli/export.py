@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from vidstyle.cli.shared import Command
+from vidstyle.cli.shared import Command, print_json
 from vidstyle.cli.shared_options import (
     complete_style,
     dial_option,
@@ -90,4 +89,7 @@ def _tell(made: dict[str, Any], as_json: bool) -> None:
     for words in made["left_out"]:
         click.echo(f"Warning: {made['target']}: left out: {words}", err=True)
     line = f"{made['target']}: {made['kind']} of {made['style']}, {size_in_words(made['size_bytes'])}"
-    click.echo(json.dumps(made) if as_json else line)
+    if as_json:
+        print_json(made)
+    else:
+        click.echo(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ import click
 
 from vidstyle.cli.apply_options import apply_options, pixel_options
 from vidstyle.cli.progress import Screen, State, open_screen
-from vidstyle.cli.shared import Command, Group, stopped
+from vidstyle.cli.shared import Command, Group, print_json, stopped
 from vidstyle.cli.shared_options import (
     ABSOLUTE_PATH,
     field_option,
@@ -23,7 +22,7 @@ from vidstyle.cli.shared_options import (
     progress_option,
     style_option,
 )
-from vidstyle.errors import VidstyleError
+from vidstyle.errors import InputError, VidstyleError
 from vidstyle.humanize import in_words
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.farm.environment import take_gpus
@@ -67,7 +66,7 @@ source_option = click.option(
 @work_option
 @field_option(ApplyOptions, "segment_frames", "Frames in a task.", type=int, metavar="N")
 @overwrite_option("Replace a plan of another clip or style.")
-@progress_option("farm")
+@progress_option()
 @json_option()
 def plan(
     source: Path,
@@ -82,7 +81,8 @@ def plan(
 ) -> None:
     """Scan a clip and write the plan of its segments.
 
-    Prints how many there are. --device says where the tasks will run; the machine that plans needs no GPU.
+    Prints how many there are and nothing else on stdout. --device says where the tasks will run; the
+    machine that plans needs no GPU.
     """
     options = apply_options(batch_size, {**values, "device": "cpu" if device.startswith("cuda") else device})
     screen = open_screen(progress)
@@ -115,7 +115,8 @@ def plan(
 
     report = _watched(screen, source.name, "The same command plans again.", work_on)
     count = report["segments"]
-    _tell(report, as_json, f"{work}: {count} segments (0-{count - 1}), {report['frames']} frames")
+    click.echo(f"{work}: {count} segments (0-{count - 1}), {report['frames']} frames", err=True)
+    _tell(report, as_json, str(count))
 
 
 @farm.command(cls=Command, epilog="vidstyle farm render --work /show/work --segments 0-11")
@@ -123,6 +124,7 @@ def plan(
 @click.option("--segments", "text", metavar="A-B", required=True, help="Both ends included; also 7 or 3,7-9.")
 @source_option
 @style_option("The style, if it has another path here.", "style_name")
+@flag_option("--past-end", help_text="Segments past the end of the clip are no error.")
 @click.option("--device", metavar="NAME", help="cpu, cuda or cuda:1.  [default: as planned]")
 @progress_option("farm")
 @json_option()
@@ -131,6 +133,7 @@ def render(
     text: str,
     source: Path | None,
     style_name: str | None,
+    past_end: bool,
     device: str | None,
     progress: str,
     as_json: bool,
@@ -150,6 +153,12 @@ def render(
         made = read_plan(work)
         options = made.options(device=device or made.device)
         style = style_for(made, style_name, options)
+        past = [number for number in numbers if number >= len(made.tasks)]
+        if past and not past_end:
+            raise InputError(
+                f"segments {text}: the clip has {len(made.tasks)} segments, 0 to {len(made.tasks) - 1}. "
+                "Name those, or add --past-end."
+            )
         renderer = FarmRenderer(work, made, style, options, source)
         report = renderer.render_segments(numbers, _show(screen))
         return report.to_dict()
@@ -197,7 +206,9 @@ def join(
     def work_on() -> dict[str, Any]:
         from vidstyle.pipeline.farm.tasks import join_work
 
-        return join_work(work, output, overwrite, source).to_dict()
+        report = join_work(work, output, overwrite, source).to_dict()
+        del report["fps"]  # it rendered nothing
+        return report
 
     report = _watched(screen, f"joining {output.name}", "The same command joins again.", work_on)
     kept = [f"{count} {kind}" for kind, count in report["streams_copied"].items() if count]
@@ -246,4 +257,7 @@ def _watched(screen: Screen, name: str, kept: str, work: Callable[[], T]) -> T:
 def _tell(report: dict[str, Any], as_json: bool, line: str) -> None:
     for warning in report["warnings"]:
         click.echo(f"Warning: {warning}", err=True)
-    click.echo(json.dumps(report, default=str) if as_json else line)
+    if as_json:
+        print_json(report)
+    else:
+        click.echo(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from click.core import ParameterSource
 
 from vidstyle.cli.apply_options import PIXEL_PARAMETERS, pixel_options
 from vidstyle.cli.farm import work_option
-from vidstyle.cli.shared import Command
+from vidstyle.cli.shared import Command, print_json
 from vidstyle.cli.shared_options import ABSOLUTE_PATH, field_option, json_option, output_option
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.farm.export import write
@@ -96,7 +95,7 @@ def export(
         "submit": made.submit,
     }
     if as_json:
-        click.echo(json.dumps(report))
+        print_json(report)
         return
     click.echo(f"{folder}: {', '.join(sorted(made.files))} for {job.segments} segments. {made.ran}")
     click.echo(made.submit)

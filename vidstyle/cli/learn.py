@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import click
 
 from vidstyle.cli.progress import State, open_screen
-from vidstyle.cli.shared import Command, stopped
+from vidstyle.cli.shared import Command, print_json, stopped
 from vidstyle.cli.shared_options import (
     PATH,
     device_option,
@@ -99,9 +98,7 @@ def learn(
         screen.stop()
     if as_json:
         facts = asdict(found) | {"path": str(found.path), "name": name}
-        click.echo(
-            json.dumps(facts | {"card": str(card_path(found.path)), "sheet": str(sheet_path(found.path))})
-        )
+        print_json(facts | {"card": str(card_path(found.path)), "sheet": str(sheet_path(found.path))})
         return
     click.echo(
         f"{found.path}: learned from {found.frames} frames of {found.scenes} scenes, {found.steps} steps"

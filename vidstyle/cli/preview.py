@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vidstyle.cli.progress import State, open_screen
-from vidstyle.cli.shared import Command, stopped
+from vidstyle.cli.shared import Command, print_json, stopped
 from vidstyle.cli.shared_options import (
     device_option,
     field_option,
@@ -101,7 +100,7 @@ def preview(
     if show and not webbrowser.open(report.page.resolve().as_uri()):
         click.echo(f"Warning: {report.page}: no browser could be started. Open the page by hand.", err=True)
     if as_json:
-        click.echo(json.dumps(report.to_dict()))
+        print_json(report.to_dict())
         return
     count = len(report.styles)
     click.echo(

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
 import click
 
 from vidstyle.cli.startup import Terminated
 
+JSON_VERSION = 1  # raised where a field changes its meaning or goes
 INTERRUPTED, TERMINATED = 130, 143  # exit codes of shells: 128 and the number of the signal
 
 
@@ -25,10 +31,30 @@ class Group(click.Group):
         write_examples(self, formatter)
 
 
+class Vidstyle(Group):
+    """The group of all commands. A file in the place of a command gets the command to type."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        first = args[0]
+        if self.get_command(ctx, first) is None and ("." in first or "/" in first or Path(first).exists()):
+            words = (
+                shlex.join(args) if "--style" in args or "-s" in args else f"{shlex.join(args)} --style NAME"
+            )
+            raise click.UsageError(f"{first}: this is no command. For a file, type: vidstyle apply {words}")
+        return super().resolve_command(ctx, args)
+
+
 def write_examples(command: click.Command, formatter: click.HelpFormatter) -> None:
     with formatter.section("Examples"):
         for line in (command.epilog or "").strip().splitlines():
             formatter.write(f"  {line.strip()}\n")
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """Print the one document of --json, with the version of its fields."""
+    click.echo(json.dumps({"version": JSON_VERSION, **document}, default=str))
 
 
 def complain(message: str) -> None:

@@ -63,10 +63,25 @@ def field_option(
     )
 
 
+class Share(click.ParamType):
+    """A number from 0 to 1, or in percent: 0.5 and 50% are the same."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float | int):
+            return float(value)
+        text = str(value).strip()
+        try:
+            return float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
+        except ValueError:
+            self.fail(f"{value!r} is no number. Write 0.5 or 50%.", param, ctx)
+
+
 def dial_option(options: type[Any], name: str, help_text: str) -> Decorator:
     """An option from 0 to 1; the dataclass checks the range."""
     shown = f"{default_of(options, name):g}"
-    return field_option(options, name, help_text, shown=shown, type=float, metavar="0..1")
+    return field_option(options, name, help_text, shown=shown, type=Share(), metavar="0..1")
 
 
 def flag_option(*flags: str, help_text: str) -> Decorator:
@@ -103,10 +118,32 @@ def output_option(
     return click.option("-o", "--output", metavar=metavar, type=kind, required=required, help=help_text)
 
 
+class StyleName(click.ParamType):
+    """The name of a style. Where it is missing, the error lists the styles."""
+
+    name = "name"
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        from vidstyle.styles.library import style_files
+
+        return f"Choose one of: {', '.join(path.stem for path in style_files())}."
+
+
 def style_option(help_text: str, name: str = "wanted", **attributes: Any) -> Decorator:
     """`-s` and `--style`, whose values a shell can complete. name: of the parameter."""
-    attributes["shell_complete"] = complete_style
+    attributes |= {"shell_complete": complete_style, "type": StyleName()}
+    if not attributes.get("multiple"):
+        attributes |= {"multiple": True, "callback": _only_one}
+        if "default" in attributes:
+            attributes |= {"default": [attributes["default"]], "show_default": attributes["default"]}
     return click.option("-s", "--style", name, metavar="NAME", help=help_text, **attributes)
+
+
+def _only_one(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> str | None:
+    """The value of an option that may be given once; a second one is an error instead of the winner."""
+    if len(values) > 1:
+        raise click.UsageError(f"--style: here it can be given only once, not {len(values)} times.")
+    return values[0] if values else None
 
 
 def pictures_option() -> Decorator:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from vidstyle.cli.shared import Command, complain
+from vidstyle.cli.shared import Command, complain, print_json
 from vidstyle.cli.shared_options import (
     PATH,
     complete_style,
@@ -60,15 +60,14 @@ def styles() -> None:
 @click.argument("name", required=False, shell_complete=complete_style)
 @json_option("Print one JSON document.")
 def show(name: str | None, as_json: bool) -> None:
-    """List the styles, or the facts of one, by its name or file."""
+    """List the styles, or the card of one, by its name or file."""
+    from vidstyle.styles.header import read_facts
     from vidstyle.styles.library import style_files
-    from vidstyle.styles.load import load_style
-    from vidstyle.styles.style_file import read_facts
 
     failed: StyleError | None = None
     found: list[dict[str, Any]] = []
     if name is not None:
-        found = [load_style(name).facts.to_dict()]
+        found = [_card(name)]
     else:
         for path in style_files():
             try:
@@ -77,11 +76,12 @@ def show(name: str | None, as_json: bool) -> None:
                 complain(str(error))
                 failed = error
     if as_json:
-        click.echo(json.dumps(found if name is None else found[0], default=str))
+        if name is None:
+            click.echo(json.dumps(found, default=str))
+        else:
+            print_json(found[0])
     elif name is not None:
-        for key, value in found[0].items():
-            text = ", ".join(value) if isinstance(value, tuple | list) else value
-            click.echo(_plain(f"{key}: {json.dumps(text) if isinstance(text, dict) else text}"))
+        _show(found[0])
     else:
         _list(found)
     if failed is not None:
@@ -131,6 +131,33 @@ def export(name: str, output: Path | None, overwrite: bool) -> None:
 
     target = export_style(name, output or Path(f"{Path(name).stem}.safetensors"), overwrite)
     click.echo(f"{target}: exported. Add it elsewhere with: vidstyle styles import {target.name}")
+
+
+def _card(name: str) -> dict[str, Any]:
+    """The facts of a style and its card. A blend or a look is loaded, which takes torch."""
+    from vidstyle.styles.header import read_card, read_facts
+    from vidstyle.styles.library import style_path
+    from vidstyle.styles.spec import parse_style
+
+    parts = parse_style(name)
+    path = style_path(parts[0].style)
+    if len(parts) == 1 and not parts[0].look:
+        return read_facts(path).to_dict() | {"card": read_card(path)}
+    from vidstyle.styles.load import load_style
+
+    return load_style(name).facts.to_dict() | {"card": read_card(path) if len(parts) == 1 else ""}
+
+
+def _show(facts: dict[str, Any]) -> None:
+    """What a person asks about a style; how it was trained stands in --json."""
+    for key, value in facts.items():
+        if key in ("card", "training") or value in ("", ()):
+            continue
+        click.echo(_plain(f"{key}: {', '.join(value) if isinstance(value, tuple | list) else value}"))
+    if facts["card"]:
+        click.echo()
+        for line in facts["card"].strip().splitlines():
+            click.echo(_plain(line))
 
 
 def _list(found: Sequence[dict[str, Any]]) -> None:

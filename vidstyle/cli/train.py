@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from vidstyle.cli.progress import State, open_screen
-from vidstyle.cli.shared import Command, stopped
+from vidstyle.cli.shared import Command, print_json, stopped
 from vidstyle.cli.shared_options import (
     PATH,
     Decorator,
@@ -142,7 +141,10 @@ def train(
     facts = read_facts(target).to_dict()
     report = {"target": str(target), "run_folder": str(options.folder), "facts": facts}
     steps = facts["training"]["steps_done"]
-    click.echo(json.dumps(report) if as_json else f"{target}: learned in {steps} steps")
+    if as_json:
+        print_json(report)
+    else:
+        click.echo(f"{target}: learned in {steps} steps")
 
 
 def _check_ranges(values: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from vidstyle.errors import DeviceError, InputError
+from vidstyle.files import missing_file
 from vidstyle.media.image_sequence import ImageSequence, find_sequence, is_sequence
 
 _FORMATS = (
@@ -40,7 +41,7 @@ def open_input(
     if sequence is not None or is_sequence(path):
         return _open_pictures(path, sequence or find_sequence(path, fps=Fraction(25)))
     if not path.exists():
-        raise InputError(f"{path}: there is no such file. Check the path.")
+        raise missing_file(path)
     if not path.is_file():
         raise InputError(f"{path}: not a regular file. Give a video file.")
     try:

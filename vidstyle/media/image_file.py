@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from vidstyle.errors import InputError, OutputError
-from vidstyle.files import written_whole
+from vidstyle.files import missing_file, written_whole
 from vidstyle.media.inputs import STILL_SUFFIXES
 from vidstyle.media.tiff import ICC_PROFILE, XMP, TiffTags, encode_tiff, read_tags
 
@@ -73,7 +73,7 @@ def _bytes(source: Path) -> bytes:
     try:
         return source.read_bytes()
     except FileNotFoundError:
-        raise InputError(f"{source}: there is no such file. Check the path.") from None
+        raise missing_file(source) from None
     except OSError as error:
         raise InputError(f"{source}: cannot be read ({error.strerror}). Check its permissions.") from error
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vidstyle.errors import InputError
+from vidstyle.files import is_url, missing_file
 
 FRAME_SUFFIXES = (".png", ".exr", ".tif", ".tiff", ".jpg", ".jpeg", ".dpx", ".webp", ".bmp")
 FORMAT = "vidstyle-sequence-1"
@@ -62,6 +63,23 @@ def sidecar(pattern: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return facts if isinstance(facts, dict) and facts.get("format") == FORMAT else {}
+
+
+def written_sequences(folder: Path) -> list[Path]:
+    """The patterns of the clips that vidstyle wrote into a folder as pictures, each with its sidecar."""
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            facts = json.loads(path.read_text())
+        except (OSError, ValueError):
+            continue
+        if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+            continue
+        name = str(facts.get("files"))
+        pattern = folder / name
+        if Path(name).name == name and is_sequence(pattern) and sidecar_of(pattern) == path:
+            found += [pattern] if numbers_there(pattern) else []
+    return found
 
 
 @dataclass(frozen=True)
@@ -116,6 +134,8 @@ def pattern_of(text: str) -> Path:
         names = glob.glob(text)
     files = [Path(name) for name in names if Path(name).suffix.lower() in FRAME_SUFFIXES]
     files = [file for file in files if not file.name.startswith(".")]
+    if not files and is_url(text):
+        raise missing_file(path)
     if not files:
         raise InputError(
             f"{text}: there are no pictures. Name a folder of them, or a pattern like f_%05d.png."

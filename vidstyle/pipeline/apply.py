@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from vidstyle.pipeline.devices import device_of
 from vidstyle.pipeline.engine import Engine, RenderRequest
 from vidstyle.pipeline.plan import Plan, plain, plan_run, resolve
 from vidstyle.pipeline.render import LocalEngine
+from vidstyle.styles.load import load_style
 from vidstyle.styles.restyler import Restyler
 
 
@@ -60,24 +61,32 @@ class Report:
 
 def apply(
     source: Path | str,
-    style: Restyler,
+    style: Restyler | str | Path,
     target: Path | str,
     options: ApplyOptions | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     engine: Engine | None = None,
+    **changes: Any,
 ) -> Report:
     """Restyle the whole clip `source` into `target`; sound, times and everything else stay as they were.
 
-    The dials and the device of a Style are taken from the options, whatever was set on it before. engine: who
-    renders the segments, by default this process; the result is the same. A run that was stopped continues
-    where it left off when it is started again, and gives the same bytes.
+    style: a Style, or what `load_style` takes, such as "vlogger". changes: fields of ApplyOptions by name,
+    such as strength=0.5, over those of options. The dials and the device of a Style are taken from the
+    options, whatever was set on it before. engine: who renders the segments, by default this process; the
+    result is the same. A run that was stopped continues where it left off when it is started again, and gives
+    the same bytes.
 
     Raises InputError, StyleError, DeviceError or OutputError. Then there is no target, or still the old one.
+    ValueError or TypeError for options that are none.
     """
-    style, options = resolve(style, options or ApplyOptions())
+    options = replace(options or ApplyOptions(), **changes)
+    if isinstance(style, str | Path):
+        style = load_style(style)
+    style, options = resolve(style, options)
     started = time.perf_counter()
     engine = engine or LocalEngine(device_of(style))
     plan = plan_run(Path(source), style.content_hash, engine.device, Path(target), options)
+    options = plan.options
 
     with WorkFolder(plan.target, plan.key, options).claimed() as work:
         finished = work.finished()  # by an earlier run that was stopped

@@ -11,7 +11,7 @@ import av
 import torch
 
 from vidstyle.errors import InputError, OutputError
-from vidstyle.files import check_free
+from vidstyle.files import check_free, is_url, missing_file
 from vidstyle.frames import VideoInfo
 from vidstyle.imaging.hdr import HDR_PATH_VERSION, PQ, HdrLight, sdr_info
 from vidstyle.media.encode import check_encoder
@@ -21,6 +21,7 @@ from vidstyle.media.pixel_formats import choose_pixel_format
 from vidstyle.media.probe import Source, probe, probing
 from vidstyle.media.segments import hash_facts, key_facts
 from vidstyle.options import ApplyOptions
+from vidstyle.pipeline.automatic import resolve_by_name, resolve_by_source
 from vidstyle.pipeline.devices import auto_batch_size, device_of
 from vidstyle.styles.restyler import Restyler
 from vidstyle.styles.style import Style
@@ -30,13 +31,14 @@ from vidstyle.styles.style import Style
 class Plan:
     """What a run will do: how many segments it renders, into which format, and under which key.
 
-    media: what is known of the source. info: facts of the frames that will be written. hdr: the light of an
-    HDR source, None for SDR. facts: everything that changes a byte of the segments, as JSON values; `key` is
-    its hash and names the work folder. frames_announced, segments_announced: as the container claims, for
-    progress only.
+    media: what is known of the source. options: those of the run, without any `auto`. info: facts of the
+    frames that will be written. hdr: the light of an HDR source, None for SDR. facts: everything that changes
+    a byte of the segments, as JSON values; `key` is its hash and names the work folder. frames_announced,
+    segments_announced: as the container claims, for progress only.
     """
 
     media: Source
+    options: ApplyOptions
     target: Path
     info: VideoInfo
     key: str
@@ -55,7 +57,7 @@ class Plan:
     def to_dict(self) -> dict[str, Any]:
         """The plan as JSON values."""
         facts = asdict(self)
-        del facts["media"]
+        del facts["media"], facts["options"]  # they are in facts["facts"]
         return plain({"source": self.source, **facts})
 
 
@@ -83,10 +85,11 @@ def resolve(style: Restyler, options: ApplyOptions) -> tuple[Restyler, ApplyOpti
 
 def plan_run(source: Path, style_hash: str, device: str, target: Path, options: ApplyOptions) -> Plan:
     """`plan` for a style of which only the content hash and the device are known. options: resolved."""
+    options = resolve_by_name(options, target)
     _check_paths(source, target, options)
     with probing(source, fps=options.fps) as (media, opened):
         planned = _plan_media(media, style_hash, device, target, options)
-        lost = check_target(media, opened, target, preset=options.preset, codec=options.codec)
+        lost = check_target(media, opened, target, preset=planned.options.preset, codec=planned.options.codec)
     return replace(planned, warnings=(*planned.warnings, *lost))
 
 
@@ -100,10 +103,15 @@ def plan_segments(source: Path, style_hash: str, device: str, target: Path, opti
 
 
 def _plan_media(media: Source, style_hash: str, device: str, target: Path, options: ApplyOptions) -> Plan:
-    source, info = media.path, media.info
-    warnings = _check_source(source, info, options)
+    source, info, asked = media.path, media.info, options
+    options, notes = resolve_by_source(options, info)
+    warnings = notes + _check_source(source, info, options)
     light = HdrLight.of(info) if info.is_hdr else None
     if light is not None and options.hdr == "tonemap":
+        if asked.codec != "auto" and info.format.bit_depth > options.preset.deepest:
+            warnings.append(
+                f"SDR in {options.codec} has {options.preset.deepest} bit, hevc or av1 would keep more"
+            )
         info = sdr_info(info, options.preset.deepest)
     pixel_format, lost = choose_pixel_format(info, options)
     check_encoder(info, options)
@@ -117,6 +125,7 @@ def _plan_media(media: Source, style_hash: str, device: str, target: Path, optio
         facts["hdr_path"] = HDR_PATH_VERSION
     return Plan(
         media=media,
+        options=options,
         target=target,
         info=info,
         key=hash_facts(facts),
@@ -131,6 +140,8 @@ def _plan_media(media: Source, style_hash: str, device: str, target: Path, optio
 
 
 def _check_paths(source: Path, target: Path, options: ApplyOptions) -> None:
+    if is_url(str(source)) and not source.exists():
+        raise missing_file(source)
     if options.preset.pictures:
         return _check_sequence_target(source, target, options)
     if target.exists() and source.exists() and os.path.samefile(source, target):
@@ -181,12 +192,7 @@ def _check_hdr(source: Path, info: VideoInfo, options: ApplyOptions) -> list[str
                 "its HDR10+ or Dolby Vision data describe the frames of the source and are left out"
             )
         return warnings
-    warnings = [f"tone mapped from {kind} to SDR in BT.709"]
-    if info.format.bit_depth > options.preset.deepest:
-        warnings.append(
-            f"SDR in {options.codec} has {options.preset.deepest} bit, hevc or av1 would keep more"
-        )
-    return warnings
+    return [f"tone mapped from {kind} to SDR in BT.709; --hdr keep keeps it HDR, with half of the look"]
 
 
 def plain(value: Any) -> Any:

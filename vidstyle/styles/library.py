@@ -1,6 +1,6 @@
 """Styles by name: the built-in ones, then the user's own.
 
-Modules that open style files are imported late: a shell that completes names cannot wait for torch.
+Modules that read weights are imported late: a list of names cannot wait for torch.
 """
 
 from __future__ import annotations
@@ -9,15 +9,13 @@ import difflib
 import os
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vidstyle.errors import OutputError, StyleError
 from vidstyle.files import check_free, map_write_error, written_whole
-
-if TYPE_CHECKING:
-    from vidstyle.styles.style_file import StyleFacts
-
+from vidstyle.styles.header import StyleFacts, read_facts
+from vidstyle.styles.spec import parse_style, style_name
 
 STYLE_FOLDER = Path(__file__).parent / "builtin"
 SUFFIX = ".safetensors"
@@ -53,8 +51,6 @@ def style_files() -> list[Path]:
 
 def list_styles() -> list[StyleFacts]:
     """Facts of all styles that have a name. StyleError when a file is damaged."""
-    from vidstyle.styles.style_file import read_facts
-
     return [read_facts(path) for path in style_files()]
 
 
@@ -63,10 +59,25 @@ def style_path(name_or_path: str) -> Path:
     path = Path(name_or_path)
     if path.suffix == SUFFIX or os.sep in name_or_path:
         return path
+    name = _known_name(name_or_path)
     for file in style_files():
-        if file.stem == name_or_path:
+        if file.stem == name:
             return file
     raise StyleError(_unknown(name_or_path))
+
+
+def result_name(wanted: str) -> str:
+    """What results of a style or a blend are called, whatever the case that it was typed in. StyleError."""
+    parts = parse_style(wanted)
+    return style_name([replace(part, style=_known_name(part.style)) for part in parts])
+
+
+def _known_name(name: str) -> str:
+    """The name of the style that is meant: this one, or the one that differs from it only in its case."""
+    names = [file.stem for file in style_files()]
+    if name in names:
+        return name
+    return next((known for known in names if known.casefold() == name.casefold()), name)
 
 
 def own_path(name: str) -> Path:
@@ -91,7 +102,7 @@ def add_style(file: Path, name: str | None = None, overwrite: bool = False) -> P
     there is a style of that name. Nothing is changed then.
     """
     from vidstyle.styles.bundle import Attachments, card_path, copy_style, read_attachments, sheet_path
-    from vidstyle.styles.style_file import read_facts, read_network
+    from vidstyle.styles.style_file import read_network
 
     facts = read_facts(file)
     chosen = name or next((n for n in (file.stem, facts.name) if NAME.fullmatch(n)), file.stem)
@@ -109,6 +120,12 @@ def remove_style(name: str) -> Path:
     """Delete a style from the user's folder. StyleError when there is none, or for a built-in style."""
     from vidstyle.styles.bundle import card_path, sheet_path
 
+    if (STYLE_FOLDER / f"{name}{SUFFIX}").exists():
+        own = [file.stem for file in style_files() if file.parent == own_folder()]
+        raise StyleError(
+            f"{name}: it came with vidstyle and goes with it, it cannot be removed alone. "
+            f"Remove a style of your own: {', '.join(own) or 'there is none yet'}."
+        )
     path = own_path(name)
     if not path.is_file():
         raise StyleError(_unknown(name))
@@ -123,7 +140,6 @@ def remove_style(name: str) -> Path:
 def export_style(name: str, target: Path, overwrite: bool = False) -> Path:
     """Write one file to share: the style with its card and its sheet inside. StyleError, OutputError."""
     from vidstyle.styles.bundle import copy_style, read_attachments
-    from vidstyle.styles.style_file import read_facts
 
     source = style_path(name)
     if target.suffix != SUFFIX:

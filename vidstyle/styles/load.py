@@ -11,22 +11,31 @@ import torch
 
 from vidstyle.errors import StyleError
 from vidstyle.styles.blend import Blend
-from vidstyle.styles.library import style_path
+from vidstyle.styles.device import choose_device
+from vidstyle.styles.library import result_name, style_path
 from vidstyle.styles.network_style import NetworkStyle
-from vidstyle.styles.spec import parse_style, style_name
+from vidstyle.styles.spec import parse_style
 from vidstyle.styles.style import Style
 from vidstyle.styles.style_file import StyleFacts, hash_file, hash_text, read_network
 
 
-def load_style(name_or_path: str | os.PathLike[str]) -> Style:
+def load_style(name_or_path: str | os.PathLike[str], *, device: str | torch.device = "cpu") -> Style:
     """A style by name (see `list_styles`), by the path of its file, or a blend: `vlogger:0.6,cinema:0.4`.
 
     FILE#LOOK or NAME#LOOK is one of several looks of a file; without #LOOK it is the first one. Weights are
     normalized to a sum of 1; without one it is 1, and 0 leaves a style out. Looks of one file are mixed by
     their codes, styles of different files by their results; both change continuously with the weights.
-    Raises StyleError for unknown or damaged styles and for invalid weights.
+    device: auto, cpu, cuda or cuda:1. Raises StyleError for unknown or damaged styles and for invalid
+    weights, and DeviceError.
     """
-    parts = parse_style(os.fspath(name_or_path))
+    style = _load(name_or_path)
+    place = choose_device(str(device))
+    return style if place == style.device else style.to(place)
+
+
+def _load(name_or_path: str | os.PathLike[str]) -> Style:
+    wanted = os.fspath(name_or_path)
+    parts = parse_style(wanted)
     files: dict[Path, dict[str, float]] = {}
     for part in parts:
         if part.share:
@@ -36,9 +45,9 @@ def load_style(name_or_path: str | os.PathLike[str]) -> Style:
     if len(styles) == 1:
         style = styles[0][0]
         if len(parts) > 1 or parts[0].look:
-            style.facts = replace(style.facts, name=style_name(parts))
+            style.facts = replace(style.facts, name=result_name(wanted))
         return style
-    return Blend(styles, _blended_facts(style_name(parts), styles))
+    return Blend(styles, _blended_facts(result_name(wanted), styles))
 
 
 def _blended_facts(name: str, parts: Sequence[tuple[NetworkStyle, float]]) -> StyleFacts:

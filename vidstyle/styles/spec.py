@@ -32,11 +32,12 @@ class BlendPart:
 def parse_style(text: str) -> tuple[BlendPart, ...]:
     """Parse `NAME`, `FILE#LOOK`, or several with weights: `a:0.6,b#dusk:0.4`. Shares sum to 1.
 
-    Without a weight it is 1. Raises StyleError for invalid weights and missing names.
+    Names may also be joined by +, as results are called. Without a weight it is 1. Raises StyleError for
+    invalid weights and missing names.
     """
     whole = text.endswith(_STYLE_SUFFIX) and (Path(text).is_file() or "," not in text)
     found = []
-    for part in [text] if whole else text.split(","):
+    for part in [text] if whole else _parts(text):
         name, colon, weight = part.strip().rpartition(":")
         if not colon or _is_path(weight):
             name, weight = part.strip(), "1"
@@ -54,6 +55,14 @@ def parse_style(text: str) -> tuple[BlendPart, ...]:
             f"{text}: its weights add up to {total:g}. Give at least one style a weight above 0."
         )
     return tuple(BlendPart(part.style, part.look, part.share / total) for part in found)
+
+
+def _parts(text: str) -> list[str]:
+    """The parts of a blend: between commas, and between + where that does not belong to a path or 1e+3."""
+    found: list[str] = []
+    for part in text.split(","):
+        found += [part] if _is_path(part.partition("#")[0]) else re.split(r"(?<!\de)\+", part)
+    return found
 
 
 def style_name(parts: Sequence[BlendPart]) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ from vidstyle.imaging.hdr import HdrConversion
 from vidstyle.imaging.yuv import from_rgb, to_rgb
 from vidstyle.models.base import Dials
 from vidstyle.options import ApplyOptions
+from vidstyle.styles.arrays import restyle_any
 from vidstyle.styles.executor import Executor, PendingPlanes, open_executor
 from vidstyle.styles.restyler import CompletedBatch, PendingBatch, Restyled
 from vidstyle.styles.style_file import StyleFacts, hash_text
@@ -103,10 +105,16 @@ class Style(ABC):
         return style
 
     @torch.inference_mode()
-    def __call__(self, rgb: Tensor) -> Tensor:
-        """RGB [N, 3, H, W] in [0, 1] -> the same, restyled, float32 on the style's device. ValueError."""
-        if rgb.ndim != 4 or rgb.shape[1] != 3:
-            raise ValueError(f"RGB must be [N, 3, H, W], not {tuple(rgb.shape)}")
+    def __call__(self, rgb: Any) -> Any:
+        """A picture restyled, of the kind, shape and type that it was; a tensor is on the style's device.
+
+        rgb: RGB as torch [N, 3, H, W] or [3, H, W], numpy [H, W, 3], or PIL; uint8, or floats in [0, 1].
+        ValueError or TypeError for anything else.
+        """
+        return restyle_any(rgb, self._restyled_rgb)
+
+    def _restyled_rgb(self, rgb: Tensor) -> Tensor:
+        """RGB [N, 3, H, W] in [0, 1] -> the same, restyled, float32 on the style's device."""
         rgb = rgb.to(self.device, torch.float32)
         if self.changes_nothing:
             return rgb

@@ -87,7 +87,8 @@ def farm(tmp_path: Path, clip: Clip, style_file: Path, call: Call) -> Farm:
     made = Farm(tmp_path, clip("sound.mp4", frames=60), style_file, call)
     code, out, err = made.plan()
     assert code == 0, err
-    assert "5 segments (0-4), 60 frames" in out
+    assert out == "5\n", "the number of segments and nothing else"
+    assert "5 segments (0-4), 60 frames" in err
     return made
 
 
@@ -135,7 +136,7 @@ def test_planning_again(farm: Farm, tmp_path: Path, style_file: Path) -> None:
     before = (farm.work / "plan.json").read_bytes()
     assert farm.plan()[0] == 0
     assert (farm.work / "plan.json").read_bytes() == before
-    code, out, err = farm.plan("--strength", "0.5")
+    code, out, err = farm.plan("--strength", "0.5", "--progress", "farm")
     assert code == 6
     assert "another" in err
     assert "openjd_fail: " in out
@@ -145,10 +146,12 @@ def test_planning_again(farm: Farm, tmp_path: Path, style_file: Path) -> None:
 
 
 def test_what_is_done_is_found(farm: Farm) -> None:
-    """The second time nothing is made; segments beyond the end are named and do no harm."""
+    """The second time nothing is made; segments beyond the end are an error, unless they are allowed."""
     assert "2 segments made, 0 found finished" in farm.render("0-1")[1]
     written = {path: path.stat().st_mtime_ns for path in farm.made("*")}
-    code, out, _ = farm.render("0-1,7")
+    code, _, err = farm.render("0-1,7")
+    assert code == 3 and "5 segments, 0 to 4" in err
+    code, out, _ = farm.render("0-1,7", "--past-end")
     assert code == 0
     assert "0 segments made, 2 found finished, 1 are beyond the end" in out
     assert {path: path.stat().st_mtime_ns for path in farm.made("*")} == written

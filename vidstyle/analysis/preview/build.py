@@ -342,7 +342,7 @@ def _apply_arguments(
         notes.append("The clip is HDR. It is shown tone mapped to SDR.")
         apply_options = replace(apply_options, hdr="tonemap")
     with TemporaryDirectory() as folder:
-        for codec in ("h264", "hevc", "prores", "ffv1"):
+        for codec in ("auto", "prores", "ffv1"):
             tried = replace(apply_options, codec=codec)
             target = Path(folder) / target_of(source, "try", Path(folder), tried.preset.suffixes).name
             try:

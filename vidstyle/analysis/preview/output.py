@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vidstyle.errors import OutputError
-from vidstyle.files import check_free, map_write_error
+from vidstyle.files import check_free, is_url, map_write_error, missing_file
 from vidstyle.media.image_sequence import is_sequence
 
 
@@ -28,7 +28,12 @@ def page_and_sheet(source: Path, output: Path | None) -> tuple[Path, Path]:
 
 
 def check_targets(source: Path | None, targets: Sequence[Path], overwrite: bool) -> None:
-    """Raise OutputError where a target is the source, a folder or an existing file, or has no folder."""
+    """Raise OutputError where a target is the source, a folder or an existing file, or has no folder.
+
+    Raises InputError for a source that is an address of the web.
+    """
+    if source is not None and is_url(str(source)) and not source.exists():
+        raise missing_file(source)
     for target in targets:
         if source is not None and target.exists() and source.exists() and os.path.samefile(source, target):
             raise OutputError(f"{target}: this is the source itself. Choose another name.")

@@ -36,7 +36,16 @@ class SchedulerJob:
 
     def render(self, segments: str) -> list[str]:
         """The command line of one task. segments: a range such as "0-11", or the scheduler's variable."""
-        return [self.command, "farm", "render", "--work", str(self.work), "--segments", segments]
+        return [
+            self.command,
+            "farm",
+            "render",
+            "--work",
+            str(self.work),
+            "--segments",
+            segments,
+            "--past-end",
+        ]
 
     def join(self) -> list[str]:
         """The command line of the last step."""

@@ -54,7 +54,15 @@ def bundle(job: SchedulerJob, folder: Path) -> JobFiles:
 
 
 def _template(job: SchedulerJob) -> dict[str, Any]:
-    render = ["farm", "render", "--work", "{{Param.Work}}", "--segments", "{{Task.Param.Segment}}"]
+    render = [
+        "farm",
+        "render",
+        "--work",
+        "{{Param.Work}}",
+        "--segments",
+        "{{Task.Param.Segment}}",
+        "--past-end",
+    ]
     render += ["--source", "{{Param.Source}}", "--style", "{{Param.Style}}"]
     plan = ["farm", "plan", "{{Param.Source}}", "--style", "{{Param.Style}}", "--work", "{{Param.Work}}"]
     join = ["farm", "join", "--work", "{{Param.Work}}", "--output", "{{Param.Output}}"]

@@ -47,7 +47,7 @@ def deadline10(job: SchedulerJob, folder: Path) -> JobFiles:
     """Job and plugin files for the CommandLine plugin, which reads lines such as `Progress: 42%`."""
     files = {}
     steps = {
-        "plan": (job.plan(), "0", 1),
+        "plan": ([*job.plan(), "--progress", "farm"], "0", 1),
         "render": (job.render("<STARTFRAME>-<ENDFRAME>"), f"0-{job.segments - 1}", job.chunk),
         "join": (job.join(), "0", 1),
     }

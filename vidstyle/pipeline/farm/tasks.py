@@ -135,7 +135,7 @@ class FarmRenderer:
         self._plan_file = plan
         here = plan_segments(source or plan.source, style.content_hash, device_of(style), folder, options)
         _check_same(plan.facts, here.facts, here.source)
-        self._request = RenderRequest(here, style, options, plan.work(folder))
+        self._request = RenderRequest(here, style, here.options, plan.work(folder))
 
     def render_segments(self, numbers: Iterable[int], on_progress: OnProgress | None = None) -> Rendered:
         """Render those of the segments that are not finished yet.

@@ -1,0 +1,166 @@
+"""The runs of `vidstyle apply`: each input through its style, with what is printed about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vidstyle.cli.progress import Screen, State
+from vidstyle.cli.shared import complain, print_json, stopped
+from vidstyle.errors import VidstyleError
+from vidstyle.humanize import in_words, size_in_words
+from vidstyle.media.inputs import is_still
+from vidstyle.options import ApplyOptions
+
+if TYPE_CHECKING:
+    from vidstyle.analysis.match_clips import ClipMatches
+    from vidstyle.pipeline.apply import Progress
+    from vidstyle.pipeline.engine import Engine
+    from vidstyle.styles.style import Style
+
+
+def each(
+    pairs: list[tuple[Path, Path]],
+    work: Callable[[Path, Path], dict[str, Any]],
+    show: Callable[[dict[str, Any]], None],
+    as_json: bool,
+    matched: ClipMatches | None = None,
+    screen: Screen | None = None,
+    skipped: tuple[Path, ...] = (),
+) -> int:
+    """Work through the inputs. One that fails is reported and the others go on; the first failure gives the
+    exit code that is returned. skipped: targets that exist and are left alone.
+    """
+    done: list[dict[str, Any]] = []
+    failed: list[dict[str, Any]] = []
+    for source, target in pairs:
+        try:
+            report = work(source, target)
+        except VidstyleError as error:
+            if screen is not None:
+                screen.fail(str(error))
+            complain(str(error))
+            failed.append({"source": str(source), "exit_code": error.exit_code, "error": str(error)})
+            continue
+        if matched is not None:
+            report["match"] = matched.matches[source].to_dict()
+        done.append(report)
+        for warning in report["warnings"]:
+            click.echo(f"Warning: {source}: {warning}", err=True)
+        if not as_json:
+            show(report)
+    if as_json:
+        document = {"results": done, "failures": failed, "skipped": [str(t) for t in skipped]}
+        group = {} if matched is None else {"match": matched.to_dict()}
+        print_json(document | group)
+    return failed[0]["exit_code"] if failed else 0
+
+
+def restyle(
+    source: Path,
+    style: Style,
+    target: Path,
+    options: ApplyOptions,
+    screen: Screen,
+    engine: Engine | None,
+) -> dict[str, Any]:
+    warnings = _told_of_color(source, style)
+    screen.start(source.name)
+    try:
+        made = _made(source, style, target, options, screen, engine)
+        return made | {"warnings": [*warnings, *made["warnings"]]}
+    except KeyboardInterrupt as stop:
+        screen.stop()
+        kept = _kept(target, options)
+        if screen.inputs > 1:
+            kept += (
+                f" {screen.number - 1} of {screen.inputs} inputs were done before; it will leave those alone."
+            )
+        raise stopped(stop, kept) from None
+    finally:
+        screen.stop()
+
+
+def _told_of_color(source: Path, style: Style) -> list[str]:
+    """A warning where a style that makes color is put on what has color already."""
+    if style.family != "colour":
+        return []
+    from vidstyle.analysis.has_color import has_color
+
+    with suppress(VidstyleError):  # the run itself says what is wrong with the source
+        if has_color(source):
+            return [f"it has color already; {style.name} replaces it, and is meant for black and white"]
+    return []
+
+
+def _made(
+    source: Path, style: Style, target: Path, options: ApplyOptions, screen: Screen, engine: Engine | None
+) -> dict[str, Any]:
+    if is_still(source):
+        from vidstyle.pipeline.still import restyle_still
+
+        return restyle_still(source, style, target, options).to_dict()
+    from vidstyle.pipeline.apply import apply as apply_to_clip
+
+    def show(progress: Progress) -> None:
+        note = "joining" if progress.stage == "join" else ""
+        screen.update(State(progress.frames, progress.total, progress.resumed, note=note))
+
+    return apply_to_clip(source, style, target, options, show, engine).to_dict() | {"kind": "clip"}
+
+
+def _kept(target: Path, options: ApplyOptions) -> str:
+    """What a stopped run has left, and how to go on."""
+    from vidstyle.media.segments import WorkFolder
+
+    folder = WorkFolder(target, "", options).root
+    if folder.is_dir():
+        return f"Finished segments are kept in {folder}; the same command goes on from there."
+    return f"Nothing of {target} was kept; the same command starts again."
+
+
+def plan(
+    source: Path, style: Style, target: Path, options: ApplyOptions, makes_folder: bool
+) -> dict[str, Any]:
+    if is_still(source):
+        return {"source": str(source), "target": str(target), "kind": "still", "warnings": ()}
+    from vidstyle.pipeline.plan import plan as plan_clip
+
+    if target.parent.exists() or not makes_folder:
+        return plan_clip(source, style, target, options).to_dict() | {"kind": "clip"}
+    with TemporaryDirectory() as stand_in:  # the run would make the folder; a plan makes nothing
+        made = plan_clip(source, style, Path(stand_in) / target.name, options)
+    return made.to_dict() | {"kind": "clip", "target": str(target)}
+
+
+def print_plan(made: dict[str, Any]) -> None:
+    line = f"{made['source']} -> {made['target']}"
+    if made["kind"] == "clip":
+        info = made["info"]
+        line += f": {info['width']}x{info['height']}, about {made['frames_announced']} frames in"
+        line += (
+            f" {made['segments_announced']} segments, batches of {made['batch_size']}, {made['pixel_format']}"
+        )
+    click.echo(line)
+
+
+def print_report(report: dict[str, Any], err: bool = False) -> None:
+    line = f"{report['target']}: "
+    if report["kind"] == "still":
+        line += f"{report['width']}x{report['height']} in {in_words(report['seconds'])}"
+    else:
+        line += f"{report['frames']} frames in {in_words(report['seconds'])}, {report['fps']:.1f} frames/s"
+        if report["segments_resumed"]:
+            line += (
+                f", {report['segments_resumed']} of {report['segments_total']} segments from an earlier run"
+            )
+        kept = [f"{count} {kind}" for kind, count in report["streams_copied"].items() if count]
+        line += f", kept: {', '.join(kept)}" if kept else ""
+    with suppress(OSError):  # numbered pictures are many files, and a pipe is none
+        line += f", {size_in_words(Path(report['target']).stat().st_size)}"
+    click.echo(line, err=err)

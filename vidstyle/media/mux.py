@@ -25,6 +25,7 @@ from vidstyle.errors import OutputError
 from vidstyle.files import map_write_error
 from vidstyle.frames import VideoInfo
 from vidstyle.media.container import picture_stream
+from vidstyle.media.packet_copy import packets
 from vidstyle.media.probe import Source, StreamFacts
 from vidstyle.media.segments import Committed
 from vidstyle.media.sequence_writer import check_sequence
@@ -34,7 +35,6 @@ from vidstyle.media.streams import (
     add_extras,
     describe,
     own_keys,
-    packets,
     utf8,
 )
 from vidstyle.media.verify import losses
@@ -92,7 +92,8 @@ def join(
                 others: Iterator[Packet[Any]] = iter(())
                 if original is not None:
                     extras = add_extras(out, source, original, target)
-                    others = packets(original, extras)
+                    others = packets(original, container, extras)
+                out.start_encoding()
                 for packet in _interleaved(pictures, others):
                     _mux(out, packet, video.index, extras)
         except (av.error.FFmpegError, OSError) as error:

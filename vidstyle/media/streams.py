@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-import av
-import av.error
 from av.audio.codeccontext import AudioCodecContext
 from av.container import InputContainer, OutputContainer
-from av.packet import Packet
 from av.stream import AttachmentStream, Disposition, Stream
 from av.subtitles.codeccontext import SubtitleCodecContext
 
@@ -54,7 +49,7 @@ class Extras:
     broken: dict[int, int] = field(default_factory=dict)
     """Index in the target -> packets that the muxer refused as damaged."""
     moved: int = 0
-    """Packets whose timestamp did not follow the one before."""
+    """Packets that go back in time in the source."""
 
 
 def own_keys(source: Source) -> list[str]:
@@ -225,65 +220,3 @@ def _subtitle_header(stream: Stream) -> bytes:
     context = cast(SubtitleCodecContext, stream.codec_context)
     context.open(strict=False)
     return context.subtitle_header or b""
-
-
-def _copier(source: Stream, stream: Stream, extras: Extras) -> Callable[[Packet[Any]], Iterable[Packet[Any]]]:
-    """A function from a packet of the source to packets of the target: copied, or subtitles converted."""
-    context, other = stream.codec_context, source.codec_context
-    if not isinstance(context, SubtitleCodecContext) or context.name == other.name:
-        last: int | None = None
-
-        def copy(packet: Packet[Any]) -> Iterable[Packet[Any]]:
-            nonlocal last
-            if packet.dts is None:
-                packet.dts = packet.pts if packet.pts is not None else last
-            if packet.dts is None:
-                packet.dts = 0
-            if last is not None:  # dts must rise by at least a tick of the target
-                tick = math.ceil((stream.time_base or packet.time_base) / packet.time_base)
-                packet.duration = packet.duration or max(0, packet.dts - last)  # or mp4 hides the last one
-                extras.moved += packet.dts < last
-                packet.dts = max(packet.dts, last + tick)
-            if packet.pts is None or packet.pts < packet.dts:
-                packet.pts = packet.dts
-            last = packet.dts
-            packet.stream = stream
-            return [packet]
-
-        return copy
-
-    def convert(packet: Packet[Any]) -> Iterable[Packet[Any]]:
-        text = cast(SubtitleCodecContext, other).decode2(packet)
-        if text is not None:
-            written = context.encode_subtitle(text)
-            written.time_base = packet.time_base
-            written.pts = written.dts = packet.pts
-            written.duration = packet.duration
-            written.stream = stream
-            yield written
-
-    return convert
-
-
-def packets(original: InputContainer, extras: Extras) -> Iterator[Packet[Any]]:
-    """The packets of all copied streams, as the target takes them. Damaged ones are passed over."""
-    writers = {index: _copier(original.streams[index], stream, extras) for index, stream in extras.copied}
-    if not writers:
-        return
-    failures = 0
-    reasons = set()
-    while True:
-        try:
-            for packet in original.demux([original.streams[index] for index in writers]):
-                if packet.size:  # a packet without dts is a real one
-                    yield from writers[packet.stream_index](packet)
-            break
-        except IndexError:  # a stream that was not there when the file was opened
-            continue
-        except av.error.FFmpegError as error:
-            failures += 1
-            reasons.add(getattr(error, "strerror", None) or str(error))
-            if failures > 16:
-                break
-    if reasons:
-        extras.warnings.append(f"damaged places in the sound or subtitles were passed over ({min(reasons)})")

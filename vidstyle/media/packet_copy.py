@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol, cast
 
@@ -12,12 +13,14 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 from av.subtitles.codeccontext import SubtitleCodecContext
+from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
 from vidstyle.media.streams import Extras
 
 # In these containers, packets of a stream may be decoded at the same time (AVFMT_TS_NONSTRICT).
 _EQUAL_TIMES = ("matroska", "webm")
 _MOST_READ_ERRORS = 16
+_FIELDS_BEFORE_TEXT = 8  # of an ASS event, as FFmpeg's decoders give it
 
 
 class _Writer(Protocol):
@@ -111,6 +114,64 @@ class _SubtitleConverter:
         yield from ()
 
 
+@dataclass
+class _Line:
+    """A line of subtitles: from when to when, and its text as ASS has it."""
+
+    start: int
+    end: int
+    text: bytes
+
+
+class _OverlapCutter(_SubtitleConverter):
+    """Converts to mov_text, where one sample is shown at a time.
+
+    Lines that overlap are cut where one of them begins or ends, and each piece shows all lines of its time.
+    """
+
+    def __init__(self, source: Stream, stream: Stream) -> None:
+        super().__init__(source, stream)
+        self._shown: list[_Line] = []
+        self._now = 0
+        self._time_base = Fraction(1, 1000)
+
+    def write(self, packet: Packet[Any]) -> Iterator[Packet[Any]]:
+        """Take the next line, and yield the pieces before its start."""
+        text = self._decoder.decode2(packet)
+        if text is None or packet.pts is None:
+            return
+        self._time_base = Fraction(packet.time_base)
+        words = [rect.ass for rect in text if isinstance(rect, AssSubtitle)]
+        start = max(packet.pts, self._now) if self._shown else packet.pts
+        yield from self._pieces(until=start)
+        end = packet.pts + (packet.duration or 0)
+        self._now = start
+        self._shown += [_Line(start, end, word) for word in words if end > start]
+
+    def finish(self) -> Iterator[Packet[Any]]:
+        """Yield the pieces to the end of the last line."""
+        yield from self._pieces(until=None)
+
+    def _pieces(self, until: int | None) -> Iterator[Packet[Any]]:
+        while self._shown and (until is None or self._now < until):
+            border = min(line.end for line in self._shown)
+            border = border if until is None else min(border, until)
+            if border > self._now:
+                yield self._piece(border)
+            self._now = border
+            self._shown = [line for line in self._shown if line.end > border]
+
+    def _piece(self, end: int) -> Packet[Any]:
+        first, *others = (line.text for line in self._shown)
+        joined = b"\\N".join([first, *(text.split(b",", _FIELDS_BEFORE_TEXT)[-1] for text in others)])
+        written = self._encoder.encode_subtitle(SubtitleSet.create(joined, 0, end - self._now))
+        written.time_base = self._time_base
+        written.pts = written.dts = self._now
+        written.duration = end - self._now
+        written.stream = self._stream
+        return written
+
+
 def _nearest(time: Fraction) -> int:
     """As FFmpeg rounds times: halves away from zero."""
     return math.floor(time + Fraction(1, 2)) if time >= 0 else math.ceil(time - Fraction(1, 2))
@@ -119,6 +180,8 @@ def _nearest(time: Fraction) -> int:
 def _writer(source: Stream, stream: Stream, container: str, extras: Extras) -> _Writer:
     context = stream.codec_context
     if isinstance(context, SubtitleCodecContext) and context.name != source.codec_context.name:
+        if context.name == "mov_text":
+            return _OverlapCutter(source, stream)
         return _SubtitleConverter(source, stream)
     return _Copier(stream, container, extras)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import io
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
 
+import av
+import av.error
 from av.audio.codeccontext import AudioCodecContext
 from av.container import InputContainer, OutputContainer
 from av.stream import AttachmentStream, Disposition, Stream
@@ -106,7 +110,7 @@ def add_extras(
         extras.warnings.append(f"the tags {', '.join(own_keys(source))} do not fit beside cover art in mp4")
     for facts in source.others:
         stream = original.streams[facts.index]
-        copy = _add_extra(out, stream, target, extras, dry_run)
+        copy = _add_extra(out, stream, target, extras, dry_run=dry_run, has_chapters=bool(source.chapters))
         if copy is not None:
             if stream.type != "attachment":
                 describe(facts, copy, out.format.name)
@@ -116,19 +120,28 @@ def add_extras(
 
 
 def _add_extra(
-    out: OutputContainer, stream: Stream, target: Path, extras: Extras, dry_run: bool
+    out: OutputContainer,
+    stream: Stream,
+    target: Path,
+    extras: Extras,
+    *,
+    dry_run: bool,
+    has_chapters: bool,
 ) -> Stream | None:
     """The stream in the target; None where it is left out or needs no stream there."""
     name = stream.codec_context.name if stream.codec_context is not None else None
     name = "subrip" if name == "srt" else name
     if stream.type == "data":
-        return _add_data(out, stream, target, extras)
+        return _add_data(out, stream, target, extras, has_chapters)
     if isinstance(stream, AttachmentStream):
         return _add_attachment(out, stream, target, extras)
-    if name is None:
-        raise OutputError(
-            f"{target}: the codec of {stream.type} stream {stream.index} is unknown. Remove it first."
+    if name is None:  # PyAV makes no stream without a codec, and the muxers would not know its header
+        tag = stream.metadata.get("handler_name", "")
+        extras.warnings.append(
+            f"{stream.type} stream {stream.index}{f' ({tag})' if tag else ''} is left out: "
+            "its codec is unknown here"
         )
+        return None
     if stream.type == "video" and stream.disposition & Disposition.attached_pic:
         if out.format.name == "matroska":
             _attach_cover(out, stream, name, dry_run)
@@ -147,21 +160,47 @@ def _add_extra(
             f"{target}: {target.suffix} cannot hold {stream.type} in {name}. Choose a target ending in .mkv."
         ) from error
     sound = copy.codec_context
-    if isinstance(sound, AudioCodecContext) and sound.layout.name in _USUAL_LAYOUTS:
-        sound.layout = _USUAL_LAYOUTS[sound.layout.name]
+    if isinstance(sound, AudioCodecContext):
+        layout = _layout_name(sound)
+        if layout in _USUAL_LAYOUTS:
+            sound.layout = _USUAL_LAYOUTS[layout]
     return copy
 
 
-def _add_data(out: OutputContainer, stream: Stream, target: Path, extras: Extras) -> Stream | None:
-    if stream.name == "bin_data" or "timecode" in stream.metadata:
-        return None  # chapters and time code are written again by the muxer, from the chapters and the tag
-    if stream.name is None or out.format.name not in ("mp4", "mov"):
+def _layout_name(sound: AudioCodecContext) -> str:
+    layout = sound.layout
+    # PyAV 18.1 shares the list of channels of a custom order (7.1 PCM in mov) with the codec, and both free
+    # it. So this object of a few bytes is never freed.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(layout))
+    return layout.name
+
+
+def _add_data(
+    out: OutputContainer, stream: Stream, target: Path, extras: Extras, has_chapters: bool
+) -> Stream | None:
+    # Chapters and time code are written again by the muxer, from the chapters and the tag.
+    if "timecode" in stream.metadata:
+        return None
+    if stream.name == "bin_data" and has_chapters and not _header_fits("mp4", stream):
+        return None  # the text of the chapters, which no muxer takes as a stream; telemetry it does
+    if not _header_fits(out.format.name, stream):
         what = stream.name or stream.metadata.get("handler_name", "of unknown kind")
         extras.warnings.append(
             f"data stream {stream.index} ({what}) is left out: {target.suffix} cannot hold it"
         )
         return None
     return out.add_stream_from_template(stream)
+
+
+def _header_fits(container: str, stream: Stream) -> bool:
+    """Whether a container takes a stream of data: tried by writing a header."""
+    try:
+        with av.open(io.BytesIO(), "w", format=container) as trial:
+            trial.add_stream_from_template(stream)
+            trial.start_encoding()
+    except (av.error.FFmpegError, ValueError):
+        return False
+    return True
 
 
 def _add_attachment(

@@ -81,3 +81,25 @@ def test_pcm_of_eight_channels_is_kept(tmp_path: Path, clip: Callable[..., Path]
         out.mux(written)
     apply(source, Identity(), tmp_path / "out.mov", QUICK)
     assert b"".join(payloads(tmp_path / "out.mov", 1)) == b"".join(payloads(source, 1))
+
+
+def test_pcm_in_many_packets_is_kept(tmp_path: Path, clip: Callable[..., Path]):
+    """mp4 is read back in other packets than MXF or Matroska gave; what counts is the bytes."""
+    source = tmp_path / "in.mkv"
+    with av.open(str(clip("plain.mp4"))) as original, av.open(str(source), "w") as out:
+        track = out.add_stream_from_template(original.streams.video[0])
+        sound = out.add_stream("pcm_s16le", rate=48000)
+        sound.codec_context.layout = "mono"
+        written = []
+        for start in range(0, 48000, 1920):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1920), np.int16), format="s16", layout="mono")
+            frame.sample_rate, frame.pts = 48000, start
+            written += sound.encode(frame)
+        for packet in original.demux(video=0):
+            if packet.size:
+                packet.stream = track
+                out.mux(packet)
+        out.mux(written)
+    for suffix in (".mp4", ".mov"):
+        apply(source, Identity(), tmp_path / f"out{suffix}", QUICK)
+        assert b"".join(payloads(tmp_path / f"out{suffix}", 1)) == b"".join(payloads(source, 1))

@@ -50,6 +50,8 @@ class Extras:
     """Kind of stream -> how many are in the target."""
     written: dict[int, int] = field(default_factory=dict)
     """Index in the target -> packets written."""
+    size_bytes: dict[int, int] = field(default_factory=dict)
+    """Index in the target -> bytes of the packets written."""
     broken: dict[int, int] = field(default_factory=dict)
     """Index in the target -> packets that the muxer refused as damaged."""
     moved: int = 0

@@ -13,7 +13,6 @@ from av.video.stream import VideoStream
 
 from vidstyle.errors import InputError
 
-
 _FINER_CLOCK = 16
 
 

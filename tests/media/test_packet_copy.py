@@ -54,7 +54,7 @@ def test_packets_closer_than_the_clock_keep_their_times(
 def test_overlapping_subtitles_are_cut_where_they_start_and_end(
     tmp_path: Path, clip: Callable[..., Path], suffix: str
 ):
-    """Where mp4 shows one sample at a time, each start is that of the source and overlapping lines are joined."""
+    """mp4 shows one sample at a time: each start is that of the source, and overlapping lines are joined."""
     source = tmp_path / "in.mkv"
     with av.open(str(clip("plain.mp4"))) as original, av.open(str(source), "w") as out:
         track = out.add_stream_from_template(original.streams.video[0])

@@ -40,19 +40,19 @@ def test_sound_of_an_unknown_codec_is_left_out_by_name(tmp_path: Path):
 def test_telemetry_is_copied_or_named(tmp_path: Path, suffix: str):
     """GoPro's track of data is copied into mp4 and mov, and named for others."""
     made = tmp_path / "made.mp4"
-    with av.open(str(make_clip(tmp_path / "p.mp4", ClipSpec(frames=6)))) as original:
-        with av.open(str(made), "w") as out:
-            track = out.add_stream_from_template(original.streams.video[0])
-            text = out.add_stream("mov_text")
-            text.codec_context.subtitle_header = b"[Script Info]\n[Events]\n"
-            for packet in original.demux(video=0):
-                if packet.size:
-                    packet.stream = track
-                    out.mux(packet)
-            line = av.Packet(b"\0\x04DEVC")
-            line.pts = line.dts = 0
-            line.duration, line.time_base, line.stream = 100, text.time_base or track.time_base, text
-            out.mux(line)
+    plain = make_clip(tmp_path / "p.mp4", ClipSpec(frames=6))
+    with av.open(str(plain)) as original, av.open(str(made), "w") as out:
+        track = out.add_stream_from_template(original.streams.video[0])
+        text = out.add_stream("mov_text")
+        text.codec_context.subtitle_header = b"[Script Info]\n[Events]\n"
+        for packet in original.demux(video=0):
+            if packet.size:
+                packet.stream = track
+                out.mux(packet)
+        line = av.Packet(b"\0\x04DEVC")
+        line.pts = line.dts = 0
+        line.duration, line.time_base, line.stream = 100, text.time_base or track.time_base, text
+        out.mux(line)
     source = renamed(made, tmp_path / "in.mp4", (b"tx3g", b"gpmd"), (b"sbtl", b"meta"))
     report = apply(source, Identity(), tmp_path / f"out{suffix}", QUICK)
     if suffix == ".mkv":

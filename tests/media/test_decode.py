@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.helpers.clips import SPECS, frame_times, jittered, luma, make_clip
+from tests.helpers.clips import SPECS, ClipSpec, frame_times, jittered, luma, make_clip
 from vidstyle.errors import DeviceError, InputError
 from vidstyle.media.decode import Decoder
 from vidstyle.media.digests import luma_digest
@@ -320,6 +320,26 @@ def test_a_time_that_comes_twice_moves_one_frame_only(tmp_path: Path, clip: Call
     assert wanted[9] == wanted[10] and len(found) == 30
     assert found[:10] == wanted[:10] and found[11:] == wanted[11:]
     assert wanted[9] < found[10] < wanted[11]
+
+
+def test_frames_faster_than_the_clock_do_not_make_the_clip_longer(tmp_path: Path):
+    """2000 frames per second in a clock of 1 ms: each frame stays within its millisecond, in rising order."""
+    pts = tuple(i // 2 for i in range(60))
+    source = tmp_path / "fast.mkv"
+    with (
+        av.open(str(make_clip(tmp_path / "in.mp4", ClipSpec(frames=60, rate=Fraction(2000))))) as file,
+        av.open(str(source), "w") as out,
+    ):
+        track = out.add_stream_from_template(file.streams.video[0])
+        for time, packet in zip(pts, (p for p in file.demux(video=0) if p.size), strict=True):
+            packet.pts = packet.dts = time
+            packet.time_base, packet.stream = Fraction(1, 1000), track
+            out.mux(packet)
+    with Decoder(source) as decoder:
+        found = [t * batch.time_base for batch in decoder.batches(8) for t in batch.pts]
+        assert not decoder.warnings
+    assert found == sorted(set(found)) and len(found) == 60
+    assert [int(time * 1000) for time in found] == list(pts)
 
 
 def test_hardware_that_is_not_there_is_said_in_words(clip: Callable[..., Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -183,3 +184,19 @@ def test_only_an_unbroken_row_to_the_end_is_complete():
     for broken in ([], [at(3, 6, True)], [at(0, 3), at(6, 8, True)], [at(0, 3), at(3, 6)]):
         with pytest.raises(OutputError, match="missing"):
             check_complete(broken, target)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="flock is of POSIX")
+def test_a_file_system_without_locks_is_worked_on_with_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Only a lock that is held means another run; one that cannot be taken at all is said."""
+    import fcntl
+
+    def unsupported(file: object, operation: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    with WorkFolder(tmp_path / "out.mp4", "key", ApplyOptions()).claimed() as work:
+        assert "cannot lock files" in " ".join(work.warnings)
+    assert not list(tmp_path.iterdir())

@@ -111,6 +111,8 @@ class WorkFolder:
         self.key = key
         self.container = options.preset.container
         self.target = target
+        self.warnings: list[str] = []
+        """What the user should know about the folder; complete inside `claimed`."""
 
     @contextmanager
     def claimed(self) -> Iterator[WorkFolder]:
@@ -130,13 +132,21 @@ class WorkFolder:
                 leftover.unlink()
             yield self
         finally:
-            if os.name == "nt":  # an open file cannot be removed there, so nobody else can take it away
+            if os.name == "nt" and lock:  # an open file cannot be removed there, so nobody else takes it away
                 lock.release()
             self._remove_if_empty(makes_folder)
-            lock.release()
+            if lock:
+                lock.release()
 
-    def _lock(self) -> BaseFileLock:
+    def _lock(self) -> BaseFileLock | None:
+        """The lock on the folder; None where the file system has no locks (SMB, FUSE, Lustre)."""
         path = self.root / "lock"
+        if not _can_lock(path):
+            self.warnings.append(
+                f"the file system of {self.root.parent} cannot lock files: "
+                "do not start a second run for the same target"
+            )
+            return None
         lock = FileLock(path)
         try:
             lock.acquire(blocking=False)
@@ -226,6 +236,21 @@ class WorkFolder:
         for other in self.root.iterdir():
             if other.is_dir():
                 shutil.rmtree(other, ignore_errors=True)
+
+
+def _can_lock(path: Path) -> bool:
+    """Whether the file system locks files. Only EAGAIN and EWOULDBLOCK mean that another run has the lock."""
+    if os.name == "nt":
+        return True
+    import fcntl
+
+    try:
+        with path.open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        refused = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC)
+        return error.errno in refused
+    return True
 
 
 def check_complete(segments: list[Committed], target: Path) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator
+import ctypes
+import io
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import av
 import av.error
 from av.audio.codeccontext import AudioCodecContext
 from av.container import InputContainer, OutputContainer
-from av.packet import Packet
 from av.stream import AttachmentStream, Disposition, Stream
 from av.subtitles.codeccontext import SubtitleCodecContext
 
@@ -51,10 +50,12 @@ class Extras:
     """Kind of stream -> how many are in the target."""
     written: dict[int, int] = field(default_factory=dict)
     """Index in the target -> packets written."""
+    size_bytes: dict[int, int] = field(default_factory=dict)
+    """Index in the target -> bytes of the packets written."""
     broken: dict[int, int] = field(default_factory=dict)
     """Index in the target -> packets that the muxer refused as damaged."""
     moved: int = 0
-    """Packets whose timestamp did not follow the one before."""
+    """Packets that go back in time in the source."""
 
 
 def own_keys(source: Source) -> list[str]:
@@ -111,7 +112,7 @@ def add_extras(
         extras.warnings.append(f"the tags {', '.join(own_keys(source))} do not fit beside cover art in mp4")
     for facts in source.others:
         stream = original.streams[facts.index]
-        copy = _add_extra(out, stream, target, extras, dry_run)
+        copy = _add_extra(out, stream, target, extras, dry_run=dry_run, has_chapters=bool(source.chapters))
         if copy is not None:
             if stream.type != "attachment":
                 describe(facts, copy, out.format.name)
@@ -121,19 +122,28 @@ def add_extras(
 
 
 def _add_extra(
-    out: OutputContainer, stream: Stream, target: Path, extras: Extras, dry_run: bool
+    out: OutputContainer,
+    stream: Stream,
+    target: Path,
+    extras: Extras,
+    *,
+    dry_run: bool,
+    has_chapters: bool,
 ) -> Stream | None:
     """The stream in the target; None where it is left out or needs no stream there."""
     name = stream.codec_context.name if stream.codec_context is not None else None
     name = "subrip" if name == "srt" else name
     if stream.type == "data":
-        return _add_data(out, stream, target, extras)
+        return _add_data(out, stream, target, extras, has_chapters)
     if isinstance(stream, AttachmentStream):
         return _add_attachment(out, stream, target, extras)
-    if name is None:
-        raise OutputError(
-            f"{target}: the codec of {stream.type} stream {stream.index} is unknown. Remove it first."
+    if name is None:  # PyAV makes no stream without a codec, and the muxers would not know its header
+        tag = stream.metadata.get("handler_name", "")
+        extras.warnings.append(
+            f"{stream.type} stream {stream.index}{f' ({tag})' if tag else ''} is left out: "
+            "its codec is unknown here"
         )
+        return None
     if stream.type == "video" and stream.disposition & Disposition.attached_pic:
         if out.format.name == "matroska":
             _attach_cover(out, stream, name, dry_run)
@@ -152,21 +162,47 @@ def _add_extra(
             f"{target}: {target.suffix} cannot hold {stream.type} in {name}. Choose a target ending in .mkv."
         ) from error
     sound = copy.codec_context
-    if isinstance(sound, AudioCodecContext) and sound.layout.name in _USUAL_LAYOUTS:
-        sound.layout = _USUAL_LAYOUTS[sound.layout.name]
+    if isinstance(sound, AudioCodecContext):
+        layout = _layout_name(sound)
+        if layout in _USUAL_LAYOUTS:
+            sound.layout = _USUAL_LAYOUTS[layout]
     return copy
 
 
-def _add_data(out: OutputContainer, stream: Stream, target: Path, extras: Extras) -> Stream | None:
-    if stream.name == "bin_data" or "timecode" in stream.metadata:
-        return None  # chapters and time code are written again by the muxer, from the chapters and the tag
-    if stream.name is None or out.format.name not in ("mp4", "mov"):
+def _layout_name(sound: AudioCodecContext) -> str:
+    layout = sound.layout
+    # PyAV 18.1 shares the list of channels of a custom order (7.1 PCM in mov) with the codec, and both free
+    # it. So this object of a few bytes is never freed.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(layout))
+    return layout.name
+
+
+def _add_data(
+    out: OutputContainer, stream: Stream, target: Path, extras: Extras, has_chapters: bool
+) -> Stream | None:
+    # Chapters and time code are written again by the muxer, from the chapters and the tag.
+    if "timecode" in stream.metadata:
+        return None
+    if stream.name == "bin_data" and has_chapters and not _header_fits("mp4", stream):
+        return None  # the text of the chapters, which no muxer takes as a stream; telemetry it does
+    if not _header_fits(out.format.name, stream):
         what = stream.name or stream.metadata.get("handler_name", "of unknown kind")
         extras.warnings.append(
             f"data stream {stream.index} ({what}) is left out: {target.suffix} cannot hold it"
         )
         return None
     return out.add_stream_from_template(stream)
+
+
+def _header_fits(container: str, stream: Stream) -> bool:
+    """Whether a container takes a stream of data: tried by writing a header."""
+    try:
+        with av.open(io.BytesIO(), "w", format=container) as trial:
+            trial.add_stream_from_template(stream)
+            trial.start_encoding()
+    except (av.error.FFmpegError, ValueError):
+        return False
+    return True
 
 
 def _add_attachment(
@@ -225,65 +261,3 @@ def _subtitle_header(stream: Stream) -> bytes:
     context = cast(SubtitleCodecContext, stream.codec_context)
     context.open(strict=False)
     return context.subtitle_header or b""
-
-
-def _copier(source: Stream, stream: Stream, extras: Extras) -> Callable[[Packet[Any]], Iterable[Packet[Any]]]:
-    """A function from a packet of the source to packets of the target: copied, or subtitles converted."""
-    context, other = stream.codec_context, source.codec_context
-    if not isinstance(context, SubtitleCodecContext) or context.name == other.name:
-        last: int | None = None
-
-        def copy(packet: Packet[Any]) -> Iterable[Packet[Any]]:
-            nonlocal last
-            if packet.dts is None:
-                packet.dts = packet.pts if packet.pts is not None else last
-            if packet.dts is None:
-                packet.dts = 0
-            if last is not None:  # dts must rise by at least a tick of the target
-                tick = math.ceil((stream.time_base or packet.time_base) / packet.time_base)
-                packet.duration = packet.duration or max(0, packet.dts - last)  # or mp4 hides the last one
-                extras.moved += packet.dts < last
-                packet.dts = max(packet.dts, last + tick)
-            if packet.pts is None or packet.pts < packet.dts:
-                packet.pts = packet.dts
-            last = packet.dts
-            packet.stream = stream
-            return [packet]
-
-        return copy
-
-    def convert(packet: Packet[Any]) -> Iterable[Packet[Any]]:
-        text = cast(SubtitleCodecContext, other).decode2(packet)
-        if text is not None:
-            written = context.encode_subtitle(text)
-            written.time_base = packet.time_base
-            written.pts = written.dts = packet.pts
-            written.duration = packet.duration
-            written.stream = stream
-            yield written
-
-    return convert
-
-
-def packets(original: InputContainer, extras: Extras) -> Iterator[Packet[Any]]:
-    """The packets of all copied streams, as the target takes them. Damaged ones are passed over."""
-    writers = {index: _copier(original.streams[index], stream, extras) for index, stream in extras.copied}
-    if not writers:
-        return
-    failures = 0
-    reasons = set()
-    while True:
-        try:
-            for packet in original.demux([original.streams[index] for index in writers]):
-                if packet.size:  # a packet without dts is a real one
-                    yield from writers[packet.stream_index](packet)
-            break
-        except IndexError:  # a stream that was not there when the file was opened
-            continue
-        except av.error.FFmpegError as error:
-            failures += 1
-            reasons.add(getattr(error, "strerror", None) or str(error))
-            if failures > 16:
-                break
-    if reasons:
-        extras.warnings.append(f"damaged places in the sound or subtitles were passed over ({min(reasons)})")

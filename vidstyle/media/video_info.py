@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from vidstyle.errors import InputError
 from vidstyle.frames import Mastering, PlaneFormat, VideoInfo
 from vidstyle.media.pixel_formats import planar_format
+from vidstyle.media.timestamps import clock_scale
 
 _MAX_PIXELS = 16384 * 16384
 _UNSPECIFIED = 2  # in all three color code lists of ITU-T H.273
@@ -57,7 +58,7 @@ def read_info(path: Path, container: InputContainer, stream: VideoStream, frame:
         width=frame.width,
         height=frame.height,
         average_fps=Fraction(fps),
-        time_base=Fraction(time_base),
+        time_base=Fraction(time_base) / clock_scale(stream),
         duration_seconds=seconds,
         pixel_format=frame.format.name,
         format=fmt,

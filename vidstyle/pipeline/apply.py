@@ -92,7 +92,7 @@ def apply(
         finished = work.finished()  # by an earlier run that was stopped
         segments_resumed = len(finished)
         progress = _ProgressCounter(plan, finished, on_progress)
-        warnings = list(plan.warnings)
+        warnings = [*plan.warnings, *work.warnings]
         if not _is_complete(finished):
             request = RenderRequest(plan, style, options, work)
             warnings += engine.render(request, finished, progress.add)

@@ -74,6 +74,8 @@ class FrameDecoder:
                 continue
             pts = times.pts(frame)
             duration = times.duration(pts, frame)
+            if frame.is_corrupt and self._demuxer.sequence is not None:
+                self._demuxer.refuse_picture()
             if frame.is_corrupt:
                 damage.add(float(pts * info.time_base))
                 frame = self._last_good or frame
@@ -130,6 +132,8 @@ class FrameDecoder:
 
     def _finish(self) -> None:
         times, damage = self._timestamps, self._damage
+        if self._demuxer.sequence is not None and self.count != self._demuxer.sequence.count:
+            self._demuxer.refuse_picture()
         if self.first == 0 and damage.exceeds_bound():  # the bound is for a whole clip
             self._demuxer.refuse_damage()
         if damage.count:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -35,7 +36,7 @@ from vidstyle.cli.shared_options import (
 )
 from vidstyle.cli.startup import loading
 from vidstyle.cli.stdio import PIPE, check_pipes, piped, pour
-from vidstyle.errors import OutputError, StyleError, VidstyleError
+from vidstyle.errors import OutOfMemoryError, OutputError, StyleError, VidstyleError
 from vidstyle.humanize import in_words, size_in_words
 from vidstyle.media.inputs import is_still
 from vidstyle.options import ApplyOptions
@@ -196,11 +197,14 @@ def _each(
     for source, target in pairs:
         try:
             report = work(source, target)
-        except VidstyleError as error:
+        except (click.exceptions.Exit, click.ClickException, click.Abort):  # the run was stopped
+            raise
+        except Exception as error:  # nothing that one input does may stop the others
+            failure = _failure(source, error)
             if screen is not None:
-                screen.fail(str(error))
-            complain(str(error))
-            failed.append({"source": str(source), "exit_code": error.exit_code, "error": str(error)})
+                screen.fail(str(failure))
+            complain(str(failure))
+            failed.append({"source": str(source), "exit_code": failure.exit_code, "error": str(failure)})
             continue
         if matched is not None:
             report["match"] = matched.matches[source].to_dict()
@@ -214,6 +218,21 @@ def _each(
         group = {} if matched is None else {"match": matched.to_dict()}
         click.echo(json.dumps(document | group, default=str))
     return failed[0]["exit_code"] if failed else 0
+
+
+def _failure(source: Path, error: Exception) -> VidstyleError:
+    """The error as one that can be reported. One that nobody foresaw is printed with its traceback."""
+    if isinstance(error, VidstyleError):
+        return error
+    if isinstance(error, MemoryError):
+        return OutOfMemoryError(
+            f"{source}: there is not enough memory. Close other programs, or use a smaller clip."
+        )
+    click.echo("".join(traceback.format_exception(error)), err=True)
+    return VidstyleError(
+        f"{source}: an error that vidstyle does not know ({type(error).__name__}: {error}). "
+        "Report it with the lines above."
+    )
 
 
 def _restyle(

@@ -19,6 +19,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from vidstyle.errors import DeviceError, InputError
+from vidstyle.files import file_url
 from vidstyle.media.image_sequence import ImageSequence, find_sequence, is_sequence
 
 _FORMATS = (
@@ -56,7 +57,7 @@ def open_input(
         )
     try:
         return av.open(
-            os.path.abspath(path),
+            file_url(path),
             options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
             metadata_errors="surrogateescape",
             hwaccel=None if hwaccel is None else _accelerator(path, hwaccel),
@@ -70,7 +71,7 @@ def open_input(
 def _open_pictures(pattern: Path, sequence: ImageSequence) -> InputContainer:
     try:
         container = av.open(
-            os.path.join(os.path.abspath(pattern.parent).replace("%", "%%"), pattern.name),
+            os.path.join(file_url(pattern.parent).replace("%", "%%"), pattern.name),
             format="image2",
             options={
                 "framerate": str(sequence.fps),

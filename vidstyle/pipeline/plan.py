@@ -11,7 +11,7 @@ import av
 import torch
 
 from vidstyle.errors import InputError, OutputError
-from vidstyle.files import check_free
+from vidstyle.files import check_free, check_name
 from vidstyle.frames import VideoInfo
 from vidstyle.imaging.hdr import HDR_PATH_VERSION, PQ, HdrLight, sdr_info
 from vidstyle.media.encode import check_encoder
@@ -133,6 +133,7 @@ def _plan_media(media: Source, style_hash: str, device: str, target: Path, optio
 def _check_paths(source: Path, target: Path, options: ApplyOptions) -> None:
     if options.preset.pictures:
         return _check_sequence_target(source, target, options)
+    check_name(target)
     if target.exists() and source.exists() and os.path.samefile(source, target):
         raise OutputError(f"{target}: source and target are the same file. Choose another target.")
     if target.is_dir():

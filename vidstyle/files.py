@@ -28,7 +28,7 @@ def map_write_error(path: Path, error: BaseException) -> NoReturn:
 
 
 def file_url(path: Path) -> str:
-    """The name by which FFmpeg opens a file. What stands before a colon (`22:57.mp4`) it takes for a protocol."""
+    """The name by which FFmpeg opens a file: it takes what stands before a colon for a protocol."""
     return os.path.abspath(path)
 
 

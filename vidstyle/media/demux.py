@@ -6,11 +6,12 @@ import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import av
 import av.error
 from av.container import InputContainer
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from vidstyle.errors import InputError, OutOfMemoryError
@@ -40,6 +41,7 @@ class Demuxer:
         self.sequence = sequence
         self.container = container
         self.stream = picture_stream(container, path)
+        self.decoder = _decoder_of(self.stream)
         self.timestamps = Timestamps(path, container, self.stream)
         self.damage = Damage()
 
@@ -127,6 +129,20 @@ class Demuxer:
         if beyond:
             return [f"the file is cut off: {beyond} of {len(entries)} frames are missing at its end"]
         return []
+
+
+def _decoder_of(stream: VideoStream) -> VideoCodecContext:
+    """The decoder of a stream. FFmpeg's own of VP8 and VP9 skip transparency, which libvpx decodes."""
+    own = stream.codec_context
+    if stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) != "1":
+        return own
+    library = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(own.name)
+    if library is None or library not in av.codecs_available:
+        return own
+    decoder = cast(VideoCodecContext, av.CodecContext.create(library, "r"))
+    decoder.extradata = own.extradata
+    decoder.width, decoder.height = own.width, own.height
+    return decoder
 
 
 def _decodes(picture: Path) -> bool:

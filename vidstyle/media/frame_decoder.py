@@ -48,8 +48,8 @@ class FrameDecoder:
         """threads: None is up to four. InputError when not a single frame can be decoded."""
         self._demuxer = demuxer
         self._timestamps, self._damage = demuxer.timestamps, demuxer.damage
-        demuxer.stream.thread_type = "AUTO"
-        demuxer.stream.codec_context.thread_count = threads or min(os.cpu_count() or 1, 4)
+        demuxer.decoder.thread_type = "AUTO"
+        demuxer.decoder.thread_count = threads or min(os.cpu_count() or 1, 4)
         self.warnings: list[str] = []  # complete when the last frame was given out
         self.first = self.count = 0  # index of the first frame to be given out; of the next one
         self._last_good: VideoFrame | None = None
@@ -145,7 +145,7 @@ class FrameDecoder:
             self.warnings.append(f"{times.repaired} timestamps were missing or repeated and were filled in")
 
     def _decode(self) -> Generator[VideoFrame, None, None]:
-        context = self._demuxer.stream.codec_context
+        context = self._demuxer.decoder
         for packet in self._demuxer.packets():
             try:
                 frames = context.decode(packet)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidstyle.errors import InputError, OutputError
-from vidstyle.media.image_file import read_picture, write_png
+from vidstyle.media.image_file import read_picture, read_whole, write_png
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.still import restyle_still
 
@@ -379,3 +379,14 @@ def test_written_png_pixels_come_back(tmp_path: Path) -> None:
     assert np.array_equal(read_picture(write_png(tmp_path / "a.png", pixels)).permute(1, 2, 0), pixels)
     with pytest.raises(OutputError, match="cannot be written"):
         write_png(tmp_path / "a.png" / "b.png", pixels)
+
+
+def test_cmyk_jpeg_is_refused(tmp_path: Path) -> None:
+    """A JPEG of four inks is an error; its header is found behind other segments."""
+    done, data = cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))
+    assert done
+    raw = data.tobytes()
+    start = raw.index(b"\xff\xc0")
+    (tmp_path / "in.jpg").write_bytes(raw[: start + 9] + b"\x04" + raw[start + 10 :])
+    with pytest.raises(InputError, match="is CMYK"):
+        read_whole(tmp_path / "in.jpg")

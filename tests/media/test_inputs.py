@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from vidstyle.errors import InputError
-from vidstyle.media.inputs import check_distinct, expand, is_still, picture_pairs, still_pictures, target_of
+from vidstyle.media.container import open_input
+from vidstyle.media.inputs import (
+    check_distinct,
+    expand,
+    is_still,
+    passed_over,
+    picture_pairs,
+    still_pictures,
+    target_of,
+)
 
 MP4 = (".mp4", ".mov", ".mkv")
 
@@ -102,3 +111,13 @@ def test_pictures_find_their_results(tmp_path: Path) -> None:
     b.unlink()
     with pytest.raises(InputError, match="no result of b"):
         picture_pairs(source, result)
+
+
+def test_pictures_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    """Those in a folder that are passed over: HEIC, AVIF, BMP and others; a HEIC itself says what to do."""
+    heic, bmp, _ = touch(tmp_path, "IMG_1.HEIC", "a.bmp", "b.jpg", "._x.heic")[:3]
+    assert passed_over([str(tmp_path), str(tmp_path / "b.jpg")]) == [heic, bmp]
+    for brand in (b"heic", b"mif1", b"avif"):
+        heic.write_bytes(b"\0\0\0\x18ftyp" + brand + b"\0\0\0\0mif1heic" + bytes(200))
+        with pytest.raises(InputError, match="HEIC or AVIF picture, which is not read here"):
+            open_input(heic)

@@ -8,7 +8,7 @@ import click
 
 from vidstyle.cli.stdio import PIPE
 from vidstyle.media.image_sequence import is_sequence, pattern_of
-from vidstyle.media.inputs import check_distinct, expand, is_still, target_of
+from vidstyle.media.inputs import check_distinct, expand, is_still, passed_over, target_of
 from vidstyle.options import ApplyOptions
 
 CONTAINERS = ("mp4", "mov", "mkv", "webm", "ts", "y4m")
@@ -31,6 +31,11 @@ def pairs_of(
     if "-" in inputs and output is not None:
         return [(PIPE, _named(PIPE, output, options))]
     sources = [pattern_of(text) for text in inputs] if options.fps is not None else expand(inputs, name)
+    for path in passed_over(inputs) if options.fps is None else ():
+        click.echo(
+            f"Warning: {path}: left out: this kind of picture is not read. Save it as JPEG or PNG first.",
+            err=True,
+        )
     if output is not None:
         if len(sources) > 1:
             raise click.UsageError(

@@ -87,6 +87,8 @@ def read_whole(source: Path) -> Picture:
         tags, warnings = read_tags(source, data)
     elif (data[:4] == b"RIFF" and data[12:16] == b"VP8X" and data[20] & 2) or b"acTL" in data[8:4096]:
         raise InputError(f"{source}: is animated. Convert it to a video first.")
+    elif _jpeg_components(data) == 4:
+        raise InputError(f"{source}: is CMYK. Save it as RGB with the profile of its printer.")
     pixels, metadata = _decode(data)
     if pixels is None:
         raise InputError(f"{source}: is damaged or not a picture. Save it again as PNG or JPEG.")
@@ -115,6 +117,20 @@ def _decode(data: bytes) -> tuple[NDArray[Any] | None, dict[int, NDArray[np.uint
     if _EXIF in kept:
         kept[_EXIF] = _without_thumbnail(kept[_EXIF])
     return np.asarray(pixels), kept
+
+
+def _jpeg_components(data: bytes) -> int:
+    """How many color components a JPEG has: 4 are CMYK; 0 for what is no JPEG."""
+    position = 2
+    while data[:2] == b"\xff\xd8" and position + 10 <= len(data) and data[position] == 0xFF:
+        marker = data[position + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return data[position + 9]
+        if marker == 0xFF:  # a byte of padding
+            position += 1
+        else:
+            position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    return 0
 
 
 def _is_lossy(data: bytes) -> bool:

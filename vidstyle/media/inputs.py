@@ -5,12 +5,14 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from vidstyle.errors import InputError
 from vidstyle.media.image_sequence import FRAME_SUFFIXES, is_sequence
 
 STILL_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
+UNREAD_SUFFIXES = (".heic", ".heif", ".avif", ".bmp", ".gif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw")
 VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts"),
     *(".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv", ".mxf"),
@@ -63,6 +65,16 @@ def _in_folder(folder: Path, style_name: str) -> list[Path]:
     if not paths:
         raise InputError(f"{folder}: there are no videos and no pictures in it. Name another one.")
     return paths
+
+
+def passed_over(inputs: Iterable[str]) -> list[Path]:
+    """The pictures in the folders among the inputs that are of kinds which cannot be read, by name."""
+    found: list[Path] = []
+    for folder in map(Path, inputs):
+        if folder.is_dir():
+            with suppress(OSError):  # whoever takes the folder's files reports it
+                found += (path for path in folder.iterdir() if path.suffix.lower() in UNREAD_SUFFIXES)
+    return sorted(path for path in found if not path.name.startswith("."))
 
 
 def still_pictures(folder: Path) -> list[Path]:

@@ -41,6 +41,11 @@ def map_write_error(path: Path, error: BaseException) -> NoReturn:
     raise OutputError(f"{path}: cannot be written ({reason}). Check the folder and the options.") from error
 
 
+def file_url(path: Path) -> str:
+    """The name by which FFmpeg opens a file: it takes what stands before a colon for a protocol."""
+    return os.path.abspath(path)
+
+
 def file_digest(path: Path) -> str:
     """BLAKE2b of a file, 20 bytes as hexadecimal text."""
     with path.open("rb") as file:
@@ -50,8 +55,22 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
+def check_name(path: Path) -> None:
+    """Raise OutputError when the file system takes no such name."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.EINVAL):
+            raise OutputError(
+                f"{path}: the file system takes no such name ({error.strerror}). Choose a shorter one."
+            ) from error
+    except ValueError as error:
+        raise OutputError(f"{path}: this is no name of a file ({error}). Choose another one.") from error
+
+
 def check_free(path: Path, overwrite: bool) -> None:
     """Raise OutputError when a file stands at `path` and may not be replaced."""
+    check_name(path)
     if path.exists() and not overwrite:
         raise OutputError(f"{path}: already exists. Choose another name, or add --overwrite to replace it.")
 

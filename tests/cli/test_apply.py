@@ -7,6 +7,8 @@ import os
 import re
 import resource
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 
+import vidstyle.pipeline.apply
 from tests.helpers.clips import Clip, linked, save_picture
 from tests.helpers.commands import Run
 from tests.helpers.styles import tiny_style
@@ -510,3 +513,61 @@ def test_styles_that_cannot_be_used(clip: Clip, style_file: Path, run: Run, tmp_
         code, out, err = run("apply", source, "-s", "tiny", "--device", device)
         assert (code, out) == (5, "")
         assert err.startswith(f"Error: {device}: ")
+
+
+def test_names_with_colons_and_long_names_are_made(
+    clip: Clip, stub: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Relative names with a time in them, and names as long as a file system takes, are like others."""
+    monkeypatch.chdir(tmp_path)
+    sources = [
+        "2024-11-14T22:57:44+02:00.mp4",
+        "file:x.mp4",
+        *("y" * length + ".mp4" for length in (207, 246)),
+    ]
+    for name in sources:
+        linked(clip("sound.mp4", frames=4), tmp_path, name)
+    code, _, err = run("apply", *sources, "--style", "stub", "--progress", "none")
+    assert code == 0, err
+    made = [f"{Path(name).stem}.stub.mp4" for name in sources]
+    assert names(tmp_path) == sorted(sources + made)
+    linked(clip("sound.mp4", frames=4), tmp_path, "z" * 250 + ".mp4")
+    code, _, err = run("apply", "z" * 250 + ".mp4", sources[0], "--style", "stub", "--overwrite")
+    assert code == 6 and "Choose a shorter one" in err and "Traceback" not in err
+
+
+def test_an_error_that_nobody_foresaw_stops_no_other_input(
+    clip: Clip, stub: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is reported with its traceback, the inputs after it are made, and the exit code is 1."""
+    first, second = (linked(clip("plain.mp4", frames=4), tmp_path, f"{n}.mp4") for n in "ab")
+    real = vidstyle.pipeline.apply.plan_run
+
+    def fails(source: Path, *rest: Any) -> Any:
+        if source == first:
+            raise UnicodeError("of another library")
+        return real(source, *rest)
+
+    monkeypatch.setattr(vidstyle.pipeline.apply, "plan_run", fails)
+    code, out, err = run("apply", first, second, "--style", "stub", "--json", "--progress", "none")
+    report = json.loads(out)
+    assert (code, names(tmp_path)) == (1, ["a.mp4", "b.mp4", "b.stub.mp4"])
+    assert [done["source"] for done in report["results"]] == [str(second)]
+    assert "UnicodeError: of another library" in report["failures"][0]["error"] and "Traceback" in err
+
+
+def test_a_terminal_without_the_letters_of_a_name(clip: Clip, stub: Path, tmp_path: Path) -> None:
+    """Names are printed with replacements on a terminal that is not UTF-8, and every input is made."""
+    made = ["日本.mp4", "later.mp4"]
+    for name in made:
+        linked(clip("plain.mp4", frames=4), tmp_path, name)
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "vidstyle", "apply", *made, "-s", "stub", "--progress", "none"],
+        capture_output=True,
+        cwd=tmp_path,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr
+    assert names(tmp_path) == sorted([*made, "日本.stub.mp4", "later.stub.mp4"])
+    assert b"??.stub.mp4: 4 frames" in done.stdout and b"later.stub.mp4: 4 frames" in done.stdout

@@ -258,3 +258,13 @@ def test_the_public_door_agrees_with_itself() -> None:
     with pytest.raises(AttributeError):
         _ = vidstyle.nonsense
     assert set(vidstyle.__all__) <= set(dir(vidstyle))
+
+
+def test_ffmpeg_opens_files_by_whole_paths() -> None:
+    """av.open takes an open file or what `file_url` gives: FFmpeg reads `22:57.mp4` as a protocol."""
+    for name, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "av.open":
+                opened = ast.unparse(node.args[0])
+                is_file = opened in ("io.BytesIO()", "self._file")
+                assert is_file or "file_url(" in opened, f"{name}: av.open({opened})"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidstyle.errors import InputError, OutputError
-from vidstyle.media.image_file import read_picture, write_png
+from vidstyle.media.image_file import read_picture, read_whole, write_png
+from vidstyle.media.picture_facts import PictureFacts, read_facts, with_facts
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.still import restyle_still
 
@@ -379,3 +382,38 @@ def test_written_png_pixels_come_back(tmp_path: Path) -> None:
     assert np.array_equal(read_picture(write_png(tmp_path / "a.png", pixels)).permute(1, 2, 0), pixels)
     with pytest.raises(OutputError, match="cannot be written"):
         write_png(tmp_path / "a.png" / "b.png", pixels)
+
+
+def test_cmyk_jpeg_is_refused(tmp_path: Path) -> None:
+    """A JPEG of four inks is an error; its header is found behind other segments."""
+    done, data = cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))
+    assert done
+    raw = data.tobytes()
+    start = raw.index(b"\xff\xc0")
+    (tmp_path / "in.jpg").write_bytes(raw[: start + 9] + b"\x04" + raw[start + 10 :])
+    with pytest.raises(InputError, match="is CMYK"):
+        read_whole(tmp_path / "in.jpg")
+
+
+def test_resolution_texts_and_iptc_are_kept_or_named(tmp_path: Path) -> None:
+    """PNG keeps its texts, JPEG its IPTC, both the resolution; what another kind cannot hold is named."""
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    facts = PictureFacts((11811, 11811), ((b"tEXt", b"Title\0T"),), b"Photoshop 3.0\0words")
+    for suffix, kept in ((".png", replace(facts, iptc=None)), (".jpg", replace(facts, texts=()))):
+        source, target = tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
+        source.write_bytes(with_facts(cv2.imencode(suffix, pixels)[1].tobytes(), facts))
+        report = restyle_still(source, lambda rgb: rgb, target)
+        assert read_facts(target.read_bytes()) == kept and not report.warnings
+        report = restyle_still(source, lambda rgb: rgb, tmp_path / f"{suffix[1:]}.webp")
+        assert any("does not keep the resolution" in warning for warning in report.warnings)
+
+
+def test_a_transparent_gray_is_transparency(tmp_path: Path) -> None:
+    """A gray PNG that names one level as transparent becomes a picture with opacity."""
+    pixels = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    data = cv2.imencode(".png", pixels)[1].tobytes()
+    body = b"tRNS" + struct.pack(">H", 7)
+    chunk = struct.pack(">I", 2) + body + struct.pack(">I", zlib.crc32(body))
+    (tmp_path / "in.png").write_bytes(data[:33] + chunk + data[33:])
+    found = read_whole(tmp_path / "in.png").pixels
+    assert np.array_equal(found[..., 3] == 0, pixels == 7) and np.array_equal(found[..., 0], pixels)

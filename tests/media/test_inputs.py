@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from vidstyle.errors import InputError
-from vidstyle.media.inputs import check_distinct, expand, is_still, picture_pairs, still_pictures, target_of
+from vidstyle.media.inputs import (
+    check_distinct,
+    expand,
+    is_still,
+    picture_pairs,
+    still_pictures,
+    target_of,
+)
 
 MP4 = (".mp4", ".mov", ".mkv")
 

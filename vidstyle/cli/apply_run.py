@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +13,7 @@ import click
 
 from vidstyle.cli.progress import Screen, State
 from vidstyle.cli.shared import complain, print_json, stopped
-from vidstyle.errors import VidstyleError
+from vidstyle.errors import OutOfMemoryError, VidstyleError
 from vidstyle.humanize import in_words, size_in_words
 from vidstyle.media.inputs import is_still
 from vidstyle.options import ApplyOptions
@@ -41,11 +42,14 @@ def each(
     for source, target in pairs:
         try:
             report = work(source, target)
-        except VidstyleError as error:
+        except (click.exceptions.Exit, click.ClickException, click.Abort):  # the run was stopped
+            raise
+        except Exception as error:  # nothing that one input does may stop the others
+            failure = _failure(source, error)
             if screen is not None:
-                screen.fail(str(error))
-            complain(str(error))
-            failed.append({"source": str(source), "exit_code": error.exit_code, "error": str(error)})
+                screen.fail(str(failure))
+            complain(str(failure))
+            failed.append({"source": str(source), "exit_code": failure.exit_code, "error": str(failure)})
             continue
         if matched is not None:
             report["match"] = matched.matches[source].to_dict()
@@ -59,6 +63,21 @@ def each(
         group = {} if matched is None else {"match": matched.to_dict()}
         print_json(document | group)
     return failed[0]["exit_code"] if failed else 0
+
+
+def _failure(source: Path, error: Exception) -> VidstyleError:
+    """The error as one that can be reported. One that nobody foresaw is printed with its traceback."""
+    if isinstance(error, VidstyleError):
+        return error
+    if isinstance(error, MemoryError):
+        return OutOfMemoryError(
+            f"{source}: there is not enough memory. Close other programs, or use a smaller clip."
+        )
+    click.echo("".join(traceback.format_exception(error)), err=True)
+    return VidstyleError(
+        f"{source}: an error that vidstyle does not know ({type(error).__name__}: {error}). "
+        "Report it with the lines above."
+    )
 
 
 def restyle(

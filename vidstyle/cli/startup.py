@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import io
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TypeGuard
 
 from vidstyle.pipeline.process_settings import quiet_libraries
 
@@ -26,13 +28,27 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def own_process() -> Iterator[None]:
-    """Set up the process for a command. Within the block SIGTERM raises Terminated."""
+    """Set up the process for a command. Within the block SIGTERM raises Terminated.
+
+    What the terminal's encoding has no letters for is printed as question marks or escapes.
+    """
     quiet_libraries()
     before = signal.signal(signal.SIGTERM, _on_terminate)
+    handlers = {stream: stream.errors for stream in (sys.stdout, sys.stderr) if _is_strict(stream)}
+    for stream in handlers:
+        stream.reconfigure(errors="replace")
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+        for stream, errors in handlers.items():
+            if not stream.closed:
+                stream.reconfigure(errors=errors)
+
+
+def _is_strict(stream: object) -> TypeGuard[io.TextIOWrapper]:
+    """Whether the stream raises an error for letters that it cannot encode."""
+    return isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape")
 
 
 def _on_terminate(number: int, frame: FrameType | None) -> None:

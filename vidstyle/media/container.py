@@ -19,13 +19,15 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from vidstyle.errors import DeviceError, InputError
-from vidstyle.files import missing_file
+from vidstyle.files import file_url, missing_file
 from vidstyle.media.image_sequence import ImageSequence, find_sequence, is_sequence
 
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,flv,live_flv,asf,ogg,nut,mxf,dv,"
     "h264,hevc,av1,obu,ivf,gif,apng,yuv4mpegpipe,wtv,rm,gxf"
 )
+# Of pictures made of tiles (phones write them) FFmpeg would take each tile for a video.
+_STILL_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2", b"avif")
 _REFERRING = (b"#EXTM3U", b"ffconcat", b"[playlist]", b"<?xml", b"<MPD", b"<smil", b"[Reference]")
 
 
@@ -51,13 +53,17 @@ def open_input(
         raise InputError(f"{path}: cannot be read ({error.strerror}). Check its permissions.") from error
     if not head:
         raise InputError(f"{path}: the file is empty. Give a video file.")
+    if head[4:8] == b"ftyp" and head[8:12] in _STILL_BRANDS:
+        raise InputError(
+            f"{path}: it is a HEIC or AVIF picture, which is not read here. Save it as JPEG or PNG first."
+        )
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_REFERRING):
         raise InputError(
             f"{path}: a list that points to other files is not followed. Give the video file itself."
         )
     try:
         return av.open(
-            os.path.abspath(path),
+            file_url(path),
             options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
             metadata_errors="surrogateescape",
             hwaccel=None if hwaccel is None else _accelerator(path, hwaccel),
@@ -71,7 +77,7 @@ def open_input(
 def _open_pictures(pattern: Path, sequence: ImageSequence) -> InputContainer:
     try:
         container = av.open(
-            os.path.join(os.path.abspath(pattern.parent).replace("%", "%%"), pattern.name),
+            os.path.join(file_url(pattern.parent).replace("%", "%%"), pattern.name),
             format="image2",
             options={
                 "framerate": str(sequence.fps),

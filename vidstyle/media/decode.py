@@ -62,7 +62,7 @@ class Decoder:
     def _open(self) -> None:
         self._container = open_input(self.path, sequence=self._sequence, hwaccel=self._hwaccel)
         try:
-            self._demuxer = Demuxer(self.path, self._container)
+            self._demuxer = Demuxer(self.path, self._container, sequence=self._sequence)
             # Hardware decodes on a thread of its own; more of ours would only hold more of its surfaces.
             self._frames = FrameDecoder(self._demuxer, threads=1 if self._hwaccel else None)
             self.info = self._info()

@@ -6,16 +6,19 @@ import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import av
 import av.error
 from av.container import InputContainer
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from vidstyle.errors import InputError, OutOfMemoryError
+from vidstyle.files import file_url
 from vidstyle.media.container import picture_stream
 from vidstyle.media.damage import Damage
+from vidstyle.media.image_sequence import ImageSequence, file_of
 from vidstyle.media.timestamps import Timestamps
 
 _MOST_READ_ERRORS = 16
@@ -27,11 +30,18 @@ class Demuxer:
     `timestamps` gives the exact timestamps, `damage` counts what was lost.
     """
 
-    def __init__(self, path: Path, container: InputContainer) -> None:
-        """path is only for messages. InputError when the file has no picture stream."""
+    def __init__(
+        self, path: Path, container: InputContainer, *, sequence: ImageSequence | None = None
+    ) -> None:
+        """path: for messages. sequence: of numbered pictures, none of which may be damaged.
+
+        InputError when the file has no picture stream.
+        """
         self.path = path
+        self.sequence = sequence
         self.container = container
         self.stream = picture_stream(container, path)
+        self.decoder = _decoder_of(self.stream)
         self.timestamps = Timestamps(path, container, self.stream)
         self.damage = Damage()
 
@@ -71,6 +81,8 @@ class Demuxer:
             raise OutOfMemoryError(
                 f"{self.path}: its pictures do not fit into memory. Close other programs, or scale it down."
             ) from error
+        if self.sequence is not None:
+            self.refuse_picture(error)
         if packet is not None:
             self.timestamps.drop_packet(packet)
         pts = None if packet is None else packet.pts if packet.pts is not None else packet.dts
@@ -85,6 +97,16 @@ class Demuxer:
         raise InputError(
             f"{self.path}: too much of the picture is damaged ({self.damage.describe()}). "
             "Get a whole copy, or repair it first."
+        ) from error
+
+    def refuse_picture(self, error: BaseException | None = None) -> NoReturn:
+        """Raise the InputError that names the first of the numbered pictures that cannot be decoded."""
+        assert self.sequence is not None
+        files = (file_of(self.path, number) for number in self.sequence.numbers)
+        broken = next((file for file in files if not _decodes(file)), self.path)
+        raise InputError(
+            f"{broken}: this picture cannot be decoded. Make it again, or take it out and number the others "
+            "without a gap."
         ) from error
 
     def check_length(self) -> list[str]:
@@ -107,3 +129,26 @@ class Demuxer:
         if beyond:
             return [f"the file is cut off: {beyond} of {len(entries)} frames are missing at its end"]
         return []
+
+
+def _decoder_of(stream: VideoStream) -> VideoCodecContext:
+    """The decoder of a stream. FFmpeg's own of VP8 and VP9 skip transparency, which libvpx decodes."""
+    own = stream.codec_context
+    if stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) != "1":
+        return own
+    library = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(own.name)
+    if library is None or library not in av.codecs_available:
+        return own
+    decoder = cast(VideoCodecContext, av.CodecContext.create(library, "r"))
+    decoder.extradata = own.extradata
+    decoder.width, decoder.height = own.width, own.height
+    return decoder
+
+
+def _decodes(picture: Path) -> bool:
+    """Whether FFmpeg makes a picture of this file. It decodes several at once, so an error names none."""
+    try:
+        with av.open(file_url(picture), options={"protocol_whitelist": "file"}) as file:
+            return next((not frame.is_corrupt for frame in file.decode(video=0)), False)
+    except (av.error.FFmpegError, IndexError, OSError):
+        return False

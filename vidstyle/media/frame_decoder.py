@@ -48,8 +48,8 @@ class FrameDecoder:
         """threads: None is up to four. InputError when not a single frame can be decoded."""
         self._demuxer = demuxer
         self._timestamps, self._damage = demuxer.timestamps, demuxer.damage
-        demuxer.stream.thread_type = "AUTO"
-        demuxer.stream.codec_context.thread_count = threads or min(os.cpu_count() or 1, 4)
+        demuxer.decoder.thread_type = "AUTO"
+        demuxer.decoder.thread_count = threads or min(os.cpu_count() or 1, 4)
         self.warnings: list[str] = []  # complete when the last frame was given out
         self.first = self.count = 0  # index of the first frame to be given out; of the next one
         self._last_good: VideoFrame | None = None
@@ -74,6 +74,8 @@ class FrameDecoder:
                 continue
             pts = times.pts(frame)
             duration = times.duration(pts, frame)
+            if frame.is_corrupt and self._demuxer.sequence is not None:
+                self._demuxer.refuse_picture()
             if frame.is_corrupt:
                 damage.add(float(pts * info.time_base))
                 frame = self._last_good or frame
@@ -130,6 +132,8 @@ class FrameDecoder:
 
     def _finish(self) -> None:
         times, damage = self._timestamps, self._damage
+        if self._demuxer.sequence is not None and self.count != self._demuxer.sequence.count:
+            self._demuxer.refuse_picture()
         if self.first == 0 and damage.exceeds_bound():  # the bound is for a whole clip
             self._demuxer.refuse_damage()
         if damage.count:
@@ -141,7 +145,7 @@ class FrameDecoder:
             self.warnings.append(f"{times.repaired} timestamps were missing or repeated and were filled in")
 
     def _decode(self) -> Generator[VideoFrame, None, None]:
-        context = self._demuxer.stream.codec_context
+        context = self._demuxer.decoder
         for packet in self._demuxer.packets():
             try:
                 frames = context.decode(packet)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from vidstyle.errors import InputError, OutputError
 from vidstyle.files import missing_file, written_whole
 from vidstyle.media.inputs import STILL_SUFFIXES
+from vidstyle.media.picture_facts import PictureFacts, read_facts, with_facts
 from vidstyle.media.tiff import ICC_PROFILE, XMP, TiffTags, encode_tiff, read_tags
 
 _EXIF, _XMP, _ICC = cv2.IMAGE_METADATA_EXIF, cv2.IMAGE_METADATA_XMP, cv2.IMAGE_METADATA_ICCP
@@ -35,6 +36,8 @@ class Picture:
     """Whether it was stored without loss, so that the result is too."""
     warnings: tuple[str, ...]
     """What was lost while reading, in words."""
+    facts: PictureFacts = field(default_factory=PictureFacts)
+    """What PNG and JPEG say beside that."""
 
 
 def read_picture(source: Path) -> torch.Tensor:
@@ -87,13 +90,20 @@ def read_whole(source: Path) -> Picture:
         tags, warnings = read_tags(source, data)
     elif (data[:4] == b"RIFF" and data[12:16] == b"VP8X" and data[20] & 2) or b"acTL" in data[8:4096]:
         raise InputError(f"{source}: is animated. Convert it to a video first.")
+    elif _jpeg_components(data) == 4:
+        raise InputError(f"{source}: is CMYK. Save it as RGB with the profile of its printer.")
     pixels, metadata = _decode(data)
     if pixels is None:
         raise InputError(f"{source}: is damaged or not a picture. Save it again as PNG or JPEG.")
     if pixels.dtype not in (np.uint8, np.uint16) or (pixels.ndim == 3 and pixels.shape[2] not in (3, 4)):
         kind = f"{pixels.dtype} with {1 if pixels.ndim == 2 else pixels.shape[2]} channels"
         raise InputError(f"{source}: holds {kind}. Save it as 8 or 16 bit gray, RGB or RGBA.")
-    return Picture(pixels, metadata, tags, not _is_lossy(data), tuple(warnings))
+    facts = read_facts(data)
+    if facts.clear_gray is not None and pixels.ndim == 2:
+        white = np.iinfo(pixels.dtype).max
+        opacity = np.where(pixels == facts.clear_gray, 0, white).astype(pixels.dtype)
+        pixels = np.stack([pixels, pixels, pixels, opacity], axis=2)
+    return Picture(pixels, metadata, tags, not _is_lossy(data), tuple(warnings), facts)
 
 
 def _decode(data: bytes) -> tuple[NDArray[Any] | None, dict[int, NDArray[np.uint8]]]:
@@ -115,6 +125,20 @@ def _decode(data: bytes) -> tuple[NDArray[Any] | None, dict[int, NDArray[np.uint
     if _EXIF in kept:
         kept[_EXIF] = _without_thumbnail(kept[_EXIF])
     return np.asarray(pixels), kept
+
+
+def _jpeg_components(data: bytes) -> int:
+    """How many color components a JPEG has: 4 are CMYK; 0 for what is no JPEG."""
+    position = 2
+    while data[:2] == b"\xff\xd8" and position + 10 <= len(data) and data[position] == 0xFF:
+        marker = data[position + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return data[position + 9]
+        if marker == 0xFF:  # a byte of padding
+            position += 1
+        else:
+            position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    return 0
 
 
 def _is_lossy(data: bytes) -> bool:
@@ -139,6 +163,7 @@ def fit_for(target: Path, picture: Picture) -> Picture:
     if suffix in (".jpg", ".jpeg", ".webp") and pixels.dtype == np.uint16:
         warnings.append(f"{suffix[1:]} holds 8 bits a channel; the picture had 16")
         pixels = ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+    warnings += [f"{suffix[1:]} does not keep {lost}" for lost in picture.facts.lost_in(suffix)]
     if suffix in (".tif", ".tiff") and picture.metadata:
         # Profile and XMP travel as tags. EXIF would be a directory of its own, which tifffile cannot write.
         blocks = {XMP: picture.metadata.get(_XMP), ICC_PROFILE: picture.metadata.get(_ICC)}
@@ -175,7 +200,7 @@ def encode_picture(target: Path, picture: Picture) -> bytes:
         ) from error
     if not done:
         raise OutputError(f"{target}: cannot be encoded. Choose another kind of picture.")
-    return data.tobytes()
+    return with_facts(data.tobytes(), picture.facts)
 
 
 def write_picture(target: Path, data: bytes) -> None:

@@ -12,14 +12,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from vidstyle.errors import InputError
 from vidstyle.files import is_url, missing_file
+from vidstyle.media.whole_picture import what_is_wrong
 
 FRAME_SUFFIXES = (".png", ".exr", ".tif", ".tiff", ".jpg", ".jpeg", ".dpx", ".webp", ".bmp")
 FORMAT = "vidstyle-sequence-1"
+_HIGHEST_NUMBER = 2**31 - 1  # FFmpeg counts pictures in 32 bits
+_MOST_MISSING = 1_000_000  # with more gaps than this the numbers mean something else
 _NUMBER = re.compile(r"%0?(\d*)d")
 
 
@@ -107,13 +111,32 @@ def find_sequence(pattern: Path, *, fps: Fraction | None = None) -> ImageSequenc
     numbers = numbers_there(pattern)
     if not numbers:
         raise InputError(f"{pattern}: there are no such pictures. Check the path.")
-    missing = sorted(set(range(numbers[0], numbers[-1])).difference(numbers))
-    if missing:
-        raise InputError(
-            f"{pattern}: picture {missing[0]} is missing, {len(missing)} in all between {numbers[0]} and "
-            f"{numbers[-1]}. Put them there, or number the others without a gap."
-        )
+    _check_gaps(pattern, numbers)
+    for number in numbers:
+        wrong = what_is_wrong(file_of(pattern, number))
+        if wrong is not None:
+            raise InputError(
+                f"{file_of(pattern, number)}: this picture {wrong}. Make it again, or take it out and number "
+                "the others without a gap."
+            )
     return ImageSequence(first=numbers[0], count=len(numbers), fps=rate)
+
+
+def _check_gaps(pattern: Path, numbers: list[int]) -> None:
+    """Raise InputError unless the numbers, which are sorted, follow each other."""
+    first, last = numbers[0], numbers[-1]
+    missing = last - first + 1 - len(numbers)
+    if last > _HIGHEST_NUMBER or missing > max(_MOST_MISSING, 100 * len(numbers)):
+        raise InputError(
+            f"{pattern}: {first} and {last} look like times and not like numbers that follow each other. "
+            "Number the pictures 1, 2, 3 and so on in a copy of the folder."
+        )
+    if missing:
+        gap = next(before + 1 for before, after in pairwise(numbers) if after > before + 1)
+        raise InputError(
+            f"{pattern}: picture {gap} is missing, {missing} in all between {first} and {last}. "
+            "Put them there, or number the others without a gap."
+        )
 
 
 def _rate_of_sidecar(pattern: Path) -> Fraction:

@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 
 from vidstyle.codecs import CodecPreset
 from vidstyle.errors import OutputError
-from vidstyle.files import map_write_error
+from vidstyle.files import file_url, map_write_error
 from vidstyle.frames import VideoInfo
 from vidstyle.media.container import picture_stream
 from vidstyle.media.packet_copy import packets
@@ -84,9 +84,9 @@ def join(
     with source.open() if source.others else nullcontext() as original:
         extras = Extras()
         try:
-            with av.open(str(part), "w", format=container, **_writing(container, source, info)) as out:
+            with av.open(file_url(part), "w", format=container, **_writing(container, source, info)) as out:
                 first = folder / segments[0].data
-                with av.open(str(first), options={"ignore_editlist": "1"}) as model:
+                with av.open(file_url(first), options={"ignore_editlist": "1"}) as model:
                     video = _add_video(out, model, info, preset, source)
                 pictures = _pictures(segments, folder, info.time_base, video, target)
                 others: Iterator[Packet[Any]] = iter(())
@@ -196,7 +196,7 @@ def _pictures(
     durations[shown[-1]] = segments[-1].last_duration
     number = 0
     for segment in segments:
-        with av.open(str(folder / segment.data), options={"ignore_editlist": "1"}) as file:
+        with av.open(file_url(folder / segment.data), options={"ignore_editlist": "1"}) as file:
             packets = (packet for packet in file.demux(video=0) if packet.size)
             count = 0
             for pts, packet in zip(segment.packet_pts, packets, strict=False):
@@ -237,7 +237,7 @@ def _verify(
         )
     expected = sorted(pts for segment in segments for pts in segment.packet_pts)
     try:
-        with av.open(str(part), metadata_errors="surrogateescape") as file:
+        with av.open(file_url(part), metadata_errors="surrogateescape") as file:
             pictures = picture_stream(file, part)
             pairs = [(source.streams[source.picture], pictures), *_pairs(source, file, extras)]
             _check_counts(file, pictures, pairs, target, expected, info, extras)

@@ -99,7 +99,7 @@ def probing(path: Path, *, fps: Fraction | None = None) -> Iterator[tuple[Source
         # Before decoding, which may change what a container says of itself.
         streams = tuple(_facts(stream) for stream in container.streams)
         metadata, chapters = dict(container.metadata), tuple(container.chapters())
-        demuxer = Demuxer(path, container)
+        demuxer = Demuxer(path, container, sequence=sequence)
         with closing(FrameDecoder(demuxer)) as frames:
             assert frames.ahead is not None
             info = read_info(path, container, demuxer.stream, frames.ahead)

@@ -28,6 +28,7 @@ from vidstyle.options import ApplyOptions, Tone
 
 # To be raised when the same options would give other pixels or other packets than before.
 PIXEL_PATH_VERSION = 6
+_LONGEST_NAME = 255  # bytes
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class WorkFolder:
     """
 
     def __init__(self, target: Path, key: str, options: ApplyOptions, root: Path | None = None) -> None:
-        self.root = root or (options.work_dir or target.parent) / f".{target.name}.vidstyle"
+        self.root = root or (options.work_dir or target.parent) / _folder_name(target.name)
         self.path = self.root / key
         self.key = key
         self.container = options.preset.container
@@ -251,6 +252,15 @@ def _can_lock(path: Path) -> bool:
         refused = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC)
         return error.errno in refused
     return True
+
+
+def _folder_name(target: str) -> str:
+    """The name of the work folder. Of a name that would get too long, it has the start and a hash."""
+    name = f".{target}.vidstyle"
+    if len(os.fsencode(name)) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.blake2b(os.fsencode(target), digest_size=12).hexdigest()
+    return f".{target[:32]}.{digest}.vidstyle"
 
 
 def check_complete(segments: list[Committed], target: Path) -> None:

@@ -14,7 +14,7 @@ import av
 import av.error
 
 from vidstyle.errors import OutputError
-from vidstyle.files import map_write_error
+from vidstyle.files import file_url, map_write_error
 from vidstyle.frames import VideoInfo
 from vidstyle.media.image_sequence import (
     FORMAT,
@@ -108,7 +108,7 @@ def _unpack(
     """Write every packet into a file of its own, and return the timestamps of the files in order."""
     pts: list[int] = []
     for segment in segments:
-        with av.open(str(folder / segment.data), options={"ignore_editlist": "1"}) as file:
+        with av.open(file_url(folder / segment.data), options={"ignore_editlist": "1"}) as file:
             number = segment.start
             for packet in file.demux(video=0):
                 if packet.size:

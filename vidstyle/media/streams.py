@@ -20,7 +20,11 @@ from vidstyle.errors import OutputError
 from vidstyle.media.probe import Source, StreamFacts
 
 FILE_KEYS = {"major_brand", "minor_version", "compatible_brands", "encoder"}
-_STREAM_KEYS = {"encoder", "vendor_id", "duration", "bps", "number_of_frames", "number_of_bytes", "rotate"}
+# alpha_mode belongs to VP8 and VP9.
+_STREAM_KEYS = {
+    *("alpha_mode", "encoder", "vendor_id", "duration", "bps", "number_of_frames", "number_of_bytes"),
+    "rotate",
+}
 # Every container has a name for these; mp4 stores others (phones write many) only with a flag.
 _PLAIN_KEYS = {
     *("title", "artist", "album", "album_artist", "composer", "comment", "date", "genre", "copyright"),

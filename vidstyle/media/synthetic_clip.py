@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from vidstyle.errors import InputError
+from vidstyle.files import file_url
 from vidstyle.media.container import open_input, picture_stream
 from vidstyle.media.decode import Decoder
 
@@ -26,7 +27,7 @@ def make_clip(path: Path, width: int, height: int, frames: int, sound: bool = Tr
     )[0]
     scene = (large.clamp(0, 1) * 255).to(torch.uint8).permute(1, 2, 0).numpy()
     grain = random.integers(0, 8, (height, width, 1), dtype=np.uint8)
-    with av.open(str(path), "w") as out:
+    with av.open(file_url(path), "w") as out:
         video = out.add_stream("libx264", rate=rate, options={"preset": "ultrafast", "crf": "20"})
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         audio: Any = out.add_stream("aac", rate=48000, layout="mono") if sound else None
@@ -47,7 +48,7 @@ def copy_start(source: Path, target: Path, frames: int) -> int:
 
     About `frames`: packets are not in the order of presentation. InputError when they cannot be decoded.
     """
-    with open_input(source) as container, av.open(str(target), "w", format="matroska") as out:
+    with open_input(source) as container, av.open(file_url(target), "w", format="matroska") as out:
         stream = picture_stream(container, source)
         copy = out.add_stream_from_template(stream)
         count = 0

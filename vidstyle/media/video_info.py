@@ -5,9 +5,7 @@ from __future__ import annotations
 import struct
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
-from av.buffer import Buffer
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -15,6 +13,7 @@ from av.video.stream import VideoStream
 from vidstyle.errors import InputError
 from vidstyle.frames import Mastering, PlaneFormat, VideoInfo
 from vidstyle.media.pixel_formats import planar_format
+from vidstyle.media.side_data import side_data
 from vidstyle.media.timestamps import clock_scale
 
 _MAX_PIXELS = 16384 * 16384
@@ -64,7 +63,8 @@ def read_info(path: Path, container: InputContainer, stream: VideoStream, frame:
         format=fmt,
         primaries=_tag(frame.color_primaries, context.color_primaries),
         transfer=_tag(frame.color_trc, context.color_trc),
-        matrix_code=code,
+        # Gray pictures and some old phones say RGB of YUV, which encoders refuse or pass on.
+        matrix_code=_UNSPECIFIED if fmt.matrix != "rgb" and code in _NO_YUV_MATRIX else code,
         range_code=range_code,
         matrix_was_guessed=fmt.matrix != "rgb" and code in _NO_YUV_MATRIX,
         rotation=display_matrix(frame),
@@ -77,7 +77,7 @@ def read_info(path: Path, container: InputContainer, stream: VideoStream, frame:
         other_streams=len(kinds) - kinds.count("audio") - kinds.count("subtitle") - 1,
         mastering=mastering(frame),
         content_light=content_light(frame),
-        dynamic_light=any(_side_data(frame, name) is not None for name in _DYNAMIC),
+        dynamic_light=any(side_data(frame, name) is not None for name in _DYNAMIC),
     )
 
 
@@ -122,7 +122,7 @@ def _plane_format(
 
 def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
     """The nine integers of the display matrix, which turns the stored picture into the one shown, or None."""
-    data = _side_data(frame, "DISPLAYMATRIX")
+    data = side_data(frame, "DISPLAYMATRIX")
     if data is None:
         return None
     return struct.unpack("<9i", data[:36])
@@ -130,7 +130,7 @@ def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
 
 def mastering(frame: VideoFrame) -> Mastering | None:
     """SMPTE ST 2086 data of a frame, from libavutil's struct of ten rationals and two flags."""
-    data = _side_data(frame, "MASTERING_DISPLAY_METADATA")
+    data = side_data(frame, "MASTERING_DISPLAY_METADATA")
     if data is None:
         return None
     *numbers, has_primaries, has_nits = struct.unpack("<22i", data[:88])
@@ -142,13 +142,5 @@ def mastering(frame: VideoFrame) -> Mastering | None:
 
 def content_light(frame: VideoFrame) -> tuple[int, int] | None:
     """(MaxCLL, MaxFALL) of a frame, in nits."""
-    data = _side_data(frame, "CONTENT_LIGHT_LEVEL")
+    data = side_data(frame, "CONTENT_LIGHT_LEVEL")
     return None if data is None else struct.unpack("<2I", data[:8])
-
-
-def _side_data(frame: VideoFrame, name: str) -> bytes | None:
-    try:
-        data = frame.side_data.get(name)
-    except ValueError:  # a picture with EXIF: a kind of data that PyAV 18.1 has no name for
-        return None
-    return None if data is None else bytes(cast(Buffer, data))

@@ -11,7 +11,7 @@ import av
 import torch
 
 from vidstyle.errors import InputError, OutputError
-from vidstyle.files import check_free, is_url, missing_file
+from vidstyle.files import check_free, check_name, is_url, missing_file
 from vidstyle.frames import VideoInfo
 from vidstyle.imaging.hdr import HDR_PATH_VERSION, PQ, HdrLight, sdr_info
 from vidstyle.media.encode import check_encoder
@@ -144,6 +144,7 @@ def _check_paths(source: Path, target: Path, options: ApplyOptions) -> None:
         raise missing_file(source)
     if options.preset.pictures:
         return _check_sequence_target(source, target, options)
+    check_name(target)
     if target.exists() and source.exists() and os.path.samefile(source, target):
         raise OutputError(f"{target}: source and target are the same file. Choose another target.")
     if target.is_dir():

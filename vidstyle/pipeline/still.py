@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from vidstyle.errors import OutputError
-from vidstyle.files import check_free
+from vidstyle.files import check_free, check_name
 from vidstyle.media.image_file import encode_picture, fit_for, read_whole, write_picture
 from vidstyle.options import ApplyOptions
 
@@ -48,6 +48,7 @@ def restyle_still(
     started = time.perf_counter()
     options = options or ApplyOptions()
     picture = read_whole(source)
+    check_name(target)
     if target.exists() and target.samefile(source):
         raise OutputError(f"{target}: source and target are the same file. Choose another target.")
     check_free(target, options.overwrite)

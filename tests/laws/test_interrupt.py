@@ -53,7 +53,7 @@ def test_apply_goes_on_where_it_was(workers: tuple[str, ...], tmp_path: Path) ->
     """Finished segments are kept, where they lie is said, and the same command goes on from there."""
     make_clip(tmp_path / "in.mp4", 64, 48, 1440, sound=False)
     command = ("apply", "in.mp4", "--style", "vlogger", "--strength", "0", "--smooth", "off", *workers)
-    work = tmp_path / ".in.vlogger.mp4.vidstyle"
+    work = tmp_path / ".in.vlogger-0.mp4.vidstyle"
 
     def one_segment_is_there(text: str) -> bool:
         return any(work.rglob("*.json")) and "%|" in text  # the bar shows, though this terminal has no width
@@ -63,7 +63,7 @@ def test_apply_goes_on_where_it_was(workers: tuple[str, ...], tmp_path: Path) ->
     said = f"Interrupted. Finished segments are kept in {work.name}; the same command goes on from there."
     assert text.endswith(f"\n{said}\n")
     assert "Traceback" not in text
-    assert not (tmp_path / "in.vlogger.mp4").exists()
+    assert not (tmp_path / "in.vlogger-0.mp4").exists()
     code, text = in_terminal(tmp_path, *command)
     assert code == 0, text
     assert re.search(r"1440 frames in .*, [1-5] of 6 segments from an earlier run", text)

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     "--name",
     "template",
     metavar="TEXT",
-    help="Name of results, as {stem}.{style}{strength}.  [default: what differs]",
+    help="Names of results.  [default: {stem}.{style}{strength}]",
 )
 @flag_option("--recursive", help_text="Take folders in folders too, and keep them in --output-dir.")
 @flag_option("--skip-existing", help_text="Leave inputs alone whose result exists.")
@@ -103,10 +103,7 @@ def apply(
     as_json: bool,
     **values: Any,
 ) -> int:
-    """Restyle clips and pictures: files, folders or quoted patterns.
-
-    Everything but the look is kept. in.mp4 gives in.<style>.mp4, or the name of -o or -d.
-    """
+    """Restyle clips and pictures: files, folders or quoted patterns."""
     options = apply_options(batch_size, values)
     check_pipes(inputs, output, container, as_json or progress in ("openjd", "farm"))
     wanted = tuple(dict.fromkeys(wanted))

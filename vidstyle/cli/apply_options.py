@@ -75,7 +75,9 @@ def _short(names: Iterable[str]) -> str:
 
 _STYLE_HELP = "A style, its file, FILE#LOOK, or a blend of them."
 apply_style_option = style_option(_STYLE_HELP, required=True)
-several_styles_option = style_option(f"{_STYLE_HELP} May be repeated.", required=True, multiple=True)
+several_styles_option = style_option(
+    "A style, a file, FILE#LOOK or a blend; repeatable.", required=True, multiple=True
+)
 
 look_options = together(
     _dial("strength", "How far to go from the source to the full look."),
@@ -102,8 +104,8 @@ look_options = together(
 encoding_options = together(
     _field(
         "codec",
-        f"{_short(CODECS)}.",
-        shown="auto: h264, hevc for 10 bit, av1 for webm",
+        f"auto, {_short(CODECS)}.",
+        shown="",
         type=click.Choice([AUTO, *CODECS]),
         metavar="NAME",
     ),
@@ -138,8 +140,8 @@ source_options = together(
     flag_option("--deinterlace", help_text="Deinterlace the source."),
     _field(
         "hdr",
-        "HDR sources: refuse, tonemap, or keep with half of the look.",
-        shown="auto: tonemap",
+        "HDR sources: auto, tonemap, keep (half of the look), refuse.",
+        shown="",
         type=click.Choice(HDR_WAYS),
         metavar="HOW",
     ),

@@ -229,7 +229,9 @@ def test_slurm(show: Show) -> None:
     show.export("slurm", "--chunk", "2")
     plan, *renders, join = submit(show)
     assert plan.startswith(f"farm|plan|{show.source}|--style|{show.style}|--work|{show.work}|--device|cpu|")
-    assert renders == [f"farm|render|--work|{show.work}|--segments|{part}|" for part in ("0-1", "2-3", "4-4")]
+    assert renders == [
+        f"farm|render|--work|{show.work}|--segments|{part}|--past-end|" for part in ("0-1", "2-3", "4-4")
+    ]
     assert join == f"farm|join|--work|{show.work}|--output|{show.output}|"
 
 
@@ -243,7 +245,9 @@ def test_deadline10(show: Show) -> None:
     ]
     arguments = [line for line in lines if line.startswith("Arguments=")]
     work = f"<QUOTE>{show.work}<QUOTE>"
-    assert arguments[1] == f"Arguments=farm render --work {work} --segments <STARTFRAME>-<ENDFRAME>"
+    assert (
+        arguments[1] == f"Arguments=farm render --work {work} --segments <STARTFRAME>-<ENDFRAME> --past-end"
+    )
     assert "Frames=0-4" in lines and "ChunkSize=2" in lines
 
 
@@ -304,7 +308,15 @@ console.log(JSON.stringify(tasks));
     tasks = json.loads(done.stdout)
     assert [task["name"] for task in tasks] == ["plan", "render 0-1", "render 2-3", "render 4", "join"]
     assert tasks[1]["after"] == ["plan"] and tasks[4]["after"] == ["render 0-1", "render 2-3", "render 4"]
-    assert tasks[3]["command"]["args"] == ["farm", "render", "--work", str(show.work), "--segments", "4"]
+    assert tasks[3]["command"]["args"] == [
+        "farm",
+        "render",
+        "--work",
+        str(show.work),
+        "--segments",
+        "4",
+        "--past-end",
+    ]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

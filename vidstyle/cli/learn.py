@@ -12,7 +12,6 @@ from vidstyle.cli.progress import State, open_screen
 from vidstyle.cli.shared import Command, print_json, stopped
 from vidstyle.cli.shared_options import (
     PATH,
-    device_option,
     field_option,
     flag_option,
     json_option,
@@ -48,7 +47,7 @@ from vidstyle.train.options import LearnOptions, TrainingProgress
 @field_option(
     LearnOptions, "seed", "The same seed gives the same style.", type=click.IntRange(0), metavar="N"
 )
-@device_option(LearnOptions)
+@field_option(LearnOptions, "device", "No effect any more: learning takes seconds on a CPU.", metavar="NAME")
 @flag_option("--mixed", help_text="No effect any more: mixed looks are not refused.")
 @flag_option("--resume", help_text="No effect any more: begins again, which takes seconds.")
 @overwrite_option("Replace a style of yours of that name.")

@@ -1,182 +1,191 @@
-"""Learn looks whose recipe is known from a few graded clips and hold the result against the truth on others.
+"""How near the look reader comes to real film looks of stocks that it never saw, beside plain transfers.
 
-    python benchmarks/learn_figures.py --clips CLIPS --out DIR
+    python benchmarks/learn_figures.py --data DATA --out DIR
 
-Half of the clips are graded and given to `vidstyle learn`, which sees nothing else. On frames of the other
-half the CIELAB error of what it learned is printed beside that of the untouched frames, of the start (what
-the reader read, before any training) and of three plain transfers. These are fitted to the same graded
-frames, from the colors of ordinary photos that ship with the reader, and once more (mkl*) from the very
-frames they are tried on, which nothing else is shown. The last line is JSON.
+Pictures that training never saw are put under a look; the reader and the plain transfers see these alone.
+What they found is held against the truth on 30 other photos: mean CIELAB error. Four settings: one still
+(mean of four), 12 photos (mean of two sets), 80 frames of ten scenes (eight crops of each of ten photos),
+and frames of real clips where DATA/clips has them. Plain transfers are fitted from the colors of ordinary
+photos of the training share. The last line is JSON.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
+import time
 from collections.abc import Callable
-from itertools import combinations
 from pathlib import Path
-from random import Random
 
-import av
+import cv2
 import numpy as np
 import torch
-from looks import GRADES, LOOKS, Picture
+from reader_looks import load_looks, one_of_each, photo_parts
 from torch import Tensor
 
-from vidstyle.analysis.metrics import lab_error
 from vidstyle.imaging.color_transfer import BASELINES, sample_colors
-from vidstyle.media.decode import Decoder
-from vidstyle.styles.load import load_style
-from vidstyle.train.data.clips import resize_to_4_3, sample_clip, upright
-from vidstyle.train.options import LearnOptions
-from vidstyle.train.personal.learn import learn
-from vidstyle.train.personal.look_reader import load_look_reader
-from vidstyle.train.personal.material import MAX_DISAGREEMENT, disagreement, gather
+from vidstyle.train.data.clips import sample_clip
+from vidstyle.train.personal.look_networks import colors_to_lab, lookup
+from vidstyle.train.personal.look_reader import LookReader, Reading, load_look_reader
 from vidstyle.train.sample_sheets import write_grid
 
-REFERENCE = ("coffee", "dog_park", "headphones", "juggle")
-TRIED = ("bedroom", "bikes", "carphone", "cups")
-SIDE, TRIED_SIDE, EVERY = 240, 192, 4
+SIDE, JUDGED, SCENES, CROPS = 240, 30, 10, 8
+SETTINGS = ("1", "12", "80", "clips")
+TRANSFERS = tuple(BASELINES)
 
-Way = Callable[[Tensor], Tensor]
-
-
-def painted(frames: Tensor, look: Callable[[Picture, int], Picture]) -> Tensor:
-    """Frames [N, 3, h, w] in [0, 1] under a look."""
-    pictures = frames.permute(0, 2, 3, 1).numpy()
-    return torch.from_numpy(np.stack([look(picture, 0) for picture in pictures])).permute(0, 3, 1, 2)
+Way = Callable[[Tensor], Tensor]  # colors [P, 3] to colors
+Set = tuple[list[Tensor], list[int]]  # pictures [h, w, 3] in [0, 1], the scene of each
 
 
-def graded_clip(source: Path, target: Path, look: Callable[[Picture, int], Picture]) -> None:
-    """Every fourth frame of a clip, small, under a look, as H.264."""
-    with av.open(str(target), "w") as out, Decoder(source) as decoder:
-        video = out.add_stream("libx264", rate=8, options={"crf": "16", "preset": "veryfast"})
-        for batch in decoder.batches(1):
-            if batch.index % EVERY:
-                continue
-            small = resize_to_4_3(upright(batch), SIDE)[None].float() / 255
-            codes = painted(small, look)[0].mul(255).round().byte().permute(1, 2, 0).contiguous().numpy()
-            if not batch.index:
-                video.width, video.height, video.pix_fmt = codes.shape[1], codes.shape[0], "yuv444p"
-            out.mux(video.encode(av.VideoFrame.from_ndarray(codes, format="rgb24")))
-        out.mux(video.encode(None))
+def picture(path: Path, side: int = SIDE) -> Tensor:
+    """[h, w, 3] in [0, 1], the short side as given."""
+    read = cv2.imread(str(path))
+    if read is None:
+        raise OSError(f"{path}: not a picture")
+    codes = read[:, :, ::-1]
+    scale = side / min(codes.shape[:2])
+    size = (round(codes.shape[1] * scale), round(codes.shape[0] * scale))
+    small = cv2.resize(np.ascontiguousarray(codes), size, interpolation=cv2.INTER_AREA)
+    return torch.from_numpy(small).float() / 255
 
 
-def error_of(way: Way, tried: dict[str, Tensor], truths: dict[str, Tensor]) -> float:
-    """Mean over clips of the mean CIELAB error."""
-    errors = []
-    with torch.inference_mode():
-        for name, frames in tried.items():
-            found = [lab_error(way(f[None]), t[None]) for f, t in zip(frames, truths[name], strict=True)]
-            errors.append(float(torch.cat(found).mean()))
-    return sum(errors) / len(errors)
-
-
-def figures_of(name: str, arguments: argparse.Namespace, tried: dict[str, Tensor]) -> dict[str, float]:
-    look, home = GRADES[name], arguments.out / name
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True)
-    for clip in REFERENCE:
-        graded_clip(arguments.clips / f"{clip}.mp4", home / f"{clip}.mp4", look)
-    truths = {clip: painted(frames, look) for clip, frames in tried.items()}
-    reader, material = load_look_reader(), gather([home], LearnOptions.paint_size)
-    code = reader.estimate_code(material.split()[0])
-    style = sample_colors([frame.float() / 255 for frame in material.frames])
-    own = sample_colors([frame for frames in tried.values() for frame in frames])
-
-    def start(rgb: Tensor) -> Tensor:
-        colors = reader.grade(rgb.permute(0, 2, 3, 1).reshape(-1, 3), code)
-        return colors.view(*rgb.shape[2:], 3).permute(2, 0, 1)[None].clamp(0, 1)
-
-    ways: dict[str, Way] = {"untouched": lambda rgb: rgb}
-    ways |= {way: fit(reader.colors, style) for way, fit in BASELINES.items()}
-    ways["mkl*"] = BASELINES["mkl"](own, style)
-    ways["start"] = start
-    learned = learn(
-        LearnOptions(
-            material=(home,),
-            name=f"known_{name}",
-            minutes=arguments.minutes,
-            steps=arguments.steps,
-            overwrite=True,
+def crops(whole: Tensor, count: int, random: np.random.Generator) -> list[Tensor]:
+    """Views of one scene, as a moving camera has them."""
+    found = []
+    for _ in range(count):
+        zoom = random.uniform(0.65, 0.95)
+        height, width = (int(n * zoom) for n in whole.shape[:2])
+        top, left = (
+            int(random.integers(a - b + 1)) for a, b in zip(whole.shape[:2], (height, width), strict=True)
         )
-    )
-    ways["learned"] = load_style(learned.path)
-    figures = {way: round(error_of(paint, tried, truths), 2) for way, paint in ways.items()}
-    shown = [clip[len(clip) // 2] for clip in tried.values() if clip.shape[2] < clip.shape[3]]
-    true = [truths[clip][len(frames) // 2] for clip, frames in tried.items()]
-    rows = [
-        [ways[way](frame[None])[0] for frame in shown] for way in ("untouched", "mkl", "start", "learned")
+        found.append(whole[top : top + height, left : left + width])
+    return found
+
+
+def sets_of(files: list[Path], clips: list[Path], random: np.random.Generator) -> dict[str, list[Set]]:
+    """What is shown to the reader, the same for every look."""
+    order = [files[i] for i in random.permutation(len(files))]
+    shown: dict[str, list[Set]] = {"1": [([picture(path)], [0]) for path in order[:4]]}
+    shown["12"] = [([picture(p) for p in order[a : a + 12]], list(range(12))) for a in (4, 16)]
+    views = [crops(picture(path), CROPS, random) for path in order[28 : 28 + SCENES]]
+    shown["80"] = [
+        ([view for scene in views for view in scene], [i for i in range(SCENES) for _ in range(CROPS)])
     ]
-    write_grid(arguments.out / f"{name}.png", [torch.stack(row) for row in [*rows, true]])
-    return (
-        figures | {f"own_{key}": value for key, value in learned.figures.items()} | {"steps": learned.steps}
+    frames: list[Tensor] = []
+    scenes: list[int] = []
+    for number, path in enumerate(clips):
+        for frame in sample_clip(path, SIDE, CROPS).pictures:
+            frames.append(frame.permute(1, 2, 0).float() / 255)
+            scenes.append(number)
+    if frames:
+        shown["clips"] = [(frames, scenes)]
+    return shown
+
+
+def under(lut: Tensor, colors: Tensor) -> Tensor:
+    """Colors [..., 3] under a table."""
+    return lookup(lut[None], colors.reshape(1, -1, 3))[0].reshape(colors.shape)
+
+
+def codes_of(colors: Tensor) -> Tensor:
+    return colors.clamp(0, 1).mul(255).round().byte()
+
+
+def errors(
+    lut: Tensor, sets: list[Set], judged: Tensor, ordinary: Tensor, reader: LookReader
+) -> dict[str, float]:
+    """Mean over sets of the mean CIELAB error on colors [P, 3] of other photos, and what the reader said."""
+    truth = colors_to_lab(under(lut, judged))
+    found: dict[str, list[float]] = {}
+
+    def note(name: str, value: float) -> None:
+        found.setdefault(name, []).append(value)
+
+    def error(colors: Tensor) -> float:
+        return float((colors_to_lab(colors) - truth).norm(dim=-1).mean())
+
+    for pictures, scenes in sets:
+        graded = [codes_of(under(lut, one)) for one in pictures]
+        begun = time.perf_counter()
+        reading: Reading = reader.read_look([one.permute(2, 0, 1) for one in graded], scenes)
+        note("seconds", time.perf_counter() - begun)
+        note("learned", error(under(reading.lut, judged)))
+        note("said", reading.expected_error)
+        note("untouched", error(judged))
+        style = sample_colors([one.permute(2, 0, 1).float() / 255 for one in graded])
+        for name, fit in BASELINES.items():
+            note(name, error(fit(ordinary, style)(judged.T[None, :, :, None])[0, :, :, 0].T))
+    return {name: sum(values) / len(values) for name, values in found.items()}
+
+
+def summary(rows: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Means over looks, and how often the reader is nearer than what it should beat."""
+    keys = ("untouched", *TRANSFERS, "learned", "said", "seconds")
+    means = {key: sum(row[key] for row in rows.values()) / len(rows) for key in keys}
+    best = min(TRANSFERS, key=lambda name: means[name])
+    means["ratio"] = means["learned"] / means[best]
+    means["nearer_than_untouched"] = sum(row["learned"] < row["untouched"] for row in rows.values())
+    means["nearer_than_transfer"] = sum(
+        row["learned"] < min(row[t] for t in TRANSFERS) for row in rows.values()
     )
+    return means
 
 
-def mixtures(clips: Path, size: int = 6) -> dict[str, float]:
-    """How often sets of clips in one look, and in two, are taken for several looks."""
-    reader, random, names = load_look_reader(), Random(0), (*REFERENCE, *TRIED)
-    looks: dict[str, Callable[[Picture, int], Picture]] = {"none": lambda rgb, seed: rgb, **GRADES}
-    looks |= {name: LOOKS[name] for name in ("vlogger", "cinema")}
-    places = {}
-    for name in names:
-        frames = torch.stack(sample_clip(clips / f"{name}.mp4", 112, 8).pictures).float() / 255
-        for key, look in looks.items():
-            codes = painted(frames, look).mul(255).round().byte()
-            places[key, name] = reader.project_scenes([list(codes)])[0]
+def sheet(
+    path: Path, lut: Tensor, shown: Set, files: list[Path], ordinary: Tensor, reader: LookReader
+) -> None:
+    """Rows of photos: source, truth, learned, MKL."""
+    graded = [codes_of(under(lut, one)) for one in shown[0]]
+    learned = reader.read_look([one.permute(2, 0, 1) for one in graded], shown[1]).lut
+    style = sample_colors([one.permute(2, 0, 1).float() / 255 for one in graded])
+    plain = BASELINES["mkl"](ordinary, style)
+    photos = [one for one in map(picture, files) if one.shape[0] <= one.shape[1]][:5]
+    least = min(one.shape[1] for one in photos)
+    batch = torch.stack([one[:SIDE, :least].permute(2, 0, 1) for one in photos])
 
-    def apart(*keys: str) -> float:
-        chosen = random.sample(names, size)
-        return disagreement(torch.stack([places[keys[i % len(keys)], n] for i, n in enumerate(chosen)]))
+    def rows(way: Way) -> Tensor:
+        return way(batch.permute(0, 2, 3, 1)).permute(0, 3, 1, 2).clamp(0, 1)
 
-    one = [apart(key) for key in looks for _ in range(12)]
-    extreme = {"duotone", "crossed"}
-    pairs = list(combinations(looks, 2))
-    strong = [apart(*pair) for pair in pairs if extreme & {*pair} for _ in range(8)]
-    mild = [apart(*pair) for pair in pairs if not extreme & {*pair} for _ in range(8)]
-    shares = {
-        name: sum(value > MAX_DISAGREEMENT for value in values) / len(values)
-        for name, values in (("one_look", one), ("with_an_extreme_look", strong), ("two_mild_looks", mild))
-    }
-    return {"largest_of_one_look": round(max(one), 2)} | {k: round(v, 3) for k, v in shares.items()}
+    write_grid(path, (batch, rows(lambda x: under(lut, x)), rows(lambda x: under(learned, x)), plain(batch)))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--clips", type=Path, required=True, help="folder of ungraded clips")
-    parser.add_argument("--out", type=Path, default=Path("learned"), help="where graded clips and sheets go")
-    parser.add_argument(
-        "--look", action="append", choices=list(GRADES), help="only this one (may be repeated)"
-    )
-    parser.add_argument("--minutes", type=float, default=LearnOptions.minutes)
-    parser.add_argument("--steps", type=int, default=LearnOptions.steps)
-    parser.add_argument(
-        "--mixed", action="store_true", help="only how surely several looks are told from one"
-    )
+    parser.add_argument("--data", type=Path, required=True, help="folder with looks/, content/ and photos/")
+    parser.add_argument("--out", type=Path, default=Path("figures"))
+    parser.add_argument("--part", choices=("test", "val"), default="test")
+    parser.add_argument("--sheets", type=int, default=4, help="for so many looks")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    if arguments.mixed:
-        print(json.dumps({"benchmark": "learn_figures", "refused": mixtures(arguments.clips)}))
-        return
-    tried = {
-        name: torch.stack(sample_clip(arguments.clips / f"{name}.mp4", TRIED_SIDE, 12).pictures).float() / 255
-        for name in TRIED
-    }
-    table = {}
-    for name in arguments.look or GRADES:
-        table[name] = figures_of(name, arguments, tried)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    names, luts = load_looks(arguments.data)
+    files, part, content = photo_parts(arguments.data)
+    random = np.random.default_rng(3)
+    own = [files[i] for i in np.flatnonzero(part[:content] == arguments.part)]
+    judged_files, own = own[-JUDGED:], own[:-JUDGED]
+    judged = sample_colors([picture(p).permute(2, 0, 1) for p in judged_files], 150)
+    plain = random.choice(np.flatnonzero(part[:content] == "train"), 300, replace=False)
+    ordinary = sample_colors([picture(files[i]).permute(2, 0, 1) for i in plain], 30)
+    shown = sets_of(own, sorted((arguments.data / "clips").glob("*.mp4")), random)
+    reader, looks = load_look_reader(), one_of_each(names, arguments.part)
+    table: dict[str, dict[str, dict[str, float]]] = {}
+    for setting, sets in shown.items():
+        rows = {names[i]: errors(luts[i], sets, judged, ordinary, reader) for i in looks}
+        table[setting] = rows | {"mean": summary(rows)}
         print(
-            f"{name:12} " + "  ".join(f"{k} {v}" for k, v in table[name].items()), file=sys.stderr, flush=True
+            f"\n{setting:34}" + "".join(f"{key:>11}" for key in ("untouched", *TRANSFERS, "learned", "said"))
         )
-    ways = ("untouched", *BASELINES, "mkl*", "start", "learned")
-    print(f"{'CIELAB error':12} " + " ".join(f"{way:>10}" for way in ways))
-    for name, figures in table.items():
-        print(f"{name:12} " + " ".join(f"{figures[way]:10.2f}" for way in ways))
-    print(json.dumps({"benchmark": "learn_figures", "minutes": arguments.minutes, "looks": table}))
+        for name, row in table[setting].items():
+            shown_name = name.rsplit("/", 1)[-1][-33:]
+            cells = (f"{row[key]:11.2f}" for key in ("untouched", *TRANSFERS, "learned", "said"))
+            print(f"{shown_name:34}" + "".join(cells), flush=True)
+        print({key: round(value, 3) for key, value in table[setting]["mean"].items()}, file=sys.stderr)
+    for number in looks[:: max(1, len(looks) // max(1, arguments.sheets))][: arguments.sheets]:
+        stem = names[number].rsplit("/", 1)[-1].replace(" ", "_")
+        sheet(arguments.out / f"{stem}.png", luts[number], shown["80"][0], judged_files, ordinary, reader)
+    (arguments.out / f"{arguments.part}.json").write_text(json.dumps(table, indent=1))
+    print(json.dumps({"benchmark": "learn_figures", "part": arguments.part, "settings": table}))
 
 
 if __name__ == "__main__":

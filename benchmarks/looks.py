@@ -127,13 +127,6 @@ LOOKS: dict[str, Callable[[Picture, int], Picture]] = {
     "sketch": sketch,
     "watercolor": watercolor,
 }
-# Those that a personal style is learned from in `learn_figures.py`: a mild one, film, and two extreme ones.
-GRADES: dict[str, Callable[[Picture, int], Picture]] = {
-    "warm": warm,
-    "teal_orange": teal_orange,
-    "duotone": duotone,
-    "crossed": crossed,
-}
 
 
 def _luma(rgb: Picture) -> Picture:

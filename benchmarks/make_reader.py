@@ -1,7 +1,9 @@
-"""Train the look reader that ships in vidstyle/train: photos under random grades, the grade wanted back.
+"""Train the look reader: photos under real film looks and kin of them, the look wanted back.
 
-python benchmarks/make_reader.py --content PHOTOS \
-    --out vidstyle/train/personal/look_reader.safetensors --steps 20000
+    python benchmarks/make_reader.py --data DATA --out reader.safetensors --minutes 40
+
+The looks of whole film stocks are kept for validation and for `learn_figures.py`; see `reader_looks`. The
+material is made ready once (some minutes) and kept in --cache. One thread.
 """
 
 from __future__ import annotations
@@ -10,210 +12,217 @@ import argparse
 import copy
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
-import torch.nn.functional as F
+from reader_looks import Draw, bank_of, by_stock, components_of, load_looks, one_of_each, part_of, shares
+from reader_material import VIEWS, Photos, add_usual, make_ready
 from torch import Tensor, nn
 
-from vidstyle.imaging.lab import rgb_to_lab
-from vidstyle.models.generator import Grade
-from vidstyle.styles.style_file import read_style_file
-from vidstyle.train.data.pictures import load_pictures
-from vidstyle.train.personal.look_reader import (
-    CODE_SIZE,
-    GRADE_WIDTH,
-    CodeEstimator,
-    color_statistics,
-    resize_to_input,
-    save_look_reader,
+from vidstyle.train.personal.look_networks import (
+    CELLS,
+    COMPONENTS,
+    Cells,
+    LookEstimator,
+    colors_to_lab,
+    colors_to_rgb,
+    identity_lut,
+    lookup,
+    soft_histogram,
+    transfer_between,
 )
+from vidstyle.train.personal.look_reader import LookReader, load_look_reader, load_trunk, save_look_reader
 
-RATE = 2e-3
-LUMA = torch.tensor([0.2126, 0.7152, 0.0722])
-
-
-def uniform(low: float, high: float, *shape: int) -> Tensor:
-    return torch.rand(*shape) * (high - low) + low
-
-
-def maybe(chance: float, count: int) -> Tensor:
-    return (torch.rand(count, 1, 1) < chance).float()
+RATE = 1e-3
+SIZES = np.array([1, 2, 4, 8, 12, 24, 48, 80])  # scenes of a set
+SIZE_SHARES = np.array([0.15, 0.05, 0.1, 0.2, 0.2, 0.15, 0.1, 0.05])
+BUDGET, MOST_SETS = 384, 64  # frames of a step, sets of a step
+SEEN_CELLS = 32  # of each picture; more of a lone one
+REAL = 0.35  # share of looks that are real or two real ones mixed
+ASKED, CUBE_ASKED = 384, 48  # colors at which the error is measured: of photos, and any
 
 
-def smooth(x: Tensor, low: float, high: float) -> Tensor:
-    t = ((x - low) / (high - low)).clamp(0, 1)
-    return t * t * (3 - 2 * t)
+@dataclass
+class Teaching:
+    """All that training draws from.
+
+    luts, draw: real looks and how they are drawn; bank: kin of them. palette, changes: colors [P, 3] and the
+    components there [P, 3, K].
+    """
+
+    photos: Photos
+    luts: Tensor
+    draw: Draw
+    bank: Tensor
+    reader: LookReader
+    palette: Tensor
+    changes: Tensor
 
 
-class RandomGrades:
-    """count random grades: functions of colors [S, P, 3]."""
-
-    def __init__(self, count: int) -> None:
-        n = count
-        force = torch.rand(n, 1, 1) * 1.1 + 0.1
-        self.matrix = torch.randn(n, 3, 3) * 0.10 * force * maybe(0.5, n)
-        self.matrix = self.matrix - self.matrix.mean(2, keepdim=True)
-        self.gain = torch.exp(torch.randn(n, 1, 3) * 0.10 * force * maybe(0.7, n))
-        self.gamma = torch.exp(torch.randn(n, 1, 1) * 0.28 * force)
-        self.gammas = torch.exp(torch.randn(n, 1, 3) * 0.22 * force * maybe(0.4, n))
-        self.contrast = uniform(-0.6, 1.1, n, 1, 1) * force
-        self.contrasts = torch.randn(n, 1, 3) * 0.5 * force * maybe(0.3, n)
-        self.saturation = 1 + uniform(-0.6, 0.6, n, 1, 1) * force
-        self.saturation = torch.where(maybe(0.06, n) > 0, torch.rand(n, 1, 1) * 0.3, self.saturation)
-        self.shadows = torch.randn(n, 1, 3) * 0.055 * force * maybe(0.6, n)
-        self.highlights = torch.randn(n, 1, 3) * 0.055 * force * maybe(0.6, n)
-        self.black = uniform(-0.10, 0.10, n, 1, 1) * force + torch.randn(n, 1, 3) * 0.025 * force
-        self.white = 1 - uniform(-0.06, 0.16, n, 1, 1) * force + torch.randn(n, 1, 3) * 0.02 * force
-        # Two or three inks for all brightnesses, the first dark and the last bright.
-        self.inked = maybe(0.14, n) * uniform(0.4, 1.0, n, 1, 1)
-        self.inks = torch.stack(
-            (torch.rand(n, 3) * 0.45, torch.rand(n, 3), 0.45 + torch.rand(n, 3) * 0.55), dim=1
-        )
-        self.inks[:, 1] = torch.lerp(self.inks[:, 1], self.inks[:, [0, 2]].mean(1), torch.rand(n, 1) ** 0.5)
-
-    def __call__(self, rgb: Tensor) -> Tensor:
-        x = rgb + rgb @ self.matrix.transpose(1, 2)
-        x = (x * self.gain).clamp(1e-4, 1.3) ** (self.gamma * self.gammas)
-        t = x.clamp(0, 1)
-        x = x + (self.contrast + self.contrasts).clamp(-0.9, 1.6) * (t * t * (3 - 2 * t) - t)
-        luma = (x @ LUMA)[..., None]
-        x = luma + (x - luma) * self.saturation
-        x = x + (1 - smooth(luma, 0, 0.5)) * self.shadows + smooth(luma, 0.4, 1) * self.highlights
-        t = luma.clamp(0, 1)
-        low = torch.lerp(self.inks[:, None, 0], self.inks[:, None, 1], (t * 2).clamp(max=1))
-        ink = torch.lerp(low, self.inks[:, None, 2], (t * 2 - 1).clamp(min=0))
-        x = torch.lerp(x, ink, self.inked)
-        x = self.black + x * (self.white - self.black)
-        return x.clamp(0, 1)
+def cells_of(photos: Photos, numbers: Tensor, views: Tensor, seen: Tensor, luts: Tensor) -> Cells:
+    """Photos [F] in views [F], of each the cells seen [F, T], under looks [S, ...] set by set."""
+    at = (views[:, None], numbers[:, None], seen)
+    rgb = photos.codes[at].float() / 255
+    rgb = lookup(luts, rgb.reshape(len(luts), -1, 3)).reshape(rgb.shape).contiguous()
+    places = photos.places[numbers[:, None], seen]
+    return Cells(photos.features[at].float(), places, rgb, colors_to_lab(rgb), photos.usual[at].float())
 
 
-def graded(grade: Grade, colors: Tensor, code: Tensor) -> Tensor:
-    """colors [S, P, 3], code [S, K]: `Grade.forward` of several codes at once."""
-    scale1, shift1, scale2, shift2 = grade.scale_shift(code)[:, None].chunk(4, dim=2)
-    x = F.silu(grade.first(colors * 2 - 1) * (1 + scale1) + shift1)
-    x = F.silu(grade.second(x) * (1 + scale2) + shift2)
-    return colors + grade.last(x)
+def read_sets(
+    reader: LookReader, network: LookEstimator, cells: Cells, sets: int, views: int
+) -> tuple[Tensor, Tensor]:
+    """Coefficients [S, K] and log (error, distance) [S, 2]; as `LookReader.read`, of sets of one size."""
+    with torch.no_grad():
+        graded = cells.lab.reshape(sets, -1, 3)
+        matrix, plain_mean, mean = transfer_between(cells.usual.reshape(sets, -1, 3), reader.noise, graded)
+        plain = reader.coefficients(colors_to_rgb((reader.grid - plain_mean) @ matrix + mean))
+        inverse = torch.linalg.inv(matrix + 1e-3 * torch.eye(3)).clamp(-5, 5)
+        back = (graded - mean) @ inverse + plain_mean
+        every = soft_histogram(None, back)
+        back = back.reshape(cells.lab.shape).clamp(-150, 150)
+    with torch.autocast("cpu", torch.bfloat16):
+        vectors, histograms = network.frames(cells, back)
+        vectors = vectors.view(sets, -1, views, vectors.shape[-1]).mean(2)
+        histograms = histograms.view(sets, -1, views, histograms.shape[-1]).mean(2)
+        return network(vectors, histograms, plain, every)
 
 
-def lab(colors: Tensor) -> Tensor:
-    return rgb_to_lab(colors.transpose(1, 2)[..., None])[..., 0].transpose(1, 2)
+def draw_looks(teaching: Teaching, random: np.random.Generator, sets: int) -> Tensor:
+    """Tables [S, n, n, n, 3]: kin from the bank, real ones, and a few that are hardly there."""
+    plain = identity_lut()
+    luts = teaching.bank[torch.from_numpy(random.integers(0, len(teaching.bank), sets))].float()
+    mixed = shares(np.where(random.random(sets) < 0.4, random.random(sets), 0.0))
+    real = torch.lerp(
+        teaching.luts[teaching.draw(random, sets)], teaching.luts[teaching.draw(random, sets)], mixed
+    )
+    strength = np.where(random.random(sets) < 0.3, random.uniform(0.4, 1.2, sets), 1.0)
+    real = torch.lerp(plain, real, shares(strength)).clamp(0, 1)
+    luts = torch.where(shares(random.random(sets)) < REAL, real, luts)
+    weak = np.where(random.random(sets) < 0.04, random.uniform(0, 0.25, sets), 1.0)
+    return torch.lerp(plain, luts, shares(weak))
 
 
-def lab_distance(a: Tensor, b: Tensor) -> Tensor:
-    """CIELAB distances [S, P], differentiable at 0."""
-    return ((lab(a) - lab(b)).square().sum(2) + 0.1).sqrt()
+def loss_of(teaching: Teaching, network: LookEstimator, random: np.random.Generator) -> tuple[Tensor, float]:
+    """Loss of one step, and the mean CIELAB error of what was read."""
+    photos, reader = teaching.photos, teaching.reader
+    scenes = int(random.choice(SIZES, p=SIZE_SHARES))
+    views = 2 if scenes < 48 and random.random() < 0.3 else 1
+    sets = int(np.clip(BUDGET // (scenes * views), 4, MOST_SETS))
+    luts = draw_looks(teaching, random, sets)
+    numbers = photos.draw("train", random, (sets, scenes), random.choice([0.3, 0.6, 1.0])).repeat(views, 1)
+    view = torch.from_numpy(random.integers(0, VIEWS, numbers.size))
+    seen = torch.rand(numbers.size, CELLS).argsort(1)[:, : SEEN_CELLS if scenes > 1 else 80]
+    cells = cells_of(photos, torch.from_numpy(numbers.reshape(-1)), view, seen, luts)
+    found, judged = read_sets(reader, network, cells, sets, views)
+    count = len(teaching.palette) - 2000
+    at = torch.cat((torch.randint(count, (ASKED,)), count + torch.randint(2000, (CUBE_ASKED,))))
+    plain = teaching.palette[at]
+    truth = colors_to_lab(lookup(luts, plain.expand(sets, -1, -1)))
+    change = (found * reader.deviations) @ teaching.changes[at].float().flatten(0, 1).T
+    ours = plain + change.view(sets, -1, 3)
+    ours = torch.where(ours > 1, 1 + (ours - 1) * 0.1, torch.where(ours < 0, ours * 0.1, ours))
+    apart = ((colors_to_lab(ours) - truth).square().sum(-1) + 0.1).sqrt()
+    error = apart[:, :ASKED].mean(1)
+    # The likelihood of Laplace: the mean error is learned.
+    expected = (error.detach() * (-judged[:, 0]).exp() + judged[:, 0]).mean()
+    distance = (colors_to_lab(plain[:ASKED]) - truth[:, :ASKED]).norm(dim=-1).mean(1).clamp(min=0.5)
+    expected = expected + (judged[:, 1] - distance.log()).square().mean()
+    return error.mean() + 0.1 * apart[:, ASKED:].mean() + 0.3 * expected, error.detach().mean().item()
 
 
-def sample_clips(photos: Tensor, sets: int, shown: int) -> Tensor:
-    """Sets of pictures [S, N, 3, h, w] as clips give them: few scenes, several frames of each."""
-    height, width = photos.shape[-2:]
-    out = torch.empty(sets, shown, 3, height, width)
-    for number in range(sets):
-        scenes = torch.randint(len(photos), (int(torch.randint(2, shown + 1, ())),))
-        chosen = photos[scenes[torch.arange(shown) % len(scenes)]].float() / 255
-        zoom, turn = 0.55 + 0.45 * torch.rand(shown), torch.sign(torch.rand(shown) - 0.5)
-        theta = torch.zeros(shown, 2, 3)
-        theta[:, 0, 0], theta[:, 1, 1] = zoom * turn, zoom
-        theta[:, :, 2] = (torch.rand(shown, 2) * 2 - 1) * (1 - zoom[:, None])
-        grid = F.affine_grid(theta, [shown, 3, height, width], align_corners=False)
-        out[number] = F.grid_sample(chosen, grid, padding_mode="reflection", align_corners=False)
-    return out
-
-
-def step(grade: Grade, estimator: CodeEstimator, photos: Tensor, sets: int = 8, shown: int = 12) -> Tensor:
-    """Mean CIELAB error of photos under the grades that were estimated, against those under the true ones."""
-    grades = RandomGrades(sets)
-    pictures = sample_clips(photos, sets, shown)
-    height, width = pictures.shape[-2:]
-    flat = pictures.permute(0, 1, 3, 4, 2).reshape(sets, -1, 3)
-    marked = grades(flat).view(sets, shown, height, width, 3).permute(0, 1, 4, 2, 3)
-    fade = torch.linspace(-1, 1, height)[:, None] ** 2 + torch.linspace(-1, 1, width)[None] ** 2
-    marked = marked * (1 - maybe(0.3, sets)[..., None, None] * 0.18 * torch.rand(sets, 1, 1, 1, 1) * fade)
-    code = estimator(marked)
-    other = photos[torch.randint(len(photos), (sets, 24))]
-    at = torch.randint(height * width, (24,))
-    asked = other.flatten(3)[..., at].permute(0, 1, 3, 2).reshape(sets, -1, 3).float() / 255
-    asked = torch.cat((asked, torch.rand(sets, 64, 3)), dim=1)  # also colors that photos seldom have
-    truth = grades(asked)
-    error = lab_distance(graded(grade, asked, code), truth)
-    return error[:, :-64].mean() + 0.1 * error[:, -64:].mean()
+def train(
+    teaching: Teaching, network: LookEstimator, minutes: float, rate: float, seed: int
+) -> LookEstimator:
+    """The running mean of a network in a run of so many minutes."""
+    random = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    average = copy.deepcopy(network)
+    optimizer = torch.optim.AdamW(network.parameters(), rate, betas=(0.9, 0.98), weight_decay=0.01)
+    begun, step, total = time.monotonic(), 0, 0.0
+    while (left := 1 - (time.monotonic() - begun) / (minutes * 60)) > 0:
+        for group in optimizer.param_groups:
+            group["lr"] = rate * min(1, (step + 1) / 150) * min(1, max(left, 0.01) / 0.5)
+        loss, error = loss_of(teaching, network, random)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimizer.step()
+        step, total = step + 1, total + error
+        with torch.no_grad():
+            for kept, now in zip(average.parameters(), network.parameters(), strict=True):
+                kept.lerp_(now, 0.003 if step > 600 else 0.03)
+        if step % 200 == 0:
+            print(f"step {step}: {total / 200:.2f}", file=sys.stderr, flush=True)
+            total = 0.0
+    return average.eval()
 
 
 @torch.no_grad()
-def find_discriminants(photos: Tensor, grades: int = 400, shown: int = 12, axes: int = 8) -> Tensor:
-    """Directions [axes, F] of color statistics that differ between looks and not between scenes."""
-    rows = []
-    for _ in range(grades // 4):
-        pictures = photos[torch.randint(len(photos), (4, shown))].float() / 255
-        flat = pictures.permute(0, 1, 3, 4, 2).reshape(4, -1, 3)
-        marked = RandomGrades(4)(flat).view(4, shown, *photos.shape[2:], 3).permute(0, 1, 4, 2, 3)
-        rows.append(color_statistics(marked.flatten(0, 1)[:, None]).view(4, shown, -1))
-    found = torch.cat(rows).double()
-    means = found.mean(1, keepdim=True)
-    inside = (found - means).flatten(0, 1)
-    within = inside.T @ inside / (len(found) * (shown - 1))
-    between = torch.cov(means[:, 0].T) - within / shown
-    within = within + 0.02 * torch.diag(within.diagonal()) + 1e-6 * torch.eye(len(within))
-    whiten = torch.linalg.inv(torch.linalg.cholesky(within))
-    _, vectors = torch.linalg.eigh(whiten @ between @ whiten.T)
-    return (vectors.flip(1)[:, :axes].T @ whiten).float()
+def error_scale(teaching: Teaching, network: LookEstimator, names: list[str], luts: Tensor) -> float:
+    """Mean error on looks and photos of the validation share, over what the reader expected there."""
+    random = np.random.default_rng(11)
+    palette = teaching.photos.palette("val", 1500, 3)
+    true, said = 0.0, 0.0
+    for number in one_of_each(names, "val"):
+        for _ in range(4):
+            chosen = torch.from_numpy(teaching.photos.draw("val", random, (12,), 0.75))
+            view, seen = torch.zeros(12, dtype=torch.long), torch.arange(CELLS).expand(12, -1)
+            cells = cells_of(teaching.photos, chosen, view, seen, luts[number][None])
+            found, judged = read_sets(teaching.reader, network, cells, 1, 1)
+            ours = lookup(teaching.reader.lut(found), palette[None])
+            truth = lookup(luts[number][None], palette[None])
+            true += float((colors_to_lab(ours) - colors_to_lab(truth)).norm(dim=-1).mean())
+            said += float(judged[0, 0].exp())
+    return true / said
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--content", type=Path, required=True, help="folder of photos")
+    parser.add_argument("--data", type=Path, required=True, help="folder with looks/, content/ and photos/")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=20_000)
-    parser.add_argument("--start", type=Path, help="networks to go on with")
+    parser.add_argument("--cache", type=Path, default=Path("reader_material.pt"))
+    parser.add_argument("--minutes", type=float, default=40.0)
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--start", type=Path, help="a reader to go on with, made from the same cache")
+    parser.add_argument("--all-looks", action="store_true", help="no stock is kept to judge by")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    torch.set_num_threads(1)
     torch.manual_seed(arguments.seed)
-    photos = load_pictures([arguments.content], 48, "content").landscape
-    photos = torch.cat([resize_to_input(part.float()).round().to(torch.uint8) for part in photos.split(64)])
-    networks = nn.ModuleDict({"grade": Grade(GRADE_WIDTH, CODE_SIZE), "reader": CodeEstimator()})
-    nn.init.normal_(networks["grade"].last.weight, std=0.02)
-    nn.init.normal_(networks["grade"].scale_shift.weight, std=0.2)
-    begun = 0
+    names, luts = load_looks(arguments.data)
+    chosen = [i for i, name in enumerate(names) if arguments.all_looks or part_of(name) == "train"]
+    if arguments.cache.exists():
+        photos, usual = torch.load(arguments.cache, weights_only=False)
+    else:
+        photos = make_ready(arguments.data, load_trunk(), luts[chosen], arguments.seed)
+        usual = add_usual(photos)
+        torch.save((photos, usual), arguments.cache)
+    draw = by_stock(names, chosen)
+    bank, ordinary = bank_of(luts, draw, seed=arguments.seed), photos.palette("train", 20_000, 1)
     if arguments.start:
-        tensors, document = read_style_file(arguments.start)
-        begun = int(document["reader"]["steps"])
-        networks.load_state_dict({name: t.float() for name, t in tensors.items() if "." in name})
-    parameters = list(networks.parameters())
-    optimizer = torch.optim.Adam(parameters, RATE, betas=(0.9, 0.99))
-    average = copy.deepcopy(networks)
-    at = torch.randint(photos.shape[2] * photos.shape[3], (16,))
-    colors = photos.flatten(2)[:, :, at].transpose(1, 2).reshape(-1, 3)[torch.randperm(len(photos) * 16)]
-    discriminants = find_discriminants(photos)
-    total = 0.0
-    for number in range(1, arguments.steps + 1):
-        left = 1 - number / arguments.steps
-        for group in optimizer.param_groups:
-            group["lr"] = RATE * min(1.0, number / 200) * min(1.0, (left + 0.02) / 0.6)
-        loss = step(networks["grade"], networks["reader"], photos)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 20.0)
-        optimizer.step()
-        with torch.no_grad():
-            for kept, now in zip(average.parameters(), parameters, strict=True):
-                kept.lerp_(now, 0.005 if number > 500 else 0.05)
-        total += loss.item()
-        if number % 500 == 0 or number == arguments.steps:
-            print(
-                f"step {number}: {total / 500:.2f}, {time.process_time():.0f} CPU s",
-                file=sys.stderr,
-                flush=True,
-            )
-            total = 0.0
-            facts = {"photos": len(photos), "seed": arguments.seed, "steps": begun + number}
-            save_look_reader(
-                arguments.out,
-                average,
-                colors=colors[:8192].float() / 255,
-                discriminants=discriminants,
-                facts=facts,
-            )
+        reader = load_look_reader(arguments.start)
+    else:
+        tensors = components_of(bank, ordinary) | {"error_scale": torch.tensor(1.0)}
+        tensors |= {"projection": photos.projection, "offset": photos.offset, "noise": photos.noise}
+        reader = LookReader(LookEstimator(), usual, tensors)
+    palette = torch.cat((ordinary[:12_000], torch.rand(2000, 3)))
+    nodes = reader.components.view(COMPONENTS, *identity_lut().shape)
+    changes = lookup(nodes, palette.expand(COMPONENTS, -1, -1)).permute(1, 2, 0).half()
+    teaching = Teaching(photos, luts, draw, bank, reader, palette, changes)
+    network = train(
+        teaching,
+        reader.estimator.train().requires_grad_(True),
+        arguments.minutes,
+        arguments.rate,
+        arguments.seed,
+    )
+    scale = error_scale(teaching, network, names, luts)
+    made = LookReader(network, usual, reader.tensors)
+    save_look_reader(
+        arguments.out, made, error_scale=scale, facts={"minutes": arguments.minutes, "seed": arguments.seed}
+    )
 
 
 if __name__ == "__main__":

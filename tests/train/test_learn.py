@@ -15,13 +15,16 @@ import torch
 from tests.helpers.styles import blobs, clip_of, panned, picture_folder
 from vidstyle.analysis.metrics import lab_error
 from vidstyle.cli import main
-from vidstyle.errors import TrainingError
 from vidstyle.media.image_file import write_png
+from vidstyle.options import ApplyOptions
 from vidstyle.styles import library
 from vidstyle.styles.load import load_style
-from vidstyle.train.personal.look_reader import load_look_reader
-from vidstyle.train.personal.material import disagreement, gather, require_one_look, skin_fraction
-from vidstyle.train.trainer import Trainer
+from vidstyle.train.personal import learn as learn_module
+from vidstyle.train.personal.grade_fit import OrdinaryColors, fit_grade, fit_residual
+from vidstyle.train.personal.look_networks import colors_to_lab, identity_lut, lookup
+from vidstyle.train.personal.look_reader import LookReader, load_look_reader, save_look_reader
+from vidstyle.train.personal.material import gather, skin_fraction
+from vidstyle.train.personal.style_card import MEASURED, nearest_measured
 
 Run = Callable[..., tuple[int, str, str]]
 QUICK = ("--steps", "8", "--progress", "none", "--device", "cpu")
@@ -29,8 +32,13 @@ QUICK = ("--steps", "8", "--progress", "none", "--device", "cpu")
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The inverse of a look need not be a good one here."""
-    monkeypatch.setattr("vidstyle.train.personal.look_reader.INVERSE_FIT_STEPS", 120)
+    """The sheet need not be a good one here."""
+    monkeypatch.setattr(learn_module, "INVERSE_STEPS", 8)
+
+
+@pytest.fixture(scope="module")
+def reader() -> LookReader:
+    return load_look_reader()
 
 
 @pytest.fixture
@@ -60,10 +68,7 @@ def test_frames_come_from_all_scenes(tmp_path: Path) -> None:
     assert len(material.scenes) == 3 + 4 and material.files == 5
     assert len(gather([tmp_path], 48, most=14).frames) == 14
     assert len({len(scene) for scene in gather([tmp_path / "a.mkv"], 48, most=12).scenes}) == 1
-    with pytest.raises(TrainingError, match="too few"):
-        gather([tmp_path / "stills"], 48)
-    learned, held = material.split()
-    assert len(held) == len(material.frames) // 5 and len(learned) + len(held) == len(material.frames)
+    assert material.scene_numbers == [n for n, scene in enumerate(material.scenes) for _ in scene]
 
 
 def test_people_are_chosen_first(tmp_path: Path) -> None:
@@ -80,35 +85,89 @@ def test_people_are_chosen_first(tmp_path: Path) -> None:
     assert sum(shares) / len(shares) > sum(plain) / len(plain)
 
 
-def test_many_looks_are_told_from_one() -> None:
-    """Scenes that fall into two groups are refused; one cloud of them is not, nor are too few to say."""
-    cloud = torch.randn(8, 4, generator=torch.Generator().manual_seed(0)) * 0.7
-    split = cloud + torch.tensor([0.0, 3.0]).repeat(4)[:, None]
-    require_one_look(disagreement(cloud))
-    assert disagreement(split) > 2 * disagreement(cloud)
-    assert disagreement(split[:3]) == 0
-    with pytest.raises(TrainingError, match="groups of different looks"):
-        require_one_look(disagreement(split))
+def warm(rgb: torch.Tensor) -> torch.Tensor:
+    """A warm grade with lifted blacks, on [..., 3, h, w] in [0, 1]."""
+    gain = torch.tensor([0.92, 0.8, 0.55])[:, None, None]
+    return 0.08 + rgb.clamp(0, 1) * gain
 
 
-def test_the_reader_knows_a_grade_from_things(tmp_path: Path) -> None:
-    """Of pictures in two inks it names a grade in two inks; the inverse takes off what was put on."""
-    reader = load_look_reader()
-    ink, paper = torch.tensor([0.1, 0.05, 0.3])[:, None, None], torch.tensor([1.0, 0.85, 0.6])[:, None, None]
+def photo_like(seed: int) -> torch.Tensor:
+    """A picture [3, 96, 128] in [0, 1] with muted colors, as photos have them."""
+    picture = blobs(seed, 96, 128)
+    return torch.lerp(picture.mean(0, keepdim=True).expand_as(picture), picture, 0.4)
 
-    def look(rgb: torch.Tensor) -> torch.Tensor:
-        return ink + rgb.mean(dim=-3, keepdim=True) * (paper - ink)
 
-    pictures = torch.stack([blobs(seed, 96, 128) for seed in range(12)])
-    code = reader.estimate_code(list(look(pictures).mul(255).byte()))
-    colors = reader.colors[:2000].T[None, :, :, None]
-    named = reader.grade(reader.colors[:2000], code).clamp(0, 1).T[None, :, :, None]
-    assert lab_error(named, look(colors)).item() < 0.6 * lab_error(colors, look(colors)).item()
-    code = reader.estimate_code(list(pictures.mul(255).byte()))
-    ordinary = reader.colors[:768].T.reshape(1, 3, 24, 32)
-    shown = reader.grade(reader.colors[:768], code).clamp(0, 1).T.reshape(1, 3, 24, 32).mul(255).byte()
-    back = reader.fit_inverse(code)(shown).float() / 255
-    assert lab_error(back, ordinary).item() < 0.4 * lab_error(shown.float() / 255, ordinary).item()
+def graded_pictures(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    for number in range(count):
+        codes = (warm(photo_like(number)) * 255).round().byte()
+        write_png(folder / f"{number}.png", codes.permute(1, 2, 0).contiguous().numpy())
+    return folder
+
+
+def test_a_learned_style_is_nearer_to_the_truth_than_untouched_pictures(run: Run, tmp_path: Path) -> None:
+    """Of pictures under a warm grade it learns a style that moves other pictures towards that grade."""
+    graded_pictures(tmp_path / "warm", 12)
+    code, out, err = run(tmp_path / "warm", "--name", "warm", "--steps", "300", "--json")
+    assert code == 0, err
+    style, others = load_style("warm"), torch.stack([photo_like(seed) for seed in range(50, 58)])
+    truth = warm(others)
+    untouched = lab_error(others, truth).mean().item()
+    assert lab_error(style(others), truth).mean().item() < 0.7 * untouched
+    half = lab_error(style.with_options(ApplyOptions(strength=0.5))(others), truth).mean().item()
+    assert lab_error(style(others), truth).mean().item() < half < untouched
+    assert json.loads(out)["figures"]["fit"] < 3
+
+
+def test_a_warm_grade_is_read_as_warmer(reader: LookReader) -> None:
+    """Under a warm grade the table of the same pictures has more red and less blue; all values are colors."""
+    pictures = torch.stack([photo_like(seed) for seed in range(12)])
+    plain = reader.read_look(list(pictures.mul(255).byte()))
+    graded = reader.read_look(list(warm(pictures).mul(255).byte()))
+    assert plain.scenes == graded.scenes == 12
+    cast = [float((reading.lut[..., 0] - reading.lut[..., 2]).mean()) for reading in (plain, graded)]
+    assert cast[1] > cast[0] + 0.05
+    assert plain.lut.shape == (33, 33, 33, 3) and plain.lut.min() >= 0 and plain.lut.max() <= 1
+
+
+def test_frames_of_one_scene_are_one_piece_of_evidence(reader: LookReader) -> None:
+    """Portrait and landscape frames are read together; scenes are counted, not frames."""
+    frames = [photo_like(seed).mul(255).byte() for seed in range(4)]
+    frames += [frame.transpose(1, 2) for frame in frames]
+    reading = reader.read_look(frames, [0, 0, 1, 1, 0, 0, 1, 1])
+    assert reading.scenes == 2 and reading.expected_error > 0
+    with pytest.raises(ValueError, match="0 frames"):
+        reader.read_look([])
+
+
+def test_a_reader_is_read_as_it_was_written(reader: LookReader, tmp_path: Path) -> None:
+    """Written and read again, a reader reads the same look."""
+    path = save_look_reader(tmp_path / "reader.safetensors", reader, error_scale=reader.error_scale)
+    frames = [warm(photo_like(seed)).mul(255).byte() for seed in range(3)]
+    assert (load_look_reader(path).read_look(frames).lut - reader.read_look(frames).lut).abs().max() < 0.01
+
+
+def test_a_grade_is_fitted_to_a_table_and_back(reader: LookReader) -> None:
+    """The fitted grade is near the table on ordinary colors, and the inverse takes the table off."""
+    plain = identity_lut(33)
+    lut = warm(plain.permute(3, 0, 1, 2).flatten(2)).unflatten(2, (33, 33)).permute(1, 2, 3, 0)
+    colors = OrdinaryColors(reader.frequencies)
+    generator, code = fit_grade(lut, colors, 200)
+    assert fit_residual(generator.grade, code, lut, colors) < 1.5
+    generator, code = fit_grade(lut, colors, 200, inverse=True)
+    drawn = colors.draw(1000, torch.Generator().manual_seed(2), any_colors=0)
+    graded = lookup(lut[None], drawn[None])[0]
+    back = generator.grade(graded, code).clamp(0, 1)
+    before = (colors_to_lab(graded) - colors_to_lab(drawn)).norm(dim=-1).mean()
+    assert (colors_to_lab(back) - colors_to_lab(drawn)).norm(dim=-1).mean() < 0.3 * before
+
+
+def test_the_card_promises_no_more_than_was_measured() -> None:
+    """The measured case that a card names never has more frames or scenes than the material."""
+    for frames, scenes in ((1, 1), (11, 11), (12, 12), (60, 3), (80, 12), (160, 40)):
+        case = nearest_measured(frames, scenes)
+        assert case.frames <= frames and case.scenes <= scenes
+    assert nearest_measured(160, 40) == max(MEASURED, key=lambda case: case.frames)
 
 
 def test_a_style_is_learned_and_used_by_its_name(run: Run, tmp_path: Path) -> None:
@@ -124,7 +183,15 @@ def test_a_style_is_learned_and_used_by_its_name(run: Run, tmp_path: Path) -> No
         *("alice.md", "alice.png", "alice.safetensors"),
     ]
     card = style.with_suffix(".md").read_text()
-    for words_of in ("## Learned from", "## Figures", "| MKL |", "mine", "my holidays", "Soft.", "Flicker: "):
+    for words_of in (
+        "## Learned from",
+        "## Figures",
+        "| 12 photos |",
+        "itself expects",
+        "mine",
+        "my holidays",
+        "Soft.",
+    ):
         assert words_of in card
     assert load_style("alice").facts.licence == "mine"
     first = style.read_bytes()
@@ -134,32 +201,41 @@ def test_a_style_is_learned_and_used_by_its_name(run: Run, tmp_path: Path) -> No
     assert style.read_bytes() == first
 
 
-def test_content_of_the_users_own_takes_part(run: Run, tmp_path: Path) -> None:
-    """Pictures that the style will be used on may stand beside the material, which may be stills alone."""
+def test_options_of_earlier_versions_are_accepted(run: Run, tmp_path: Path) -> None:
+    """--content, --mixed and --resume change nothing, so commands written for them go on working."""
     picture_folder(tmp_path / "mine", 0.1, 14)
-    picture_folder(tmp_path / "content", 0.0, 14, seed=5)
-    code, _, err = run(tmp_path / "mine", "--content", tmp_path / "content", "--name", "bob", *QUICK)
+    assert run(tmp_path / "mine", "--name", "bob", *QUICK)[0] == 0
+    old = ("--content", tmp_path / "mine", "--mixed", "--resume", "--minutes", "1")
+    code, _, err = run(tmp_path / "mine", "--name", "eve", *old, *QUICK)
     assert code == 0, err
-    assert "not measured" in (library.own_folder() / "bob.md").read_text()
+    rgb = torch.rand(1, 3, 40, 56)
+    assert torch.equal(load_style("bob")(rgb), load_style("eve")(rgb))
+
+
+def test_little_and_mixed_material_is_learned_with_a_warning(run: Run, tmp_path: Path) -> None:
+    """One still is enough, with a warning; pictures of two looks are not refused."""
+    one = graded_pictures(tmp_path / "one", 1)
+    code, _, err = run(one, "--name", "still", *QUICK)
+    assert code == 0 and "1 different frame" in err and "few to know a look by" in err
+    mixed = graded_pictures(tmp_path / "mixed", 8)
+    picture_folder(mixed / "others", 0.1, 8)
+    code, _, err = run(mixed, "--name", "mixed", *QUICK)
+    assert code == 0, err
 
 
 def test_material_that_will_not_do(run: Run, tmp_path: Path) -> None:
-    """Too little, too mixed, none at all, or a name that cannot be one: why, and nothing is written."""
-    few = picture_folder(tmp_path / "few", 0.1, 3)
+    """Nothing usable, one color only, none at all, or a bad name: why, and nothing is written."""
+    few = tmp_path / "few"
+    few.mkdir()
     (few / "notes.txt").write_text("x")
     (few / "broken.png").write_bytes(b"no picture")
     code, _, err = run(few, "--name", "a", *QUICK)
-    assert code == 7 and "3 usable frames are too few" in err and "1 of them not readable" in err
-    mixed = tmp_path / "mixed"
-    mixed.mkdir()
-    for number in range(15):
-        # One half as it is, the other in two inks.
-        picture = blobs(number) * 255
-        inked = picture.mean(0) * torch.tensor([0.2, 0.3, 0.5])[:, None, None] + 90
-        codes = (inked if number % 2 else picture).byte()
-        write_png(mixed / f"{number}.png", codes.permute(1, 2, 0).contiguous().numpy())
-    code, _, err = run(mixed, "--name", "a", *QUICK)
-    assert code == 7 and "different looks" in err
+    assert code == 7 and "no frame is usable" in err and "1 of them not readable" in err
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    write_png(flat / "red.png", torch.tensor([180, 40, 30]).byte().expand(96, 128, 3).contiguous().numpy())
+    code, _, err = run(flat, "--name", "a", *QUICK)
+    assert code == 7 and "of one color" in err
     assert run(tmp_path / "nothing", "--name", "a", *QUICK)[0] == 7
     for name in ("../x", "vlogger", "A b"):
         assert run(few, "--name", name, *QUICK)[0] == 4
@@ -167,25 +243,20 @@ def test_material_that_will_not_do(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_goes_on(
+def test_a_stopped_run_keeps_nothing(
     number: int, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is kept is named; --resume finishes with the bytes of a run that was never stopped."""
+    """Ctrl-C ends a run after the current step, says that nothing was kept, and learning again works."""
     clip_with_cuts(tmp_path / "a.mkv")
-    assert run(tmp_path, "--name", "whole", *QUICK)[0] == 0
-    run_step = Trainer.run_step
+    draw = OrdinaryColors.draw
 
-    def stop_at_two(self: Trainer) -> None:
-        run_step(self)
-        if self.steps_done == 2:
-            os.kill(os.getpid(), number)
+    def stop_at_once(self: OrdinaryColors, *arguments: Any, **options: Any) -> torch.Tensor:
+        os.kill(os.getpid(), number)
+        return draw(self, *arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "run_step", stop_at_two)
-        code, _, err = run(tmp_path, "--name", "carol", *QUICK)
-    assert code == 128 + number and "--resume" in err
+        patch.setattr(OrdinaryColors, "draw", stop_at_once)
+        code, _, err = run(tmp_path, "--name", "carol", "--steps", "1", "--progress", "none")
+    assert code == 128 + number and "Nothing was kept" in err
     assert "carol" not in [facts.name for facts in library.list_styles()]
-    assert run(tmp_path, "--name", "carol", *QUICK)[0] == 6, "neither begun again unasked"
     assert run(tmp_path, "--name", "carol", *QUICK, "--resume")[0] == 0
-    rgb = torch.rand(1, 3, 40, 56)
-    assert torch.equal(load_style("carol")(rgb), load_style("whole")(rgb))

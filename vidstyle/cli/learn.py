@@ -12,7 +12,6 @@ from vidstyle.cli.progress import State, open_screen
 from vidstyle.cli.shared import Command, print_json, stopped
 from vidstyle.cli.shared_options import (
     PATH,
-    device_option,
     field_option,
     flag_option,
     json_option,
@@ -35,22 +34,22 @@ from vidstyle.train.options import LearnOptions, TrainingProgress
     metavar="DIR",
     type=PATH,
     multiple=True,
-    help="Pictures or clips that it will be used on, if you have some.",
+    help="No effect any more: the material alone is enough.",
 )
 @field_option(
     LearnOptions,
     "minutes",
-    "Stop after so much work.",
+    "Stop the fit after so much work.",
     type=click.FloatRange(0, min_open=True),
     metavar="N",
 )
-@field_option(LearnOptions, "steps", "Stop after so many steps.", type=click.IntRange(1), metavar="N")
+@field_option(LearnOptions, "steps", "Stop the fit after so many steps.", type=click.IntRange(1), metavar="N")
 @field_option(
     LearnOptions, "seed", "The same seed gives the same style.", type=click.IntRange(0), metavar="N"
 )
-@device_option(LearnOptions)
-@flag_option("--mixed", help_text="Learn even if the material seems to have several looks.")
-@flag_option("--resume", help_text="Go on with a run that was stopped.")
+@field_option(LearnOptions, "device", "No effect any more: learning takes seconds on a CPU.", metavar="NAME")
+@flag_option("--mixed", help_text="No effect any more: mixed looks are not refused.")
+@flag_option("--resume", help_text="No effect any more: begins again, which takes seconds.")
 @overwrite_option("Replace a style of yours of that name.")
 @click.option("--summary", metavar="TEXT", default="", help="The look in a sentence.")
 @click.option("--licence", metavar="TEXT", default="", help="Who may use it, and for what.")
@@ -65,15 +64,14 @@ def learn(
     as_json: bool,
     **values: Any,
 ) -> None:
-    """Learn a look from clips and pictures of one creator, in five minutes.
+    """Learn a color grade from clips and pictures of one creator, in seconds.
 
-    The style gets a card with samples and figures, and can be used by its name. Material that is too little,
-    or that has more than one look, is refused with the reason.
+    The style gets a card with samples and says how near to the truth it can be expected to be. All of the
+    material should have one look; of several looks the style is a mixture.
     """
     options = LearnOptions(material=material, name=name, content=content, **values)
     from vidstyle.styles.bundle import card_path, sheet_path
     from vidstyle.train.personal.learn import learn as learned_from
-    from vidstyle.train.personal.learn import run_folder
 
     screen = open_screen(progress, unit="steps")
     screen.start(name)
@@ -87,13 +85,7 @@ def learn(
         found = learned_from(options, show, lambda warning: screen.say(f"Warning: {warning}"), GracefulStop())
     except KeyboardInterrupt as stop:
         screen.stop()
-        kept = (run_folder(name) / "checkpoint.pt").exists()
-        word = (
-            f"A checkpoint is kept in {run_folder(name)}; repeat the command with --resume to go on."
-            if kept
-            else "Nothing was kept."
-        )
-        raise stopped(stop, word) from None
+        raise stopped(stop, "Nothing was kept.") from None
     finally:
         screen.stop()
     if as_json:
@@ -101,7 +93,8 @@ def learn(
         print_json(facts | {"card": str(card_path(found.path)), "sheet": str(sheet_path(found.path))})
         return
     click.echo(
-        f"{found.path}: learned from {found.frames} frames of {found.scenes} scenes, {found.steps} steps"
+        f"{found.path}: learned from {found.frames} frames of {found.scenes} scenes; expected error "
+        f"{found.figures['expected_error']:.1f} (mean CIELAB)"
     )
     click.echo(f"Card: {card_path(found.path)}, samples: {sheet_path(found.path)}")
     click.echo(f"Use it: vidstyle apply in.mp4 --style {name}")

@@ -119,21 +119,22 @@ class LearnOptions:
     name: str
     """What the style is called."""
     content: tuple[Path, ...] = ()
-    """Pictures or clips that the style will be used on, if there are any. They join the material, from which
-    the look has been removed."""
+    """Has no effect any more: the look is read from the material alone."""
     minutes: float = 3.5
-    """Stop training after so many minutes, or after `steps`, whichever comes first."""
-    steps: int = 400
-    warmup_steps: int = 60
+    """Stop the fit of the style to the look after so many minutes, or after `steps`."""
+    steps: int = 1500
+    """Steps of the fit of the style to the look."""
     seed: int = 0
     device: str = "auto"
-    batch_size: int = 3
-    paint_size: int = 96
+    """Has no effect any more: learning takes seconds on a CPU."""
+    frame_size: int = 192
+    """Short side in pixels at which frames are read."""
     resume: bool = False
+    """Has no effect any more: a stopped run keeps nothing, and learning again takes seconds."""
     overwrite: bool = False
-    """Replace a style of that name, or an unfinished run."""
+    """Replace a style of that name."""
     mixed: bool = False
-    """Learn also from material whose scenes seem to have different looks."""
+    """Has no effect any more: material is never refused for having several looks."""
     licence: str = ""
     provenance: str = ""
     summary: str = ""

@@ -1,177 +1,234 @@
-"""The look reader: estimates the color grade of pictures from the pictures alone.
+"""The look reader: estimates the color grade of pictures from the graded pictures alone, as a 3D LUT.
 
-A few clips of one creator show few things, and colors of things are not a look: fitting the colors of other
-footage to theirs takes a green lawn for a green grade. The look reader was trained on photos under thousands
-of random grades, so it knows what ordinary pictures look like without one. Its estimate is a code for its own
-grade network, from which `learn` starts. benchmarks/make_reader.py trains it.
+It was trained on photos under real film looks and mixtures of them. It starts from a plain color transfer
+(Monge-Kantorovich) between the colors that the content usually has and the graded ones. A set transformer
+over all scenes says how far to trust that and what else the look does, in the principal components of real
+looks. benchmarks/make_reader.py trains it; benchmarks/learn_figures.py measures it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidstyle.imaging.yuv import luma_of
-from vidstyle.models.generator import Grade
+from vidstyle.models.colorizer import Backbone
+from vidstyle.styles.library import style_path
 from vidstyle.styles.style_file import FORMAT, read_style_file, write_style_file
+from vidstyle.train.personal.look_networks import (
+    CELL,
+    CELLS,
+    COMPONENTS,
+    LONG,
+    NODES,
+    PIXELS,
+    SHORT,
+    Cells,
+    LookEstimator,
+    TypicalColor,
+    cell_positions,
+    colors_to_lab,
+    colors_to_rgb,
+    identity_lut,
+    lookup,
+    soft_histogram,
+    split_into_cells,
+    transfer_between,
+)
 
 LOOK_READER_FILE = Path(__file__).parent / "look_reader.safetensors"
-CODE_SIZE = 16
-GRADE_WIDTH = 48
-INVERSE_FIT_STEPS = 400
-INPUT_SIZE = (32, 48)  # rows and columns at which pictures are read
-QUANTILES = (0.005, 0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98, 0.995)
-SCENE_FRAMES = 8  # frames that stand for a scene
-
-N = TypeVar("N", bound=nn.Module)
-
-
-class CodeEstimator(nn.Module):
-    """Sets of pictures of one look [S, N, 3, 32, 48] in [0, 1] -> grade codes [S, K]; any number N.
-
-    Like the style encoder, but what is pooled over the set passes through further layers: a lawn says
-    nothing, a lawn beside gray asphalt does.
-    """
-
-    def __init__(self, code_size: int = CODE_SIZE, widths: tuple[int, ...] = (3, 32, 64, 96)) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        for number, (inputs, outputs) in enumerate(pairwise(widths)):
-            size = 4 if number == 0 else 2
-            layers += [nn.Conv2d(inputs, outputs, size, stride=size), nn.LeakyReLU(0.2)]
-        self.features = nn.Sequential(*layers, nn.Conv2d(widths[-1], widths[-1], 1), nn.LeakyReLU(0.2))
-        pooled = 4 * widths[-1] + 6 * len(QUANTILES) + 9
-        self.code = nn.Sequential(
-            nn.Linear(pooled, 192), nn.LeakyReLU(0.2), nn.Linear(192, 128), nn.LeakyReLU(0.2),
-            nn.Linear(128, code_size),
-        )  # fmt: skip
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        sets, count = pictures.shape[:2]
-        x = self.features(pictures.flatten(0, 1) * 2 - 1).unflatten(0, (sets, count))
-        each = x.mean((3, 4))
-        pooled = (each.mean(1), each.amax(1), each.amin(1), x.amax((1, 3, 4)))
-        return self.code(torch.cat((*pooled, color_statistics(pictures)), dim=1))
-
-
-def color_statistics(pictures: Tensor) -> Tensor:
-    """Statistics [S, F] of all pixels of sets [S, N, 3, h, w].
-
-    Quantiles of R, G, B, luma, R - Y and B - Y, and the covariance of R, G and B.
-    """
-    luma = luma_of(pictures.flatten(0, 1)).unflatten(0, pictures.shape[:2])
-    red, blue = pictures[:, :, 0:1] - luma, pictures[:, :, 2:3] - luma
-    channels = torch.cat((pictures, luma, red, blue), dim=2).transpose(1, 2).flatten(2)
-    ordered = channels[:, :, ::8].sort(dim=2)[0]
-    at = [min(int(q * ordered.shape[2]), ordered.shape[2] - 1) for q in QUANTILES]
-    colors = channels[:, :3]
-    centered = colors - colors.mean(2, keepdim=True)
-    covariance = centered @ centered.transpose(1, 2) / colors.shape[2]
-    return torch.cat((ordered[:, :, at].flatten(1) * 2 - 1, covariance.flatten(1) * 10), dim=1)
-
-
-def resize_to_input(pictures: Tensor) -> Tensor:
-    """Pictures [N, 3, h, w] at the size at which they are read."""
-    return F.interpolate(pictures, size=INPUT_SIZE, mode="bilinear", antialias=True, align_corners=False)
+TRUNK_STYLE, TRUNK_BLOCKS = "colour", 13  # the style that ships the trunk, and its depth
+LUT_SIZE = 33  # of the table handed out
+DRAWS = 4  # readings of different pixels that are averaged
+MAX_FRAMES = 160
+# From this expected error on (CIELAB) the plain transfer is mixed in, fully from 2.5 more on, given scenes.
+UNSURE, UNSURE_RANGE, PLAIN_SHARE, FEW_SCENES, SOME_SCENES = 4.5, 2.5, 0.35, 4, 10
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What was read.
+
+    lut: [33, 33, 33, 3] of R, G, B in [0, 1], axes blue, green, red: the graded color of each plain color.
+    expected_error: mean CIELAB distance to be expected between this look and the true one on ordinary photos.
+    distance: mean CIELAB distance of ordinary photos to themselves under the look, as the reader judges.
+    coefficients: [K], the look in principal components, in their standard deviations; see `LookReader.lut`.
+    scenes: how many scenes were told apart.
+    """
+
+    lut: Tensor
+    expected_error: float
+    distance: float
+    coefficients: Tensor
+    scenes: int
+
+
 class LookReader:
-    """The trained networks and statistics.
+    """The networks, their trunk and the components of looks; see `read_look`."""
 
-    estimator: pictures -> code. grade: code -> color grade.
-    colors: colors [P, 3] of ordinary pictures without a grade.
-    discriminants: [D, F], the directions of `color_statistics` in which looks differ most, compared with how
-    scenes of one look differ (linear discriminant analysis, Fisher 1936).
-    """
+    def __init__(self, estimator: LookEstimator, typical: TypicalColor, tensors: dict[str, Tensor]) -> None:
+        self.estimator, self.typical = estimator.eval(), typical.eval()
+        self.tensors = tensors
+        self.projection, self.offset = tensors["projection"], tensors["offset"]  # [304, 48], [48]
+        self.noise = tensors["noise"]  # [3, 3], CIELAB
+        self.weight = tensors["weight"]  # [n^3], how much colors at a node count
+        self.components = tensors["components"]  # [K, n^3 * 3]
+        self.deviations = tensors["deviations"]  # [K]
+        self.error_scale = float(tensors["error_scale"])
+        self.grid = colors_to_lab(identity_lut().view(-1, 3))
+        directions = self.components.view(COMPONENTS, -1, 3) * self.weight[:, None]
+        self.directions = directions.flatten(1).T.contiguous()
+        self._trunk: Backbone | None = None
 
-    estimator: CodeEstimator
-    grade: Grade
-    colors: Tensor
-    discriminants: Tensor
+    @property
+    def frequencies(self) -> Tensor:
+        """How often ordinary photos have the colors near each node of the table of components: [n^3]."""
+        return (self.weight.square() - 0.1).clamp(min=0)
+
+    @property
+    def trunk(self) -> Backbone:
+        if self._trunk is None:
+            self._trunk = load_trunk()
+        return self._trunk
+
+    def lut(self, coefficients: Tensor, nodes: int = NODES) -> Tensor:
+        """Coefficients [S, K] to tables [S, n, n, n, 3], clamped to [0, 1]."""
+        change = ((coefficients * self.deviations) @ self.components).view(-1, NODES, NODES, NODES, 3)
+        plain = identity_lut(nodes).view(1, -1, 3).expand(len(change), -1, -1)
+        return (plain + lookup(change, plain)).clamp(0, 1).view(-1, nodes, nodes, nodes, 3)
+
+    def coefficients(self, graded: Tensor) -> Tensor:
+        """What the grid becomes [S, n^3, 3] to coefficients [S, K]."""
+        change = (graded - identity_lut().view(-1, 3)) * self.weight[:, None]
+        return change.flatten(1) @ self.directions / self.deviations
 
     @torch.no_grad()
-    def estimate_code(self, pictures: Sequence[Tensor]) -> Tensor:
-        """The code [1, K] of the look of pictures [3, h, w] uint8."""
-        return self.estimator(torch.cat([resize_to_input(p[None].float() / 255) for p in pictures])[None])
+    def features(self, pictures: Tensor) -> Tensor:
+        """Pictures [F, 3, h, w] in [0, 1] at the reading size to features of their cells [F, T, 48].
 
-    def project_scenes(self, scenes: Sequence[Sequence[Tensor]]) -> Tensor:
-        """Coordinates [S, D] of scenes of frames [3, h, w] uint8 along the discriminants."""
-        rows = []
-        for scene in scenes:
-            frames = [resize_to_input(frame[None].float() / 255) for frame in scene[:SCENE_FRAMES]]
-            rows.append(color_statistics(torch.cat(frames)[None])[0])
-        return torch.stack(rows) @ self.discriminants.T
-
-    def fit_inverse(self, code: Tensor, seed: int = 0) -> InverseGrade:
-        """Fit what removes the grade of a code, as far as that is possible, on ordinary colors.
-
-        Where a grade maps several colors to one, the result lies between them, near the frequent ones.
+        The trunk sees brightness only, brought to one mean and contrast: a grade hardly shows in it.
         """
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            network = Grade(GRADE_WIDTH, CODE_SIZE)
-        random = torch.Generator().manual_seed(seed)
-        optimizer = torch.optim.Adam(network.parameters(), 1e-2, betas=(0.9, 0.99))
-        for step in range(INVERSE_FIT_STEPS):
-            optimizer.param_groups[0]["lr"] = 1e-2 * min(1.0, 1.5 * (1 - step / INVERSE_FIT_STEPS))
-            ordinary = self.colors[torch.randint(len(self.colors), (1536,), generator=random)]
-            colors = torch.cat((ordinary, torch.rand(256, 3, generator=random)))
-            with torch.no_grad():
-                graded = self.grade(colors, code).clamp(0, 1)
-            optimizer.zero_grad(set_to_none=True)
-            F.mse_loss(network(graded, code), colors).backward()
-            optimizer.step()
-        return InverseGrade(network.requires_grad_(False), code)
-
-
-@dataclass(frozen=True)
-class InverseGrade:
-    """Removes a grade from pictures; see `LookReader.fit_inverse`."""
-
-    network: Grade
-    code: Tensor
+        luma = luma_of(pictures)
+        deviation = luma.std((1, 2, 3), keepdim=True, correction=0).clamp(min=0.03)
+        luma = (luma - luma.mean((1, 2, 3), keepdim=True)) / deviation * 0.25 + 0.48
+        *_, fine, coarse = self.trunk(luma.clamp(0, 1).contiguous(memory_format=torch.channels_last))
+        coarse = coarse.repeat_interleave(2, 2).repeat_interleave(2, 3)
+        found = torch.cat((fine, coarse), 1).flatten(2).transpose(1, 2)
+        return found @ self.projection + self.offset
 
     @torch.no_grad()
-    def __call__(self, pictures: Tensor) -> Tensor:
-        """Pictures [N, 3, h, w] uint8 without the grade."""
-        parts = [torch.zeros(0, *pictures.shape[1:], dtype=torch.uint8)]
-        for part in pictures.split(8):
-            colors = part.float().permute(0, 2, 3, 1).reshape(-1, 3) / 255
-            plain = self.network(colors, self.code).clamp(0, 1).mul(255).round().to(torch.uint8)
-            parts.append(plain.view(len(part), *part.shape[2:], 3).permute(0, 3, 1, 2))
-        return torch.cat(parts)
+    def cells(self, pictures: Tensor, features: Tensor, generator: torch.Generator) -> Cells:
+        """Pictures of one shape at the reading size; their pixels are drawn by the generator."""
+        places = cell_positions(pictures.shape[2] > pictures.shape[3]).expand(len(pictures), -1, -1)
+        at = torch.rand(CELLS, CELL**2, generator=generator).argsort(1)[:, :PIXELS]
+        parts = torch.stack([split_into_cells(picture) for picture in pictures])
+        rgb = parts.gather(2, at[None, :, :, None].expand(len(parts), -1, -1, 3))
+        return Cells(features, places, rgb, colors_to_lab(rgb), self.typical(features, places))
+
+    @torch.no_grad()
+    def read(self, cells: Cells, scene_of: Tensor) -> tuple[Tensor, Tensor]:
+        """Coefficients [K] and (error, distance) [2] of one set; scene_of: [F], its scenes from 0 on.
+
+        Looks unlike all that were taught are read badly, and the reader knows: some of the plain transfer,
+        which was taught nothing, helps there (0.1 to 0.3 of 5.6 on validation stocks).
+        """
+        graded = cells.lab.reshape(1, -1, 3)
+        matrix, plain_mean, mean = transfer_between(cells.usual.reshape(1, -1, 3), self.noise, graded)
+        plain = self.coefficients(colors_to_rgb((self.grid - plain_mean) @ matrix + mean))
+        inverse = torch.linalg.inv(matrix + 1e-3 * torch.eye(3)).clamp(-5, 5)
+        back = (graded - mean) @ inverse + plain_mean
+        every = soft_histogram(None, back)
+        vectors, histograms = self.estimator.frames(cells, back.view(cells.lab.shape).clamp(-150, 150))
+        member = F.one_hot(scene_of).float()
+        member = member / member.sum(0)
+        coefficients, judged = self.estimator(
+            (member.T @ vectors)[None], (member.T @ histograms)[None], plain, every
+        )
+        judged = judged.exp()
+        unsure = (judged[:, :1] - UNSURE) / UNSURE_RANGE
+        scenes = (member.shape[1] - FEW_SCENES) / (SOME_SCENES - FEW_SCENES)
+        share = PLAIN_SHARE * unsure.clamp(0, 1) * min(max(scenes, 0.0), 1.0)
+        return torch.lerp(coefficients, plain, share)[0], judged[0]
+
+    def read_look(self, frames: Sequence[Tensor], scenes: Sequence[int] | None = None) -> Reading:
+        """Estimate the look of frames [3, h, w] uint8 (R, G, B), all of one look; sizes may differ.
+
+        scenes: the number of the scene of each frame. Frames of one scene are one piece of evidence. None:
+        each is a scene of its own. At most `MAX_FRAMES` frames are read. ValueError without frames.
+        """
+        numbers = list(range(len(frames)) if scenes is None else scenes)
+        if not frames or len(numbers) != len(frames):
+            raise ValueError(f"{len(frames)} frames and {len(numbers)} scene numbers")
+        step = -(-len(frames) // MAX_FRAMES)
+        frames, scenes = frames[::step], numbers[::step]
+        shapes = [(LONG, SHORT) if frame.shape[1] > frame.shape[2] else (SHORT, LONG) for frame in frames]
+        names = {name: number for number, name in enumerate(dict.fromkeys(scenes))}
+        parts, scene_of = [], []
+        for shape in sorted(set(shapes)):
+            chosen = [number for number, own in enumerate(shapes) if own == shape]
+            small = [F.interpolate(frames[i][None].float() / 255, shape, mode="area") for i in chosen]
+            features = torch.cat([self.features(picture) for picture in small])
+            parts.append((torch.cat(small), features))
+            scene_of += [names[scenes[i]] for i in chosen]
+        found = []
+        for draw in range(DRAWS):
+            random = torch.Generator().manual_seed(draw)
+            drawn = [vars(self.cells(pictures, features, random)).values() for pictures, features in parts]
+            cells = Cells(*(torch.cat(tensors) for tensors in zip(*drawn, strict=True)))
+            found.append(self.read(cells, torch.tensor(scene_of)))
+        coefficients = torch.stack([c for c, _ in found]).mean(0)
+        error, distance = torch.stack([judged for _, judged in found]).mean(0).tolist()
+        lut = self.lut(coefficients[None], LUT_SIZE)[0]
+        return Reading(lut, error * self.error_scale, distance, coefficients, len(names))
 
 
-def load_look_reader() -> LookReader:
-    """The look reader that comes with vidstyle."""
-    tensors, _ = read_style_file(LOOK_READER_FILE)
+def load_trunk() -> Backbone:
+    """The first blocks of EfficientNet-Lite0 (Apache-2.0), as the style for black-and-white ships them."""
+    tensors, _ = read_style_file(style_path(TRUNK_STYLE))
+    start = "backbone."
+    own = {name.removeprefix(start): t.float() for name, t in tensors.items() if name.startswith(start)}
+    with torch.random.fork_rng(devices=[]):  # random weights are drawn, and then replaced
+        trunk = Backbone(TRUNK_BLOCKS)
+    trunk.load_state_dict(own)
+    return trunk.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
-    def filled(network: N, name: str) -> N:
-        own = {key.partition(".")[2]: t.float() for key, t in tensors.items() if key.startswith(f"{name}.")}
+
+def load_look_reader(path: Path = LOOK_READER_FILE) -> LookReader:
+    """The look reader that comes with vidstyle, or one that `save_look_reader` wrote. StyleError."""
+    tensors, _ = read_style_file(path)
+    scale = tensors.pop("components_scale")
+    tensors["components"] = tensors["components"].float() * scale[:, None]
+    with torch.random.fork_rng(devices=[]):  # random weights are drawn, and then replaced
+        estimator, typical = LookEstimator(), TypicalColor()
+    for name, network in (("reader", estimator), ("usual", typical)):
+        start = f"{name}."
+        own = {key.removeprefix(start): t.float() for key, t in tensors.items() if key.startswith(start)}
         network.load_state_dict(own)
-        return network.eval().requires_grad_(False)
-
-    return LookReader(
-        filled(CodeEstimator(), "reader"),
-        filled(Grade(GRADE_WIDTH, CODE_SIZE), "grade"),
-        tensors["colours"].float() / 255,
-        tensors["telling"],
-    )
+        network.eval().requires_grad_(False)
+    return LookReader(estimator, typical, {n: t.float() for n, t in tensors.items() if "." not in n})
 
 
 def save_look_reader(
-    path: Path, networks: nn.ModuleDict, *, colors: Tensor, discriminants: Tensor, facts: dict[str, Any]
+    path: Path, reader: LookReader, *, error_scale: float, facts: dict[str, Any] | None = None
 ) -> Path:
-    """Write what `load_look_reader` reads; networks: "reader" (the code estimator) and "grade"."""
+    """Write what `load_look_reader` reads: weights as float16, components as bytes with a scale each.
+
+    error_scale: mean measured error over the mean error that the networks expect. OutputError.
+    """
+    networks = nn.ModuleDict({"reader": reader.estimator, "usual": reader.typical})
     tensors = {name: t.detach().half().contiguous() for name, t in networks.state_dict().items()}
-    tensors["colours"] = colors.mul(255).round().to(torch.uint8).contiguous()
-    tensors["telling"] = discriminants.float().contiguous()
-    return write_style_file(path, tensors, {"format": FORMAT, "reader": facts})
+    largest = reader.components.abs().amax(1) / 127
+    tensors |= {
+        "components": (reader.components / largest[:, None]).round().to(torch.int8).contiguous(),
+        "components_scale": largest.contiguous(),
+        "error_scale": torch.tensor(error_scale),
+    }
+    for name in ("deviations", "weight", "projection", "offset", "noise"):
+        tensors[name] = getattr(reader, name).contiguous()
+    return write_style_file(path, tensors, {"format": FORMAT, "reader": facts or {}})

@@ -1,4 +1,4 @@
-"""Reference material of one creator: frames from its scenes, checked for number and for one look."""
+"""Reference material of one creator: frames from its scenes, checked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from vidstyle.errors import InputError, TrainingError
@@ -16,11 +15,10 @@ from vidstyle.media.inputs import is_still
 from vidstyle.train.data.clips import pick_evenly, resize_to_4_3, sample_scenes
 from vidstyle.train.data.pictures import find_files, map_in_order, without_duplicates
 
-MIN_FRAMES = 12
+ENOUGH_FRAMES = 12
 MAX_FRAMES = 160
-# Limit for `disagreement`. Of 84 sets of six clips in one look none came above 0.8; see benchmarks/LOG.md.
-MAX_DISAGREEMENT = 0.9
 ENOUGH_SCENES = 3
+LEAST_CONTRAST = 4.0  # mean standard deviation of code values (0 to 255) below which a frame shows nothing
 
 
 @dataclass(frozen=True)
@@ -42,10 +40,10 @@ class Material:
     def frames(self) -> list[Tensor]:
         return [frame for scene in self.scenes for frame in scene]
 
-    def split(self) -> tuple[list[Tensor], list[Tensor]]:
-        """(frames to learn from, frames held out): every fifth frame only measures the result."""
-        frames = self.frames
-        return [f for i, f in enumerate(frames) if i % 5 != 4], frames[4::5]
+    @property
+    def scene_numbers(self) -> list[int]:
+        """The number of the scene of each of `frames`."""
+        return [number for number, scene in enumerate(self.scenes) for _ in scene]
 
     def warnings(self) -> list[str]:
         """What the user should know about the files."""
@@ -53,7 +51,12 @@ class Material:
         if self.unreadable:
             shown = "; ".join(self.unreadable[:3]) + ("; ..." if len(self.unreadable) > 3 else "")
             found.append(f"{len(self.unreadable)} files could not be read: {shown}")
-        if len(self.scenes) < ENOUGH_SCENES:
+        if len(self.frames) < ENOUGH_FRAMES:
+            found.append(
+                f"{len(self.frames)} different frame(s) are few to know a look by. Give at least "
+                f"{ENOUGH_FRAMES}, from several scenes, to make it surer."
+            )
+        elif len(self.scenes) < ENOUGH_SCENES:
             found.append(
                 f"the material shows {len(self.scenes)} scenes only: colors of things may be taken for the "
                 "look. More scenes, of different things, make it surer."
@@ -64,7 +67,7 @@ class Material:
 def gather(paths: Sequence[Path], size: int, most: int = MAX_FRAMES) -> Material:
     """At most `most` different frames of short side `size`, from as many scenes as possible, people first.
 
-    TrainingError when they are too few.
+    TrainingError when there is none.
     """
     files, ignored = find_files(paths, "the material")
     share = max(12, -(-most // max(1, len(files))))
@@ -80,47 +83,23 @@ def gather(paths: Sequence[Path], size: int, most: int = MAX_FRAMES) -> Material
     known = {id(frame) for frame in kept}
     scenes = [[frame for frame in scene if id(frame) in known] for scene in scenes]
     scenes = _chosen([scene for scene in scenes if scene], most)
-    count = sum(map(len, scenes))
-    if count < MIN_FRAMES:
+    if not scenes:
         others = f", {sum(ignored.values())} files are of other kinds" if ignored else ""
         raise TrainingError(
-            f"the material: {count} usable frames are too few to know a look by ({len(files)} files read, "
-            f"{len(unreadable)} of them not readable{others}; {repeated} frames show the same as another). "
-            f"Give at least {MIN_FRAMES} different ones, from several scenes."
+            f"the material: no frame is usable ({len(files)} files read, {len(unreadable)} of them not "
+            f"readable{others}). Give at least {ENOUGH_FRAMES} different frames, from several scenes."
+        )
+    if all(contrast(frame) < LEAST_CONTRAST for scene in scenes for frame in scene):
+        raise TrainingError(
+            "the material: every frame is of one color, so no look can be read from it. Give frames that "
+            "show things."
         )
     return Material(tuple(map(tuple, scenes)), len(files), tuple(unreadable), ignored, repeated)
 
 
-def disagreement(places: Tensor) -> float:
-    """How far scenes fall into two groups; places: [S, D], see `LookReader.project_scenes`.
-
-    Mean distance between the groups minus that within them, for the best split along any axis or along the
-    first principal component; each group has at least two scenes. 0 for fewer than four scenes.
-    """
-    count = len(places)
-    if count < 4:
-        return 0.0
-    apart = torch.cdist(places, places) / places.shape[1] ** 0.5
-    longest = torch.linalg.svd(places - places.mean(0), full_matrices=False)[2][0]
-    best = 0.0
-    for along in (places @ longest, *places.unbind(1)):
-        order = along.argsort()
-        for cut in range(2, count - 1):
-            low, high = order[:cut], order[cut:]
-            pairs = [apart[group][:, group] for group in (low, high)]
-            within = sum(float(d.sum()) for d in pairs) / sum(len(d) * (len(d) - 1) for d in pairs)
-            best = max(best, float(apart[low][:, high].mean()) - within)
-    return best
-
-
-def require_one_look(apart: float) -> None:
-    """TrainingError when scenes are further apart than those of one look; apart: see `disagreement`."""
-    if apart > MAX_DISAGREEMENT:
-        raise TrainingError(
-            f"the material: its scenes fall into groups of different looks ({apart:.2f} apart; those of one "
-            f"look stay under {MAX_DISAGREEMENT}). Give that of one look only, or use --mixed to learn "
-            "their mean."
-        )
+def contrast(picture: Tensor) -> float:
+    """Mean standard deviation of the channels of a picture [3, h, w] uint8."""
+    return float(picture.float().flatten(1).std(1, correction=0).mean())
 
 
 def skin_fraction(picture: Tensor) -> float:

@@ -34,7 +34,7 @@ def own() -> list[str]:
 
 
 def test_a_style_is_added_shown_and_removed(run: Run, tmp_path: Path) -> None:
-    """Under its file's name or another, with its card; what came with vidstyle stays."""
+    """Under the name of its file or another one, with its card; a built-in style cannot be removed."""
     file = tiny_style(tmp_path, "alice")
     file.with_suffix(".md").write_text("# alice\n")
     assert run("add", file)[0] == 0

@@ -125,11 +125,11 @@ _SCRUBS = (
     (rb"[\d.]+ frames/s", b"# frames/s"),
     (rb"\bin [\d.]+ (s|min|minutes)\b(?: [\d.]+ s)?", b"in # s"),
     (rb"vidstyle-\w{8}\b", b"vidstyle-#"),
+    (rb"Note: other programs.*\n", b""),
 )
-_SHAPE = rb'Note: other programs.*|"bound": "\w+"|[\w ]+ bounds? it| *\d+(?:\.\d+)?(?:e[+-]?\d+)?'
+_SHAPE = rb'"bound": "\w+"|[\w ]+ bounds? it| *\d+(?:\.\d+)?(?:e[+-]?\d+)?'
 _RANDOM = re.compile(rb"s\xa4\x90.{16}|[sc]\xc5\x88.{8}|F\xae\x88.{8}|c\xc6\x88.{8}|\xbf\x84.{4}", re.DOTALL)
-# asm=0: the AVX-512 code of x264 gives other bits from run to run
-_X264 = {"preset": "medium", "crf": "16", "x264-params": "asm=0"}
+_X264 = {"preset": "medium", "crf": "16", "x264-params": "asm=0"}  # its AVX-512 code is not repeatable
 _HEVC = {"preset": "ultrafast", "x265-params": "log-level=none:pools=1:frame-threads=1:crf=8"}
 _HDR10 = _HEVC | {"x265-params": _HEVC["x265-params"] + ":max-cll=900,400:master-display="}
 _HDR10["x265-params"] += "G(8500,39850)B(6550,2300)R(35400,14600)WP(15635,16450)L(10000000,50)"

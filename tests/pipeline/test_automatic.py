@@ -73,6 +73,14 @@ def test_keys_hold_real_values(tmp_path: Path, clip: Callable[..., Path]):
         assert {automatic.facts["options"][key] for key in named} == set(named.values())
 
 
+def test_only_sources_that_are_decoded_anew_have_a_new_key(tmp_path: Path, clip: Callable[..., Path]):
+    """A sequence of pictures says how it is decoded; the facts of a plain clip are what they were."""
+    pattern = tmp_path / "in" / "%03d.png"
+    apply(clip("plain.mp4"), Identity(), pattern, ApplyOptions(codec="png"))
+    assert plan(pattern, Identity(), tmp_path / "out.mp4", ApplyOptions()).facts["decode_path"] == 2
+    assert "decode_path" not in plan(clip("plain.mp4"), Identity(), tmp_path / "o.mp4", ApplyOptions()).facts
+
+
 @pytest.mark.parametrize(
     ("target", "codec"), [("out.webm", "av1"), ("shot/%04d.png", "png"), ("shot/%04d.exr", "exr")]
 )

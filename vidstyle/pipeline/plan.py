@@ -26,6 +26,11 @@ from vidstyle.pipeline.devices import auto_batch_size, device_of
 from vidstyle.styles.restyler import Restyler
 from vidstyle.styles.style import Style
 
+# In the segment key of clips with alpha, of image sequences and of very fast clips: how they are decoded has
+# changed, and half-finished work of before must not be mixed with new segments.
+DECODE_PATH_VERSION = 2
+_FINE_CLOCK_FPS = 250
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -123,6 +128,8 @@ def _plan_media(media: Source, style_hash: str, device: str, target: Path, optio
     facts = key_facts(media.fingerprint, style_hash, options, made_with)
     if light is not None:
         facts["hdr_path"] = HDR_PATH_VERSION
+    if _is_decoded_anew(media):
+        facts["decode_path"] = DECODE_PATH_VERSION
     return Plan(
         media=media,
         options=options,
@@ -137,6 +144,12 @@ def _plan_media(media: Source, style_hash: str, device: str, target: Path, optio
         warnings=(*warnings, *lost),
         hdr=light,
     )
+
+
+def _is_decoded_anew(media: Source) -> bool:
+    """Whether the source is of a kind whose decoding or timestamps DECODE_PATH_VERSION counts."""
+    info = media.info
+    return info.has_alpha or media.sequence is not None or info.average_fps >= _FINE_CLOCK_FPS
 
 
 def _check_paths(source: Path, target: Path, options: ApplyOptions) -> None:

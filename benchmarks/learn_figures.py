@@ -25,8 +25,9 @@ from reader_looks import load_looks, one_of_each, photo_parts
 from torch import Tensor
 
 from vidstyle.imaging.color_transfer import BASELINES, sample_colors
+from vidstyle.imaging.lab import colors_to_lab
 from vidstyle.train.data.clips import sample_clip
-from vidstyle.train.personal.look_networks import colors_to_lab, lookup
+from vidstyle.train.personal.look_networks import lookup
 from vidstyle.train.personal.look_reader import LookReader, Reading, load_look_reader
 from vidstyle.train.sample_sheets import write_grid
 

@@ -21,13 +21,12 @@ from reader_looks import Draw, bank_of, by_stock, components_of, load_looks, one
 from reader_material import VIEWS, Photos, add_usual, make_ready
 from torch import Tensor, nn
 
+from vidstyle.imaging.lab import colors_to_lab, colors_to_rgb
 from vidstyle.train.personal.look_networks import (
     CELLS,
     COMPONENTS,
     Cells,
     LookEstimator,
-    colors_to_lab,
-    colors_to_rgb,
     identity_lut,
     lookup,
     soft_histogram,

@@ -11,6 +11,7 @@ import torch
 from reader_looks import photo_parts
 from torch import Tensor
 
+from vidstyle.imaging.lab import colors_to_lab
 from vidstyle.imaging.yuv import luma_of
 from vidstyle.models.colorizer import Backbone
 from vidstyle.train.personal.look_networks import (
@@ -22,7 +23,6 @@ from vidstyle.train.personal.look_networks import (
     SHORT,
     TypicalColor,
     cell_positions,
-    colors_to_lab,
     identity_lut,
     lookup,
 )

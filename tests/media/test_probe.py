@@ -53,8 +53,9 @@ def test_apply_opens_its_source_no_more_than_it_must(
     """Once to plan, once to decode and, if there is more than the picture, once to copy the rest."""
     source = clip(name)
     options = replace(QUICK, codec="png" if "%" in target else "h264")
+    before = opens(source)  # the clip may have been made just now, which opens it too
     apply(source, Brighter(), tmp_path / target, options)
-    assert opens(source) <= most
+    assert opens(source) - before <= most
 
 
 def test_a_finished_clip_is_joined_without_decoding(clip: Clip, tmp_path: Path, opens: Opens) -> None:
@@ -75,8 +76,10 @@ def test_a_finished_clip_is_joined_without_decoding(clip: Clip, tmp_path: Path, 
 
 def test_probing_opens_once(clip: Clip, opens: Opens) -> None:
     """All facts come from one opening."""
-    probe(clip("two_tracks.mkv"))
-    assert opens(clip("two_tracks.mkv")) == 1
+    source = clip("two_tracks.mkv")
+    before = opens(source)
+    probe(source)
+    assert opens(source) - before == 1
 
 
 def test_a_source_holds_what_its_file_says(clip: Clip) -> None:

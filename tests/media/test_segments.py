@@ -52,7 +52,7 @@ def test_what_is_damaged_does_not_count(tmp_path: Path, harm: str):
     """Changed data, a cut sidecar or another key make a segment unfinished."""
     with work_folder(tmp_path).claimed() as work:
         kept, hurt = committed(work, 0), committed(work, 1)
-        data, sidecar = work.data_path(hurt), work.path / "000001.json"
+        data, sidecar = work.path / hurt.data, work.path / "000001.json"
         if harm == "flip":
             data.write_bytes(data.read_bytes().replace(b"p", b"q"))
         elif harm == "cut":

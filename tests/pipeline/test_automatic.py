@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import pytest
 
-from tests.helpers.clips import frame_times
+from tests.helpers.clips import ClipSpec, frame_times, make_clip
 from tests.helpers.styles import Identity
 from vidstyle import ApplyOptions, InputError, OutputError, apply, plan
 
@@ -74,10 +75,12 @@ def test_keys_hold_real_values(tmp_path: Path, clip: Callable[..., Path]):
 
 
 def test_only_sources_that_are_decoded_anew_have_a_new_key(tmp_path: Path, clip: Callable[..., Path]):
-    """A sequence of pictures says how it is decoded; the facts of a plain clip are what they were."""
+    """A sequence, and frames faster than their clock, say how they are decoded; plain clips do not."""
     pattern = tmp_path / "in" / "%03d.png"
     apply(clip("plain.mp4"), Identity(), pattern, ApplyOptions(codec="png"))
     assert plan(pattern, Identity(), tmp_path / "out.mp4", ApplyOptions()).facts["decode_path"] == 2
+    fast = make_clip(tmp_path / "fast.mkv", ClipSpec(frames=20, rate=Fraction(400)))
+    assert plan(fast, Identity(), tmp_path / "out.mp4", ApplyOptions()).facts["decode_path"] == 2
     assert "decode_path" not in plan(clip("plain.mp4"), Identity(), tmp_path / "o.mp4", ApplyOptions()).facts
 
 

@@ -15,13 +15,14 @@ import torch
 from tests.helpers.styles import blobs, clip_of, panned, picture_folder
 from vidstyle.analysis.metrics import lab_error
 from vidstyle.cli import main
+from vidstyle.imaging.lab import colors_to_lab
 from vidstyle.media.image_file import write_png
 from vidstyle.options import ApplyOptions
 from vidstyle.styles import library
 from vidstyle.styles.load import load_style
 from vidstyle.train.personal import learn as learn_module
 from vidstyle.train.personal.grade_fit import OrdinaryColors, fit_grade, fit_residual
-from vidstyle.train.personal.look_networks import colors_to_lab, identity_lut, lookup
+from vidstyle.train.personal.look_networks import identity_lut, lookup
 from vidstyle.train.personal.look_reader import LookReader, load_look_reader, save_look_reader
 from vidstyle.train.personal.material import gather, skin_fraction
 from vidstyle.train.personal.style_card import MEASURED, nearest_measured

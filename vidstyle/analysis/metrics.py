@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidstyle.imaging.color_transfer import colors_to_lab, quantiles, sample_colors
+from vidstyle.imaging.color_transfer import quantiles, sample_colors
 from vidstyle.imaging.filters import gaussian_blur, laplacian
-from vidstyle.imaging.lab import rgb_to_lab
+from vidstyle.imaging.lab import colors_to_lab, rgb_to_lab
 from vidstyle.imaging.yuv import luminance_of
 
 

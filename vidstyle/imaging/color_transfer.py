@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from vidstyle.imaging.lab import lab_to_rgb, rgb_to_lab
+from vidstyle.imaging.lab import colors_to_lab, lab_to_rgb, rgb_to_lab
 
 Transfer = Callable[[Tensor], Tensor]
 
@@ -89,11 +89,6 @@ BASELINES: dict[str, Callable[[Tensor, Tensor], Transfer]] = {
     "mkl": monge_kantorovich,
     "histogram": histogram_matching,
 }
-
-
-def colors_to_lab(colors: Tensor) -> Tensor:
-    """sRGB colors [P, 3] in [0, 1] as CIELAB [P, 3]."""
-    return rgb_to_lab(colors.T[None, :, :, None])[0, :, :, 0].T
 
 
 def _power(matrix: Tensor, exponent: float) -> Tensor:

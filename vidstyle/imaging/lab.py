@@ -46,6 +46,16 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
     return linear_to_srgb(torch.einsum("ij,njhw->nihw", inverse, xyz))
 
 
+def colors_to_lab(colors: Tensor) -> Tensor:
+    """`rgb_to_lab` of sRGB colors [..., 3] in [0, 1]."""
+    return rgb_to_lab(colors.reshape(-1, 3).T[None, :, :, None])[0, :, :, 0].T.reshape(colors.shape)
+
+
+def colors_to_rgb(lab: Tensor) -> Tensor:
+    """CIELAB colors [..., 3] as sRGB, clamped to [0, 1]."""
+    return lab_to_rgb(lab.reshape(-1, 3).T[None, :, :, None])[0, :, :, 0].T.reshape(lab.shape).clamp(0, 1)
+
+
 def srgb_to_linear(rgb: Tensor) -> Tensor:
     """Linear light from sRGB code values (IEC 61966-2-1), any shape; differentiable everywhere."""
     low = rgb / 12.92

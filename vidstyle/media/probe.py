@@ -19,6 +19,7 @@ from vidstyle.media.demux import Demuxer
 from vidstyle.media.digests import fingerprint
 from vidstyle.media.frame_decoder import FrameDecoder
 from vidstyle.media.image_sequence import ImageSequence, find_sequence, is_sequence
+from vidstyle.media.timestamps import clock_scale
 from vidstyle.media.video_info import read_info
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class Source:
     """Numbers and rate of numbered pictures; None for a file."""
     info: VideoInfo
     """Size, color, timing and counts."""
+    clock_scale: int
+    """How many times finer than the container's clock the timestamps are; see `timestamps.clock_scale`."""
     fingerprint: str
     """A hash of the content, see `digests.fingerprint`."""
     picture: int
@@ -109,6 +112,7 @@ def probing(path: Path, *, fps: Fraction | None = None) -> Iterator[tuple[Source
             path=path,
             sequence=sequence,
             info=info,
+            clock_scale=clock_scale(demuxer.stream),
             fingerprint=fingerprint(path, sequence=sequence),
             picture=demuxer.stream.index,
             streams=streams,

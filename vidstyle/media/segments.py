@@ -187,9 +187,6 @@ class WorkFolder:
         """The path of a segment's sidecar."""
         return self.path / f"{number:06d}.json"
 
-    def data_path(self, segment: Committed) -> Path:
-        return self.path / segment.data
-
     def commit(self, part: Path, segment: Segment, **facts: Any) -> Committed:
         """Give a complete, closed part its final name, and write its sidecar."""
         try:

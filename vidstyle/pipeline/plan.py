@@ -26,10 +26,10 @@ from vidstyle.pipeline.devices import auto_batch_size, device_of
 from vidstyle.styles.restyler import Restyler
 from vidstyle.styles.style import Style
 
-# In the segment key of clips with alpha, of image sequences and of very fast clips: how they are decoded has
-# changed, and half-finished work of before must not be mixed with new segments.
+# In the segment key of clips with alpha, of image sequences, and of clips whose frames come faster than the
+# clock of their container: how these are decoded has changed, and half-finished work of before must not be
+# mixed with new segments.
 DECODE_PATH_VERSION = 2
-_FINE_CLOCK_FPS = 250
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,7 @@ def _plan_media(media: Source, style_hash: str, device: str, target: Path, optio
 
 def _is_decoded_anew(media: Source) -> bool:
     """Whether the source is of a kind whose decoding or timestamps DECODE_PATH_VERSION counts."""
-    info = media.info
-    return info.has_alpha or media.sequence is not None or info.average_fps >= _FINE_CLOCK_FPS
+    return media.info.has_alpha or media.sequence is not None or media.clock_scale != 1
 
 
 def _check_paths(source: Path, target: Path, options: ApplyOptions) -> None:

@@ -15,7 +15,6 @@ from vidstyle.styles.blend import parts_of
 from vidstyle.styles.style import Style
 from vidstyle.version import __version__
 
-SIZES = (33, 65)
 _WIDEST = 100  # the format allows lines of 250 bytes
 
 

@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vidstyle.imaging.lab import colors_to_lab
 from vidstyle.models.base import GeneratorConfig
 from vidstyle.models.generator import Generator, Grade
-from vidstyle.train.personal.look_networks import NODES, colors_to_lab, lookup
+from vidstyle.train.personal.look_networks import NODES, lookup
 
 # A grade and nothing else: the look reader estimates colors, and neither light nor texture.
 CONFIG = GeneratorConfig(grade_width=48, light_scale=0)

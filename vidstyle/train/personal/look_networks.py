@@ -14,8 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidstyle.imaging.lab import lab_to_rgb, rgb_to_lab
-
 NODES = 17  # side of the table of the components
 LONG, SHORT, CELL = 192, 128, 16  # pixels at which pictures are read; side of a cell
 CELLS = LONG * SHORT // CELL**2
@@ -119,16 +117,6 @@ class LookEstimator(nn.Module):
         z = x[:, : len(self.latent) + 1].flatten(1)
         own, trust = self.out(z).float().chunk(2, -1)
         return own + torch.sigmoid(4 * trust - 1) * plain, self.err(z).float()
-
-
-def colors_to_lab(rgb: Tensor) -> Tensor:
-    """sRGB [..., 3] in [0, 1] to CIELAB."""
-    return rgb_to_lab(rgb.reshape(-1, 3).T[None, :, :, None])[0, :, :, 0].T.reshape(rgb.shape)
-
-
-def colors_to_rgb(lab: Tensor) -> Tensor:
-    """CIELAB [..., 3] to sRGB, clamped to [0, 1]."""
-    return lab_to_rgb(lab.reshape(-1, 3).T[None, :, :, None])[0, :, :, 0].T.reshape(lab.shape).clamp(0, 1)
 
 
 def lookup(luts: Tensor, colors: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vidstyle.imaging.lab import colors_to_lab, colors_to_rgb
 from vidstyle.imaging.yuv import luma_of
 from vidstyle.models.colorizer import Backbone
 from vidstyle.styles.library import style_path
@@ -33,8 +34,6 @@ from vidstyle.train.personal.look_networks import (
     LookEstimator,
     TypicalColor,
     cell_positions,
-    colors_to_lab,
-    colors_to_rgb,
     identity_lut,
     lookup,
     soft_histogram,

@@ -87,6 +87,9 @@ class FrameBatch:
     """How long the last frame is shown if none follows, in units of time_base; 0 is unknown."""
     border_digest: str = field(default="", kw_only=True)
     """Digest of the source's last frame, where this batch ends a segment; else empty."""
+    surround: tuple[Tensor, ...] | None = field(default=None, kw_only=True)
+    """The source's planes of the whole frame, where `planes` are only a part of it, else None: the part is
+    styled alone and then put back in its place. See `pipeline.framing`."""
 
     def __post_init__(self) -> None:
         if len(self.planes) != self.format.plane_count:
@@ -140,14 +143,20 @@ class FrameBatch:
             planes=tuple(plane[start:stop] for plane in self.planes),
             pts=self.pts[start:stop],
             alpha=None if self.alpha is None else self.alpha[start:stop],
+            surround=None if self.surround is None else tuple(plane[start:stop] for plane in self.surround),
             index=self.index + start,
             last_duration=self.last_duration if has_last else 0,
             border_digest=self.border_digest if has_last else "",
         )
 
     def with_end_of(self, other: FrameBatch) -> FrameBatch:
-        """This batch with what `other` knows of its last frame: last_duration and border_digest."""
-        return replace(self, last_duration=other.last_duration, border_digest=other.border_digest)
+        """This batch with what `other` knows beside its planes: of its last frame, and the surround."""
+        return replace(
+            self,
+            last_duration=other.last_duration,
+            border_digest=other.border_digest,
+            surround=other.surround,
+        )
 
     def padded(self, count: int) -> FrameBatch:
         """The batch with its last frame repeated up to count frames, for constant shapes in a network."""

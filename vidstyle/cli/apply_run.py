@@ -165,6 +165,8 @@ def print_plan(made: dict[str, Any]) -> None:
         line += (
             f" {made['segments_announced']} segments, batches of {made['batch_size']}, {made['pixel_format']}"
         )
+        bars = ", ".join(f"{width} {side}" for side, width in made["bars"].items() if width)
+        line += f"; black bars stay as they are ({bars} px)" if bars else ""
     click.echo(line)
 
 

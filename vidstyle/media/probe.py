@@ -14,10 +14,12 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 
 from vidstyle.frames import VideoInfo
+from vidstyle.media.black_edges import BlackEdges, black_edges
 from vidstyle.media.container import open_input
+from vidstyle.media.convert import PlaneConverter
 from vidstyle.media.demux import Demuxer
 from vidstyle.media.digests import fingerprint
-from vidstyle.media.frame_decoder import FrameDecoder
+from vidstyle.media.frame_decoder import FrameDecoder, TimedFrame
 from vidstyle.media.image_sequence import ImageSequence, find_sequence, is_sequence
 from vidstyle.media.timestamps import clock_scale
 from vidstyle.media.video_info import read_info
@@ -69,6 +71,8 @@ class Source:
     """Tags of the file, as stored."""
     chapters: tuple[Chapter, ...]
     """Chapters as PyAV gives them: id, start, end, time_base and metadata."""
+    black_edges: BlackEdges | None
+    """What is black at the edges of the first frame; None where it is black all over. See `find_bars`."""
 
     @property
     def others(self) -> tuple[StreamFacts, ...]:
@@ -106,6 +110,7 @@ def probing(path: Path, *, fps: Fraction | None = None) -> Iterator[tuple[Source
         with closing(FrameDecoder(demuxer)) as frames:
             assert frames.ahead is not None
             info = read_info(path, container, demuxer.stream, frames.ahead)
+            edges = black_edges(PlaneConverter(info)([TimedFrame(0, 0, frames.ahead)], 0))
         if sequence is None:
             demuxer.check_length()
         source = Source(
@@ -118,6 +123,7 @@ def probing(path: Path, *, fps: Fraction | None = None) -> Iterator[tuple[Source
             streams=streams,
             metadata=metadata,
             chapters=chapters,
+            black_edges=edges,
         )
         yield source, container
 

@@ -66,7 +66,7 @@ class Batches:
     def _submitted(self, frames: FrameBatch) -> _Submitted:
         size = self._size
         try:
-            return _Submitted(frames, size, self._submit(frames.padded(size)))
+            return _Submitted(frames, size, self._submit(replace(frames, surround=None).padded(size)))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise

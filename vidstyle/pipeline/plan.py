@@ -14,6 +14,8 @@ from vidstyle.errors import InputError, OutputError
 from vidstyle.files import check_free, check_name, is_url, missing_file
 from vidstyle.frames import VideoInfo
 from vidstyle.imaging.hdr import HDR_PATH_VERSION, PQ, HdrLight, sdr_info
+from vidstyle.media.bars import find_bars
+from vidstyle.media.black_edges import NO_BARS, Bars
 from vidstyle.media.encode import check_encoder
 from vidstyle.media.image_sequence import is_sequence, numbers_there
 from vidstyle.media.mux import check_target
@@ -39,7 +41,8 @@ class Plan:
     media: what is known of the source. options: those of the run, without any `auto`. info: facts of the
     frames that will be written. hdr: the light of an HDR source, None for SDR. facts: everything that changes
     a byte of the segments, as JSON values; `key` is its hash and names the work folder. frames_announced,
-    segments_announced: as the container claims, for progress only.
+    segments_announced: as the container claims, for progress only. bars: black bars of the
+    source, which stay as they are.
     """
 
     media: Source
@@ -54,6 +57,7 @@ class Plan:
     segments_announced: int
     warnings: tuple[str, ...]
     hdr: HdrLight | None = None
+    bars: Bars = NO_BARS
 
     @property
     def source(self) -> Path:
@@ -126,6 +130,9 @@ def _plan_media(media: Source, style_hash: str, device: str, target: Path, optio
         "device": device.partition(":")[0],
     }
     facts = key_facts(media.fingerprint, style_hash, options, made_with)
+    bars = find_bars(media)
+    if bars:  # without bars the key is that of earlier versions
+        facts["bars"] = bars.to_dict()
     if light is not None:
         facts["hdr_path"] = HDR_PATH_VERSION
     if _is_decoded_anew(media):
@@ -143,6 +150,7 @@ def _plan_media(media: Source, style_hash: str, device: str, target: Path, optio
         segments_announced=-(-info.frames_announced // options.segment_frames),
         warnings=(*warnings, *lost),
         hdr=light,
+        bars=bars,
     )
 
 

@@ -18,6 +18,7 @@ from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.batching import Batches
 from vidstyle.pipeline.devices import device_of, hardware_name
 from vidstyle.pipeline.engine import OnFrames, RenderRequest
+from vidstyle.pipeline.framing import Framing
 from vidstyle.pipeline.prefetch import prefetch
 from vidstyle.pipeline.segment_encoders import SegmentEncoders, parallel_encoders
 from vidstyle.styles.style import Style
@@ -118,20 +119,21 @@ def run_pass(
         closing(prefetch(frames, depth=2, name="decode")) as batches,
     ):
         depth = running.depth if running is not None else 1
+        framing = Framing(plan.bars, decoder.info, hdr)
         restyler = Batches(style, plan.batch_size, depth, hdr)
 
         def open_segment(number: int) -> _SegmentWriter:
             return _SegmentWriter(number, request, decoder.warnings, render_pass)
 
         with (
-            closing(prefetch(restyler.restyle(batches), depth=1, name="restyle")) as pairs,
+            closing(prefetch(restyler.restyle(framing.pictures(batches)), depth=1, name="restyle")) as pairs,
             closing(prefetch(smoother.smooth(pairs, is_rendered), 1, "smooth", restyler.close)) as smoothed,
             SegmentEncoders(
                 open_segment, options.segment_frames, parallel_encoders(options), on_commit, on_frames
             ) as encoders,
         ):
             for batch in smoothed:
-                encoders.write(batch)
+                encoders.write(framing.whole(batch))
             encoders.finish(last=render_pass.stop is None)
         device_warnings = running.warnings if running is not None else []
         return [*restyler.warnings, *device_warnings, *decoder.warnings]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vidstyle.errors import OutputError
 from vidstyle.files import check_free, check_name
+from vidstyle.media.black_edges import edges_of, pair_of_bars
 from vidstyle.media.image_file import encode_picture, fit_for, read_whole, write_picture
 from vidstyle.options import ApplyOptions
 
@@ -41,9 +42,9 @@ def restyle_still(
 ) -> StillReport:
     """Restyle the picture `source` and write it as `target`; the suffix of the target chooses the format.
 
-    style: RGB [1, 3, H, W] in [0, 1] -> the same; a Style is one. Pixels stay in the orientation in which
-    they are stored, so that a camera's orientation tag still turns them the right way. Raises InputError and
-    OutputError; then nothing is written.
+    style: RGB [1, 3, H, W] in [0, 1] -> the same; a Style is one. Black bars stay as they are. Pixels stay
+    in the orientation in which they are stored, so that a camera's orientation tag still turns them the right
+    way. Raises InputError and OutputError; then nothing is written.
     """
     started = time.perf_counter()
     options = options or ApplyOptions()
@@ -68,9 +69,11 @@ def _restyled(pixels: NDArray[Any], style: Callable[[torch.Tensor], torch.Tensor
     gray = pixels.ndim == 2
     bgr = np.repeat(pixels[..., None], 3, axis=2) if gray else pixels[..., :3]
     rgb = torch.from_numpy(np.ascontiguousarray(bgr[..., ::-1])).permute(2, 0, 1)[None]
-    rgb = style(rgb.to(torch.float32).div_(white))
-    rgb = (rgb.detach().to("cpu", torch.float32) * white).add_(0.5).clamp_(0, white)
-    result = rgb[0].permute(1, 2, 0).numpy().astype(pixels.dtype)[..., ::-1]
+    inner = _picture_in(rgb, white)
+    styled = style(rgb[inner].to(torch.float32).div_(white))
+    styled = (styled.detach().to("cpu", torch.float32) * white).add_(0.5).clamp_(0, white)
+    result = bgr.copy()
+    result[inner[2:]] = styled[0].permute(1, 2, 0).numpy().astype(pixels.dtype)[..., ::-1]
     if (
         gray
         and np.array_equal(result[..., 0], result[..., 1])
@@ -78,3 +81,11 @@ def _restyled(pixels: NDArray[Any], style: Callable[[torch.Tensor], torch.Tensor
     ):
         return np.ascontiguousarray(result[..., 0])
     return np.ascontiguousarray(np.concatenate([result, pixels[..., 3:]], axis=2) if not gray else result)
+
+
+def _picture_in(rgb: torch.Tensor, white: float) -> tuple[slice, ...]:
+    """The part of a picture [1, 3, H, W] that lies inside black bars; all of it where there are none."""
+    height, width = rgb.shape[-2:]
+    bars = pair_of_bars(edges_of(rgb[0].amax(dim=0) * (255 / white)))
+    down, across = slice(bars.top, height - bars.bottom), slice(bars.left, width - bars.right)
+    return slice(None), slice(None), down, across

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tests.helpers.styles import tiny_generator
 from vidstyle.frames import PlaneFormat
+from vidstyle.imaging.dither import Dither
 from vidstyle.imaging.lut import baked
 from vidstyle.imaging.yuv import from_rgb, to_rgb
 from vidstyle.models.base import Controls, Dials
@@ -67,7 +68,15 @@ def differences(name: str, device: str) -> dict[str, float]:
     painted = generator.paint_baked(rgb, controls, baked(lut), dials)
     paint = FusedPaint(lut, dials)
     seen = paint.graded(planes, fmt)
-    pairs = list(zip(from_rgb(painted, fmt), paint.planes(seen, controls, fmt), strict=True))
+    pairs = [
+        pair
+        for dither in (None, Dither(torch.device(device)))
+        for pair in zip(
+            from_rgb(painted, fmt, dither=dither),
+            paint.planes(seen, controls, fmt, dither=dither),
+            strict=True,
+        )
+    ]
     apart = torch.cat([(a.int() - b.int()).abs().flatten() for a, b in pairs])
     return {
         "levels": int(apart.max()),
@@ -124,7 +133,7 @@ def launches(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Any, tuple[
         planes, controls = inputs(fmt, height, width, light, drawing, "cpu")
         with torch.inference_mode():
             paint = FusedPaint(tiny_generator().lut(torch.full((1, 16), 0.3)), dials)
-            paint.planes(paint.graded(planes, fmt), controls, fmt)
+            paint.planes(paint.graded(planes, fmt), controls, fmt, dither=Dither(torch.device("cpu")))
             paint.rgb(paint.graded_rgb(torch.zeros(2, 3, height, width)), controls)
         for kernel, arguments, flags in started:
             yield name, kernel, arguments, flags

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
+from vidstyle.imaging.dither import Dither
 from vidstyle.imaging.resize import row_strips
 from vidstyle.imaging.yuv import LUMA_BT709, LUMA_BT2020, from_rgb, to_rgb
 
@@ -82,12 +83,16 @@ class HdrConversion:
     with_source: bool = False
 
     def restyle(
-        self, planes: Sequence[Tensor], fmt: PlaneFormat, style: Callable[[Tensor], Tensor]
+        self,
+        planes: Sequence[Tensor],
+        fmt: PlaneFormat,
+        style: Callable[[Tensor], Tensor],
+        dither: Dither | None = None,
     ) -> tuple[Tensor, ...]:
         """HDR planes through a style, all on the planes' device; no value is read back.
 
-        style: SDR RGB [N, 3, H, W] in [0, 1] -> the same. Returns planes for `batches`: the styled ones and,
-        with `with_source`, those of the tone mapped source.
+        style: SDR RGB [N, 3, H, W] in [0, 1] -> the same. dither: of SDR planes of 8 bit. Returns planes for
+        `batches`: the styled ones and, with `with_source`, those of the tone mapped source.
         """
         signal = to_rgb(planes, fmt)
         before = tone_map(signal, self.light)
@@ -95,7 +100,7 @@ class HdrConversion:
         if not self.keep:
             sdr = sdr_format(fmt, self.deepest)
             source = from_rgb(before, sdr) if self.with_source else ()
-            return (*from_rgb(after, sdr), *source)
+            return (*from_rgb(after, sdr, dither=dither), *source)
         changed = from_rgb(with_change(signal, before, after, self.light), fmt)
         same = (after == before).flatten(1).all(1)[:, None, None]
         return tuple(_select(same, old, new) for old, new in zip(planes, changed, strict=True))

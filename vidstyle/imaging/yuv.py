@@ -7,12 +7,14 @@ passes through unchanged keeps its chroma edges, however often it passes.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from vidstyle.frames import PlaneFormat
+from vidstyle.imaging.dither import Dither
 
 # Weights of R, G and B in luma: ITU-R BT.601-7, BT.709-6, BT.2020-2 (non-constant luminance). The only copy.
 LUMA_BT601 = (0.299, 0.587, 0.114)
@@ -53,27 +55,34 @@ def to_rgb(
 
 
 @torch.no_grad()
-def from_rgb(rgb: torch.Tensor, fmt: PlaneFormat) -> tuple[torch.Tensor, ...]:
+def from_rgb(
+    rgb: torch.Tensor, fmt: PlaneFormat, *, dither: Dither | None = None
+) -> tuple[torch.Tensor, ...]:
     """Planes as `fmt` describes them (uint8, or uint16 above 8 bits) from RGB [N, 3, H, W], any float dtype.
 
-    Rounded to nearest. Values beyond [0, 1] are kept as far as the planes can hold them: limited range
-    reaches from 1 to 254 (at 8 bits), full range is cut off at its ends.
+    Rounded to nearest; with `dither`, planes of 8 bit get blue noise before, which is the same in every frame
+    and leaves whole code values as they are (see `imaging.dither`). Values beyond [0, 1] are kept as far as
+    the planes can hold them: limited range reaches from 1 to 254 (at 8 bits), full range is cut off at its
+    ends.
     """
     rgb = rgb.to(torch.float32)
     offset, luma_span, chroma_zero, chroma_span = code_levels(fmt)
+    quantize = functools.partial(_quantize, fmt=fmt, dither=dither if fmt.bit_depth == 8 else None)
     if fmt.matrix == "rgb":
-        return tuple(_quantize(rgb[:, channel] * luma_span, offset, fmt) for channel in _GBR)
+        return tuple(
+            quantize(rgb[:, channel] * luma_span, offset, plane) for plane, channel in enumerate(_GBR)
+        )
     red, _, blue = LUMA_OF_MATRIX[fmt.matrix]
     luma = torch.mul(rgb[:, 0], red).add_(rgb[:, 1], alpha=1 - red - blue).add_(rgb[:, 2], alpha=blue)
     if fmt.matrix == "gray":
-        return (_quantize(luma.mul_(luma_span), offset, fmt),)
+        return (quantize(luma.mul_(luma_span), offset, 0),)
     difference = _downsample(rgb[:, 0::2] - luma[:, None], fmt)  # R - Y, B - Y
     cb = difference[:, 1] * (chroma_span / (2 * (1 - blue)))
     cr = difference[:, 0] * (chroma_span / (2 * (1 - red)))
     return (
-        _quantize(luma.mul_(luma_span), offset, fmt),
-        _quantize(cb, chroma_zero, fmt),
-        _quantize(cr, chroma_zero, fmt),
+        quantize(luma.mul_(luma_span), offset, 0),
+        quantize(cb, chroma_zero, 1),
+        quantize(cr, chroma_zero, 2),
     )
 
 
@@ -86,9 +95,18 @@ def code_levels(fmt: PlaneFormat) -> tuple[float, float, float, float]:
     return 16.0 * step, 219.0 * step, 128.0 * step, 224.0 * step
 
 
-def _quantize(levels: torch.Tensor, offset: float, fmt: PlaneFormat) -> torch.Tensor:
-    """Code values from `levels` (overwritten), rounded: the cast cuts off, so half a level is added first."""
-    levels.add_(offset + 0.5).clamp_(*fmt.code_range)
+def _quantize(
+    levels: torch.Tensor, offset: float, plane: int, *, fmt: PlaneFormat, dither: Dither | None
+) -> torch.Tensor:
+    """Code values from `levels` (overwritten), rounded: the cast cuts off, so half a level is added first.
+
+    plane: which of the format's planes it is; with `dither` each has a noise of its own in place of the half.
+    """
+    if dither is not None:
+        levels.add_(dither.noise(plane, levels.shape[-2], levels.shape[-1])).add_(offset)
+    else:
+        levels.add_(offset + 0.5)
+    levels.clamp_(*fmt.code_range)
     return levels.to(torch.uint8 if fmt.bit_depth == 8 else torch.uint16)
 
 

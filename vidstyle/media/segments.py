@@ -27,7 +27,7 @@ from vidstyle.media.encode import encoder_settings
 from vidstyle.options import ApplyOptions, Tone
 
 # To be raised when the same options would give other pixels or other packets than before.
-PIXEL_PATH_VERSION = 6
+PIXEL_PATH_VERSION = 7
 _LONGEST_NAME = 255  # bytes
 
 

@@ -131,7 +131,7 @@ class NetworkStyle(Style):
         if self._fused is not None and alone and reason_not(fmt, *planes[0].shape[-2:]) is None:
             graded = self._fused.graded(planes, fmt)
             controls = self.controls(graded.rgb, quarter_turns, MOVING_PAPER)
-            return self._fused.planes(graded, controls, fmt)
+            return self._fused.planes(graded, controls, fmt, dither=self.dither)
         return super().on_device(planes, fmt, quarter_turns, hdr)
 
     def _copy(self, device: torch.device, dials: Dials, variation: int, finish: Finish) -> NetworkStyle:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.imaging.correction import InputCorrection
+from vidstyle.imaging.dither import Dither
 from vidstyle.imaging.finishing import Finish, finished
 from vidstyle.imaging.hdr import HdrConversion
 from vidstyle.imaging.yuv import from_rgb, to_rgb
@@ -63,6 +64,7 @@ class Style(ABC):
         self.finish = finish
         self.before = before or InputCorrection()
         self.slow = slow
+        self.dither = Dither(device)
         # While at work:
         self._executor: Executor | None = None
         self._hdr: HdrConversion | None = None
@@ -169,9 +171,11 @@ class Style(ABC):
         hdr: what is done to HDR planes; the result is then that of `HdrConversion.restyle`.
         """
         if hdr is not None:
-            return hdr.restyle(planes, fmt, lambda rgb: self._restyled(rgb, quarter_turns, MOVING_PAPER))
+            return hdr.restyle(
+                planes, fmt, lambda rgb: self._restyled(rgb, quarter_turns, MOVING_PAPER), self.dither
+            )
         restyled = self._restyled(to_rgb(planes, fmt), quarter_turns, MOVING_PAPER)
-        return from_rgb(restyled, fmt)
+        return from_rgb(restyled, fmt, dither=self.dither)
 
     def _restyled(self, rgb: Tensor, quarter_turns: int = 0, paper: float = 1.0) -> Tensor:
         """What comes before the look, the look, the finish; each only where there is something to do."""

@@ -8,16 +8,16 @@ from __future__ import annotations
 import triton  # type: ignore[import-untyped, import-not-found, unused-ignore]
 import triton.language as tl  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
-from vidstyle.models.cuda.tiles import store_code, tile
+from vidstyle.models.cuda.tiles import rounding, store_code, tile
 
 
 @triton.jit
 def subsample_chroma(
-    difference, cb, cr,
+    difference, cb, cr, noise,
     height, width, chroma_height, chroma_width,
     cb_gain, cr_gain, chroma_bias, lowest, highest,
     shift_x: tl.constexpr, shift_y: tl.constexpr, cosited_x: tl.constexpr, cosited_y: tl.constexpr,
-    rows: tl.constexpr, columns: tl.constexpr,
+    dithered: tl.constexpr, noise_side: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr,
 ):  # fmt: skip
     """difference, R - Y and B - Y at the size of luma -> chroma planes; the taps are those of `yuv.from_rgb`.
 
@@ -30,8 +30,10 @@ def subsample_chroma(
     red_part = _subsampled(red, y, x, height, width, shift_x, shift_y, cosited_x, cosited_y)
     blue_part = _subsampled(red + area, y, x, height, width, shift_x, shift_y, cosited_x, cosited_y)
     pixel = frame * chroma_height * chroma_width + y * chroma_width + x
-    store_code(cb + pixel, blue_part * cb_gain + chroma_bias, lowest, highest, inside)
-    store_code(cr + pixel, red_part * cr_gain + chroma_bias, lowest, highest, inside)
+    half = rounding(noise, 1, y, x, noise_side, dithered)
+    store_code(cb + pixel, blue_part * cb_gain + (chroma_bias + half), lowest, highest, inside)
+    half = rounding(noise, 2, y, x, noise_side, dithered)
+    store_code(cr + pixel, red_part * cr_gain + (chroma_bias + half), lowest, highest, inside)
 
 
 @triton.jit

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from vidstyle.frames import PlaneFormat
+from vidstyle.imaging.dither import SIDE, Dither
 from vidstyle.imaging.resize import shrink
 from vidstyle.imaging.yuv import LUMA_OF_MATRIX, chroma_siting, code_levels
 from vidstyle.models.base import Controls, Dials
@@ -85,8 +86,13 @@ class FusedPaint:
             raise ValueError(f"RGB must be float32 [N, 3, H, W], not {rgb.dtype} {tuple(rgb.shape)}")
         return self._graded((None, None, None), rgb, (0, 0), (0.0,) * 7, _sitings(None))
 
-    def planes(self, graded: Graded, controls: Controls, fmt: PlaneFormat) -> tuple[Tensor, ...]:
-        """Painted planes, luma [N, H, W] and two of chroma, as `fmt` describes them."""
+    def planes(
+        self, graded: Graded, controls: Controls, fmt: PlaneFormat, *, dither: Dither | None = None
+    ) -> tuple[Tensor, ...]:
+        """Painted planes, luma [N, H, W] and two of chroma, as `fmt` describes them.
+
+        dither: as of `yuv.from_rgb`.
+        """
         count, _, height, width = graded.rgb.shape
         device = graded.rgb.device
         luma = torch.empty((count, height, width), dtype=fmt.dtype, device=device)
@@ -99,18 +105,20 @@ class FusedPaint:
         chroma = (
             chroma_span / (2 * (1 - blue)),
             chroma_span / (2 * (1 - red)),
-            neutral + 0.5,
+            neutral,
             *(float(code) for code in fmt.code_range),
         )
-        numbers = (red, 1 - red - blue, blue, luma_span, black + 0.5, *chroma)
+        numbers = (red, 1 - red - blue, blue, luma_span, black, *chroma)
+        noise = dither.tiles if dither is not None and fmt.bit_depth == 8 else None
         if fmt.chroma_shift == (0, 0):
-            self._paint(graded, controls, (luma, None, cb, cr), numbers)
+            self._paint(graded, controls, (luma, None, cb, cr), numbers, noise)
             return luma, cb, cr
         difference = torch.empty((count, 2, height, width), dtype=torch.float32, device=device)
-        self._paint(graded, controls, (luma, difference, None, None), numbers)
+        self._paint(graded, controls, (luma, difference, None, None), numbers, noise)
         size = (height, width, *cb.shape[1:])
         kernel = _kernels().subsample_chroma
-        _launch(kernel, cb, _GRADE_TILE, (difference, cb, cr, *size, *chroma), _sitings(fmt))
+        flags = {**_sitings(fmt), "dithered": noise is not None, "noise_side": SIDE}
+        _launch(kernel, cb, _GRADE_TILE, (difference, cb, cr, noise, *size, *chroma), flags)
         return luma, cb, cr
 
     def rgb(self, graded: Graded, controls: Controls) -> Tensor:
@@ -141,8 +149,9 @@ class FusedPaint:
         controls: Controls,
         out: tuple[Tensor | None, ...],
         numbers: tuple[float, ...],
+        noise: Tensor | None = None,
     ) -> None:
-        """out: rgb, or luma with either the differences or both chroma planes."""
+        """out: rgb, or luma with either the differences or both chroma planes. noise: `Dither.tiles`."""
         dials, rgb = self._dials, graded.rgb
         size = (rgb.shape[-2], rgb.shape[-1])
         light = base = drawing = None
@@ -163,8 +172,10 @@ class FusedPaint:
             "mixed": dials.strength != 1,
             "planes": out[0] is not None and out[0].ndim == 3,
             "subsampled": out[1] is not None,
+            "dithered": noise is not None,
+            "noise_side": SIDE,
         }
-        pictures = (rgb, graded.graded, light, base, drawing, *out)
+        pictures = (rgb, graded.graded, light, base, drawing, *out, noise)
         sizes = (*size, *_scale(light, size), *_scale(base, size), *_scale(drawing, size))
         amounts = (dials.light, dials.texture, 1 - dials.strength)
         _launch(_kernels().paint, rgb, _PAINT_TILE, (*pictures, *sizes, *amounts, *numbers), flags)

@@ -14,6 +14,7 @@ from vidstyle.models.cuda.tiles import (
     load_rgb,
     luma_bt601,
     neighbors,
+    rounding,
     store_code,
     store_rgb,
     tile,
@@ -23,7 +24,7 @@ from vidstyle.models.cuda.tiles import (
 @triton.jit
 def paint(
     rgb, graded, light, base, drawing,
-    out, difference, cb, cr,
+    out, difference, cb, cr, noise,
     height, width,
     light_height, light_width, light_down, light_across,
     base_height, base_width, base_down, base_across,
@@ -32,14 +33,16 @@ def paint(
     red_weight, green_weight, blue_weight,
     luma_gain, luma_bias, cb_gain, cr_gain, chroma_bias, lowest, highest,
     lit: tl.constexpr, inked: tl.constexpr, enlarged: tl.constexpr, mixed: tl.constexpr,
-    planes: tl.constexpr, subsampled: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr,
+    planes: tl.constexpr, subsampled: tl.constexpr, dithered: tl.constexpr, noise_side: tl.constexpr,
+    rows: tl.constexpr, columns: tl.constexpr,
 ):  # fmt: skip
     """Light and drawing on graded frames -> out: rgb, or luma where `planes`, with what chroma needs.
 
     *_down, *_across: pixels of a map per pixel of the frame. lit, inked: whether there are light maps and a
     drawing. enlarged: whether the drawing is smaller than the frame; if not it is ink of the frame's size.
     mixed: whether `unpainted`, the share of rgb in the result, is above 0. subsampled: whether chroma is
-    subsampled later, from `difference` (R - Y and B - Y); if not cb and cr are written here.
+    subsampled later, from `difference` (R - Y and B - Y); if not cb and cr are written here. dithered:
+    whether codes get `noise`, tiles of noise_side squared for luma, cb and cr.
     """
     frame = tl.program_id(2).to(tl.int64)
     y, x, inside = tile(height, width, rows, columns)
@@ -68,14 +71,17 @@ def paint(
     if planes:
         level = red * red_weight + green * green_weight + blue * blue_weight
         plane = frame * area + pixel
-        store_code(out + plane, level * luma_gain + luma_bias, lowest, highest, inside)
+        half = rounding(noise, 0, y, x, noise_side, dithered)
+        store_code(out + plane, level * luma_gain + (luma_bias + half), lowest, highest, inside)
         if subsampled:
             start = frame * 2 * area + pixel
             tl.store(difference + start, red - level, mask=inside)
             tl.store(difference + start + area, blue - level, mask=inside)
         else:
-            store_code(cb + plane, (blue - level) * cb_gain + chroma_bias, lowest, highest, inside)
-            store_code(cr + plane, (red - level) * cr_gain + chroma_bias, lowest, highest, inside)
+            half = rounding(noise, 1, y, x, noise_side, dithered)
+            store_code(cb + plane, (blue - level) * cb_gain + (chroma_bias + half), lowest, highest, inside)
+            half = rounding(noise, 2, y, x, noise_side, dithered)
+            store_code(cr + plane, (red - level) * cr_gain + (chroma_bias + half), lowest, highest, inside)
     else:
         store_rgb(out + start, area, red, green, blue, inside)
 

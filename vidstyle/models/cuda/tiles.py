@@ -50,8 +50,18 @@ def store_rgb(pixel, area, red, green, blue, inside):
 
 
 @triton.jit
+def rounding(noise, plane, y, x, side: tl.constexpr, dithered: tl.constexpr):
+    """What is added before the cast: a half, or the noise of `imaging.dither` of that plane."""
+    if dithered:  # noqa: SIM108 - Triton leaves a branch out; of an expression it would compile both sides
+        half = tl.load(noise + plane * side * side + (y % side) * side + x % side)
+    else:
+        half = 0.5
+    return half
+
+
+@triton.jit
 def store_code(pixel, code, lowest, highest, inside):
-    """Store a code value of a YUV plane. code: with 0.5 added, since the cast truncates."""
+    """Store a code value of a YUV plane. code: with `rounding` added, since the cast truncates."""
     tl.store(pixel, clamp(code, lowest, highest).to(pixel.dtype.element_ty), mask=inside)
 
 

@@ -87,6 +87,8 @@ class FrameBatch:
     """How long the last frame is shown if none follows, in units of time_base; 0 is unknown."""
     border_digest: str = field(default="", kw_only=True)
     """Digest of the source's last frame, where this batch ends a segment; else empty."""
+    unstyled: tuple[Tensor, ...] | None = field(default=None, kw_only=True)
+    """The planes before the style, in the same format, where the style is mixed with them at the end."""
     surround: tuple[Tensor, ...] | None = field(default=None, kw_only=True)
     """The source's planes of the whole frame, where `planes` are only a part of it, else None: the part is
     styled alone and then put back in its place. See `pipeline.framing`."""
@@ -143,7 +145,8 @@ class FrameBatch:
             planes=tuple(plane[start:stop] for plane in self.planes),
             pts=self.pts[start:stop],
             alpha=None if self.alpha is None else self.alpha[start:stop],
-            surround=None if self.surround is None else tuple(plane[start:stop] for plane in self.surround),
+            surround=_part(self.surround, start, stop),
+            unstyled=_part(self.unstyled, start, stop),
             index=self.index + start,
             last_duration=self.last_duration if has_last else 0,
             border_digest=self.border_digest if has_last else "",
@@ -173,6 +176,10 @@ class FrameBatch:
             pts=self.pts + self.pts[-1:] * missing,
             alpha=None if self.alpha is None else pad(self.alpha),
         )
+
+
+def _part(planes: tuple[Tensor, ...] | None, start: int, stop: int) -> tuple[Tensor, ...] | None:
+    return None if planes is None else tuple(plane[start:stop] for plane in planes)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 from vidstyle.codecs import (
@@ -80,6 +82,123 @@ HDR_WAYS = ("auto", "refuse", "tonemap", "keep")
 ONNX_OPSET = 16
 
 
+@dataclass(frozen=True)
+class Region:
+    """A rectangle of the picture as it is shown: left, top, width and height.
+
+    In pixels, or in shares of the picture where `shares`. ValueError for what is none.
+    """
+
+    left: float
+    top: float
+    width: float
+    height: float
+    shares: bool = False
+
+    @classmethod
+    def from_text(cls, text: str) -> Region:
+        """From `100,50,640,360` in pixels, or `10%,10%,50%,50%` in shares."""
+        parts = [part.strip() for part in text.split(",")]
+        shares = all(part.endswith("%") for part in parts)
+        try:
+            left, top, width, height = (
+                float(part.removesuffix("%") if shares else part) / (100 if shares else 1) for part in parts
+            )
+        except ValueError:
+            raise ValueError(
+                "region must be x,y,width,height in pixels, or all four in percent, such as "
+                f"10%,10%,50%,50%; not {text!r}"
+            ) from None
+        return cls(left, top, width, height, shares)
+
+    def __post_init__(self) -> None:
+        if not (min(self.left, self.top) >= 0 and min(self.width, self.height) > 0):
+            raise ValueError("region must begin inside the picture and have a width and a height")
+        if self.shares and max(self.left + self.width, self.top + self.height) > 1 + 1e-6:
+            raise ValueError("region must not reach beyond 100% of the picture")
+
+    def pixels(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """(left, top, right, bottom) in a picture of that size. ValueError where it reaches beyond it."""
+        across, down = (width, height) if self.shares else (1, 1)
+        left, right = round(self.left * across), round((self.left + self.width) * across)
+        top, bottom = round(self.top * down), round((self.top + self.height) * down)
+        if right > width or bottom > height:
+            raise ValueError(f"region must not reach beyond the picture, which is {width}x{height}")
+        return left, top, max(right, left + 1), max(bottom, top + 1)
+
+    def __str__(self) -> str:
+        numbers = (self.left, self.top, self.width, self.height)
+        return ",".join(f"{n * 100:g}%" if self.shares else f"{n:g}" for n in numbers)
+
+
+@dataclass(frozen=True)
+class Keyframes:
+    """Strength over time: (seconds from the start of the clip, strength) in order of time.
+
+    Before the first and after the last their strength holds. smooth: eased between them, else linear.
+    ValueError for what is none.
+    """
+
+    points: tuple[tuple[float, float], ...]
+    smooth: bool = False
+
+    @classmethod
+    def from_text(cls, text: str) -> Keyframes:
+        """From `0=0,2.5=1,1:04=50%`; times as seconds, m:ss or h:mm:ss. Eased with `smooth:` before it."""
+        smooth = text.strip().startswith("smooth:")
+        points = []
+        for part in (text.strip().removeprefix("smooth:")).split(","):
+            time, _, strength = part.strip().partition("=")
+            try:
+                points.append((seconds_of(time), _share_of(strength)))
+            except ValueError:
+                raise ValueError(
+                    f"keyframes must be times with strengths, such as 0=0,2.5=1; not {part.strip()!r}"
+                ) from None
+        return cls(tuple(points), smooth)
+
+    def __post_init__(self) -> None:
+        times = [time for time, _ in self.points]
+        if not times:
+            raise ValueError("keyframes must have at least one time with a strength")
+        if any(b <= a for a, b in pairwise(times)):
+            raise ValueError("keyframes must be in order of time, each time once")
+        if not all(0 <= strength <= 1 for _, strength in self.points):
+            raise ValueError("keyframes must have strengths from 0 to 1")
+
+    def at(self, seconds: float) -> float:
+        """The strength at a time."""
+        after = bisect_right(self.points, seconds, key=lambda point: point[0])
+        if after in (0, len(self.points)):
+            return self.points[min(after, len(self.points) - 1)][1]
+        (start, low), (stop, high) = self.points[after - 1 : after + 1]
+        share = (seconds - start) / (stop - start)
+        if self.smooth:
+            share = share * share * (3 - 2 * share)
+        return low + (high - low) * share
+
+    def __str__(self) -> str:
+        points = ",".join(f"{time:g}={strength:g}" for time, strength in self.points)
+        return f"smooth:{points}" if self.smooth else points
+
+
+def seconds_of(text: str) -> float:
+    """Seconds from `12.5`, `1:04` or `1:02:03.5`. ValueError for anything else."""
+    parts = text.strip().split(":")
+    seconds = 0.0
+    for number, part in enumerate(parts):
+        value = float(part)
+        if not 0 <= value < float("inf") or len(parts) > 3 or (number and value >= 60):
+            raise ValueError(f"{text!r} is no time")
+        seconds = seconds * 60 + value
+    return seconds
+
+
+def _share_of(text: str) -> float:
+    text = text.strip()
+    return float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ApplyOptions:
     """How a style is applied and how the result is written. ValueError for values out of range."""
@@ -100,6 +219,16 @@ class ApplyOptions:
     """Removal of a little blur of the source, 0 to 1."""
     tone: Tone = NEUTRAL
     """Corrections of light and color after the style."""
+    mask: str | None = None
+    """Where to restyle: a matte (clip, numbered pictures or a picture; white is restyled), or `alpha`."""
+    invert_mask: bool = False
+    """Restyle where the matte is black."""
+    region: Region | None = None
+    """Restyle in this rectangle only."""
+    feather: float = 0.0
+    """Width in pixels of the soft edge of the region."""
+    keyframes: Keyframes | None = None
+    """Share of the strength over time; None is all of it."""
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda or cuda:1."""
     batch_size: int | None = None
@@ -141,6 +270,12 @@ class ApplyOptions:
         for name in ("strength", "grade", "light", "texture", "sharpen", "deblur"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
+        if not self.feather >= 0:
+            raise ValueError(f"feather must be at least 0, not {self.feather}")
+        if self.feather and self.region is None:
+            raise ValueError("feather needs a region: name one")
+        if self.invert_mask and self.mask is None:
+            raise ValueError("invert_mask needs a mask: name one")
         if not 0 <= self.variation < 1 << 63:
             raise ValueError(f"variation must be a whole number of 0 or more, not {self.variation}")
         if self.codec not in (AUTO, *CODECS):

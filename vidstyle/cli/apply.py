@@ -17,6 +17,7 @@ from vidstyle.cli.apply_options import (
     look_options,
     several_styles_option,
     source_options,
+    where_options,
 )
 from vidstyle.cli.apply_run import each, plan, print_plan, print_report, restyle
 from vidstyle.cli.match import check_match, find_matches
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
 @flag_option("--recursive", help_text="Take folders in folders too, and keep them in --output-dir.")
 @flag_option("--skip-existing", help_text="Leave inputs alone whose result exists.")
 @look_options
+@where_options
 @encoding_options
 @click.option(
     "--container",

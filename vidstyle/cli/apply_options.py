@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from vidstyle.cli.keyframe_file import read_keyframes
 from vidstyle.cli.shared_options import (
     Decorator,
     device_option,
@@ -21,7 +22,7 @@ from vidstyle.cli.shared_options import (
 )
 from vidstyle.codecs import AUTO, CODECS, QUALITIES
 from vidstyle.media.image_sequence import parse_rate
-from vidstyle.options import HDR_WAYS, ApplyOptions, Tone
+from vidstyle.options import HDR_WAYS, ApplyOptions, Region, Tone
 
 # The parameters that `pixel_options` adds, beside the style.
 PIXEL_PARAMETERS = {f.name for f in fields(ApplyOptions)} - {
@@ -39,6 +40,8 @@ def apply_options(batch_size: str, values: dict[str, Any]) -> ApplyOptions:
         values["fps"] = None if values["fps"] is None else parse_rate(values["fps"])
         values["encoder_options"] = _encoder_options(values["encoder_options"])
         values["tone"] = Tone.from_text(values["tone"])
+        values["region"] = None if values["region"] is None else Region.from_text(values["region"])
+        values["keyframes"] = None if values["keyframes"] is None else read_keyframes(values["keyframes"])
         return ApplyOptions(batch_size=None if batch_size == "auto" else int(batch_size), **values)
     except ValueError as error:
         raise click.UsageError(f"{error}.") from error
@@ -101,6 +104,19 @@ look_options = together(
     ),
 )
 
+where_options = together(
+    _field("mask", "Restyle where a matte is white: a clip, pictures, or alpha.", shown="", metavar="MATTE"),
+    flag_option("--invert-mask", help_text="Restyle where the matte is black."),
+    _field("region", "Restyle in a rectangle: pixels, or all four in %.", shown="", metavar="X,Y,W,H"),
+    _field("feather", "Soft edge of the region, in pixels.", shown="0", type=float, metavar="PX"),
+    _field(
+        "keyframes",
+        "Strength over time: 0=0,2.5=1, or a .json or .csv file.",
+        shown="",
+        metavar="TEXT",
+    ),
+)
+
 encoding_options = together(
     _field(
         "codec",
@@ -157,6 +173,7 @@ def pixel_options(command: Any) -> Any:
     return together(
         apply_style_option,
         look_options,
+        where_options,
         encoding_options,
         source_options,
         device_option(ApplyOptions),

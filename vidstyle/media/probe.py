@@ -71,6 +71,8 @@ class Source:
     """Tags of the file, as stored."""
     chapters: tuple[Chapter, ...]
     """Chapters as PyAV gives them: id, start, end, time_base and metadata."""
+    start_seconds: float
+    """Time of the first frame on the clock of the container."""
     black_edges: BlackEdges | None
     """What is black at the edges of the first frame; None where it is black all over. See `find_bars`."""
 
@@ -110,6 +112,7 @@ def probing(path: Path, *, fps: Fraction | None = None) -> Iterator[tuple[Source
         with closing(FrameDecoder(demuxer)) as frames:
             assert frames.ahead is not None
             info = read_info(path, container, demuxer.stream, frames.ahead)
+            start = float((frames.ahead.pts or 0) * demuxer.timestamps.time_base)
             edges = black_edges(PlaneConverter(info)([TimedFrame(0, 0, frames.ahead)], 0))
         if sequence is None:
             demuxer.check_length()
@@ -123,6 +126,7 @@ def probing(path: Path, *, fps: Fraction | None = None) -> Iterator[tuple[Source
             streams=streams,
             metadata=metadata,
             chapters=chapters,
+            start_seconds=start,
             black_edges=edges,
         )
         yield source, container

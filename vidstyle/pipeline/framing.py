@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -87,6 +87,12 @@ class Framing:
                 planes=tuple(cut.of(plane).contiguous() for plane, cut in planes),
                 surround=batch.planes,
             )
+
+    def cut(self, planes: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """What lies in the picture of full-size planes [H, W], [Hc, Wc], [Hc, Wc]; all of it without bars."""
+        if self.is_whole:
+            return tuple(planes)
+        return tuple(cut.of(plane) for cut, plane in zip(self._cuts, planes, strict=False))
 
     def whole(self, batch: FrameBatch) -> FrameBatch:
         """A styled batch of pictures, back in its frames."""

@@ -23,8 +23,10 @@ from vidstyle.media.pixel_formats import choose_pixel_format
 from vidstyle.media.probe import Source, probe, probing
 from vidstyle.media.segments import hash_facts, key_facts
 from vidstyle.options import ApplyOptions
+from vidstyle.pipeline.amount import is_mixed
 from vidstyle.pipeline.automatic import resolve_by_name, resolve_by_source
 from vidstyle.pipeline.devices import auto_batch_size, device_of
+from vidstyle.pipeline.matte import check_matte
 from vidstyle.styles.restyler import Restyler
 from vidstyle.styles.style import Style
 
@@ -130,6 +132,8 @@ def _plan_media(media: Source, style_hash: str, device: str, target: Path, optio
         "device": device.partition(":")[0],
     }
     facts = key_facts(media.fingerprint, style_hash, options, made_with)
+    if is_mixed(options):
+        warnings += _check_mask(options, media, facts)
     bars = find_bars(media)
     if bars:  # without bars the key is that of earlier versions
         facts["bars"] = bars.to_dict()
@@ -152,6 +156,25 @@ def _plan_media(media: Source, style_hash: str, device: str, target: Path, optio
         hdr=light,
         bars=bars,
     )
+
+
+def _check_mask(options: ApplyOptions, media: Source, facts: dict[str, Any]) -> list[str]:
+    """What to know of the matte, whose content becomes a fact of the plan.
+
+    InputError for a matte or a region that does not fit the clip.
+    """
+    info = media.info
+    notes: list[str] = []
+    if options.mask is not None:
+        facts["mask"], notes = check_matte(options.mask, media)
+    if options.region is not None:
+        turned = info.quarter_turns % 2
+        size = (info.height, info.width) if turned else (info.width, info.height)
+        try:
+            options.region.pixels(*size)
+        except ValueError as error:
+            raise InputError(f"{media.path}: {error}. Choose a smaller region.") from None
+    return notes
 
 
 def _is_decoded_anew(media: Source) -> bool:

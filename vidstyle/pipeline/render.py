@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 
 from vidstyle.errors import OutputError
@@ -15,6 +15,7 @@ from vidstyle.media.frame_decoder import Anchor
 from vidstyle.media.segment_index import SegmentTask
 from vidstyle.media.segments import Committed, Segment
 from vidstyle.options import ApplyOptions
+from vidstyle.pipeline.amount import Amount, is_mixed
 from vidstyle.pipeline.batching import Batches
 from vidstyle.pipeline.devices import device_of, hardware_name
 from vidstyle.pipeline.engine import OnFrames, RenderRequest
@@ -99,15 +100,9 @@ def run_pass(
         return index // options.segment_frames not in render_pass.skip
 
     with (
+        ExitStack() as whole,
         style.at_work(hdr) if isinstance(style, Style) else nullcontext() as running,
-        Decoder(
-            plan.media,
-            stop=None if render_pass.stop is None else render_pass.stop + margin,
-            deinterlace=options.deinterlace,
-            anchor=render_pass.anchor,
-            pinned=device_of(style).startswith("cuda"),
-            hwaccel=options.hwaccel,
-        ) as decoder,
+        _open_decoder(request, render_pass) as decoder,
         closing(
             decoder.batches(
                 plan.batch_size,
@@ -120,6 +115,7 @@ def run_pass(
     ):
         depth = running.depth if running is not None else 1
         framing = Framing(plan.bars, decoder.info, hdr)
+        amount = whole.enter_context(Amount.of(options, decoder.info, plan.media.start_seconds, framing))
         restyler = Batches(style, plan.batch_size, depth, hdr)
 
         def open_segment(number: int) -> _SegmentWriter:
@@ -127,16 +123,31 @@ def run_pass(
 
         with (
             closing(prefetch(restyler.restyle(framing.pictures(batches)), depth=1, name="restyle")) as pairs,
-            closing(prefetch(smoother.smooth(pairs, is_rendered), 1, "smooth", restyler.close)) as smoothed,
+            closing(
+                prefetch(smoother.smooth(amount.pairs(pairs), is_rendered), 1, "smooth", restyler.close)
+            ) as smoothed,
             SegmentEncoders(
                 open_segment, options.segment_frames, parallel_encoders(options), on_commit, on_frames
             ) as encoders,
         ):
             for batch in smoothed:
-                encoders.write(framing.whole(batch))
+                encoders.write(framing.whole(amount.mixed(batch)))
             encoders.finish(last=render_pass.stop is None)
         device_warnings = running.warnings if running is not None else []
         return [*restyler.warnings, *device_warnings, *decoder.warnings]
+
+
+def _open_decoder(request: RenderRequest, render_pass: RenderPass) -> Decoder:
+    """The decoder of a pass; it also reads the frames beyond the pass that smoothing needs."""
+    options, stop = request.options, render_pass.stop
+    return Decoder(
+        request.plan.media,
+        stop=None if stop is None else stop + smooth_margin(options),
+        deinterlace=options.deinterlace,
+        anchor=render_pass.anchor,
+        pinned=device_of(request.style).startswith("cuda"),
+        hwaccel=options.hwaccel,
+    )
 
 
 class _SegmentWriter:
@@ -193,8 +204,8 @@ def _hdr_conversion(request: RenderRequest) -> HdrConversion | None:
     light, options = request.plan.hdr, request.options
     if light is None:
         return None
-    smoothed = not _smooth_options(options).is_off
-    return HdrConversion(light, options.hdr == "keep", options.preset.deepest, with_source=smoothed)
+    compared = is_mixed(options) or not _smooth_options(options).is_off
+    return HdrConversion(light, options.hdr == "keep", options.preset.deepest, with_source=compared)
 
 
 def smooth_margin(options: ApplyOptions) -> int:

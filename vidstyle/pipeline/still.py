@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vidstyle.errors import OutputError
+from vidstyle.errors import InputError, OutputError
 from vidstyle.files import check_free, check_name
 from vidstyle.media.black_edges import edges_of, pair_of_bars
 from vidstyle.media.image_file import encode_picture, fit_for, read_whole, write_picture
 from vidstyle.options import ApplyOptions
+from vidstyle.pipeline.amount import is_mixed
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,10 @@ def restyle_still(
     """
     started = time.perf_counter()
     options = options or ApplyOptions()
+    if is_mixed(options):
+        raise InputError(
+            f"{source}: it is a picture, and --mask, --region and --keyframes are for clips. Leave them out."
+        )
     picture = read_whole(source)
     check_name(target)
     if target.exists() and target.samefile(source):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import triton  # type: ignore[import-untyped, import-not-found, unused-ignore]
 import triton.language as tl  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
-from vidstyle.models.cuda.tiles import rounding, store_code, tile
+from vidstyle.models.cuda.tiles import store_chroma, tile
 
 
 @triton.jit
@@ -30,10 +30,9 @@ def subsample_chroma(
     red_part = _subsampled(red, y, x, height, width, shift_x, shift_y, cosited_x, cosited_y)
     blue_part = _subsampled(red + area, y, x, height, width, shift_x, shift_y, cosited_x, cosited_y)
     pixel = frame * chroma_height * chroma_width + y * chroma_width + x
-    half = rounding(noise, 1, y, x, noise_side, dithered)
-    store_code(cb + pixel, blue_part * cb_gain + (chroma_bias + half), lowest, highest, inside)
-    half = rounding(noise, 2, y, x, noise_side, dithered)
-    store_code(cr + pixel, red_part * cr_gain + (chroma_bias + half), lowest, highest, inside)
+    blue, red = blue_part * cb_gain + chroma_bias, red_part * cr_gain + chroma_bias
+    store_chroma(cb + pixel, cr + pixel, blue, red, noise, y, x, lowest, highest, inside,
+                 noise_side, dithered)  # fmt: skip
 
 
 @triton.jit

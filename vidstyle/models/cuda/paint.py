@@ -15,6 +15,7 @@ from vidstyle.models.cuda.tiles import (
     luma_bt601,
     neighbors,
     rounding,
+    store_chroma,
     store_code,
     store_rgb,
     tile,
@@ -29,12 +30,11 @@ def paint(
     light_height, light_width, light_down, light_across,
     base_height, base_width, base_down, base_across,
     drawing_height, drawing_width, drawing_down, drawing_across,
-    light_amount, texture_amount, unpainted,
-    red_weight, green_weight, blue_weight,
+    light_amount, texture_amount, unpainted, red_weight, green_weight, blue_weight,
     luma_gain, luma_bias, cb_gain, cr_gain, chroma_bias, lowest, highest,
     lit: tl.constexpr, inked: tl.constexpr, enlarged: tl.constexpr, mixed: tl.constexpr,
-    planes: tl.constexpr, subsampled: tl.constexpr, dithered: tl.constexpr, noise_side: tl.constexpr,
-    rows: tl.constexpr, columns: tl.constexpr,
+    planes: tl.constexpr, subsampled: tl.constexpr, dithered: tl.constexpr,
+    noise_side: tl.constexpr, rows: tl.constexpr, columns: tl.constexpr,
 ):  # fmt: skip
     """Light and drawing on graded frames -> out: rgb, or luma where `planes`, with what chroma needs.
 
@@ -46,8 +46,7 @@ def paint(
     """
     frame = tl.program_id(2).to(tl.int64)
     y, x, inside = tile(height, width, rows, columns)
-    pixel = y * width + x
-    area = height * width
+    pixel, area = y * width + x, height * width
     start = frame * 3 * area + pixel
     red, green, blue = load_rgb(graded + start, area, inside)
     if mixed or enlarged:
@@ -71,17 +70,16 @@ def paint(
     if planes:
         level = red * red_weight + green * green_weight + blue * blue_weight
         plane = frame * area + pixel
-        half = rounding(noise, 0, y, x, noise_side, dithered)
-        store_code(out + plane, level * luma_gain + (luma_bias + half), lowest, highest, inside)
+        code = level * luma_gain + (luma_bias + rounding(noise, 0, y, x, noise_side, dithered))
+        store_code(out + plane, code, lowest, highest, inside)
         if subsampled:
             start = frame * 2 * area + pixel
             tl.store(difference + start, red - level, mask=inside)
             tl.store(difference + start + area, blue - level, mask=inside)
         else:
-            half = rounding(noise, 1, y, x, noise_side, dithered)
-            store_code(cb + plane, (blue - level) * cb_gain + (chroma_bias + half), lowest, highest, inside)
-            half = rounding(noise, 2, y, x, noise_side, dithered)
-            store_code(cr + plane, (red - level) * cr_gain + (chroma_bias + half), lowest, highest, inside)
+            cb_code, cr_code = (blue - level) * cb_gain + chroma_bias, (red - level) * cr_gain + chroma_bias
+            places = (cb + plane, cr + plane, cb_code, cr_code, noise, y, x)
+            store_chroma(*places, lowest, highest, inside, noise_side, dithered)
     else:
         store_rgb(out + start, area, red, green, blue, inside)
 

@@ -66,6 +66,15 @@ def store_code(pixel, code, lowest, highest, inside):
 
 
 @triton.jit
+def store_chroma(
+    cb, cr, blue, red, noise, y, x, lowest, highest, inside, side: tl.constexpr, dithered: tl.constexpr
+):
+    """Store code values of both chroma planes, each with its own noise. blue, red: codes before rounding."""
+    store_code(cb, blue + rounding(noise, 1, y, x, side, dithered), lowest, highest, inside)
+    store_code(cr, red + rounding(noise, 2, y, x, side, dithered), lowest, highest, inside)
+
+
+@triton.jit
 def neighbors(place, size, step):
     """The two samples of a map of `size` that a pixel lies between, and the weight of the second.
 

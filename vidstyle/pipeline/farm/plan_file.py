@@ -19,7 +19,7 @@ from vidstyle.errors import InputError, OutputError
 from vidstyle.files import map_write_error, write_durably
 from vidstyle.media.segment_index import SegmentTask
 from vidstyle.media.segments import Committed, WorkFolder
-from vidstyle.options import ApplyOptions, Tone
+from vidstyle.options import ApplyOptions, Keyframes, Region, Tone
 from vidstyle.pipeline.farm.ranges import consecutive_ranges, name_range, name_segments
 
 FORMAT = "vidstyle-farm-1"
@@ -54,6 +54,10 @@ class PlanFile:
         stored = self.facts["options"]
         fps = None if stored["fps"] is None else Fraction(stored["fps"])
         values = {**stored, "tone": Tone(**stored["tone"]), "fps": fps}
+        if stored.get("region") is not None:
+            values["region"] = Region.from_text(stored["region"])
+        if stored.get("keyframes") is not None:
+            values["keyframes"] = Keyframes.from_text(stored["keyframes"])
         values |= {"batch_size": self.batch_size, "start_number": self.start_number, **changes}
         return ApplyOptions(**values)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from vidstyle.pipeline.devices import device_of
 from vidstyle.pipeline.engine import RenderRequest
 from vidstyle.pipeline.farm.plan_file import PlanFile, has_plan, read_finished, read_plan, write_plan
 from vidstyle.pipeline.farm.ranges import consecutive_ranges
+from vidstyle.pipeline.matte import ALPHA
 from vidstyle.pipeline.plan import plain, plan_run, plan_segments, resolve
 from vidstyle.pipeline.render import RenderPass, run_pass, smooth_margin
 from vidstyle.styles.load import load_style
@@ -67,6 +68,8 @@ def plan_work(
     """
     source, folder = source.resolve(), folder.resolve()
     style, options = resolve(style, options)
+    if options.mask is not None and options.mask != ALPHA:
+        options = replace(options, mask=os.path.abspath(options.mask))  # other machines start elsewhere
     plan = plan_segments(source, style.content_hash, device or device_of(style), folder, options)
     if not overwrite and has_plan(folder, plan.key):
         return read_plan(folder)

@@ -1,0 +1,156 @@
+"""How much of the style each pixel of each frame gets: mattes, regions, and strength over time.
+
+What gets none of it keeps the source's samples bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vidstyle.frames import FrameBatch, VideoInfo
+from vidstyle.options import ApplyOptions, Region
+from vidstyle.pipeline.framing import Framing
+from vidstyle.pipeline.matte import ALPHA, MatteReader
+from vidstyle.styles.restyler import Restyled
+
+
+def is_mixed(options: ApplyOptions) -> bool:
+    """Whether some pixels of some frames get less than all of the style."""
+    return any(asked is not None for asked in (options.mask, options.region, options.keyframes))
+
+
+class Amount:
+    """Mixes styled frames with the source. With nothing asked for, frames pass as they are."""
+
+    def __init__(
+        self, options: ApplyOptions, info: VideoInfo, start_seconds: float, framing: Framing
+    ) -> None:
+        """info: of the frames before the style. start_seconds: time of the clip's first frame."""
+        self._start, self._info, self._framing = start_seconds, info, framing
+        self._keyframes = options.keyframes
+        self._invert = options.invert_mask
+        self._alpha = options.mask == ALPHA
+        is_file = options.mask is not None and not self._alpha
+        self._matte = MatteReader(str(options.mask), info) if is_file else None
+        self._region = (
+            None if options.region is None else region_weights(options.region, options.feather, info)
+        )
+
+    @classmethod
+    @contextmanager
+    def of(
+        cls, options: ApplyOptions, info: VideoInfo, start_seconds: float, framing: Framing
+    ) -> Iterator[Amount]:
+        """An Amount whose matte is closed in the end."""
+        amount = cls(options, info, start_seconds, framing)
+        try:
+            yield amount
+        finally:
+            amount.close()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether every pixel of every frame gets all of the style."""
+        return self._keyframes is None and not self._has_mask
+
+    @property
+    def _has_mask(self) -> bool:
+        return self._alpha or self._matte is not None or self._region is not None
+
+    def close(self) -> None:
+        if self._matte is not None:
+            self._matte.close()
+
+    def pairs(self, pairs: Iterable[Restyled]) -> Generator[Restyled, None, None]:
+        """The same pairs; the styled ones know their source, which `mixed` needs after smoothing."""
+        for source, styled in pairs:
+            if self.is_full:
+                yield Restyled(source, styled)
+            else:
+                yield Restyled(source, replace(styled, unstyled=source.planes))
+
+    def mixed(self, batch: FrameBatch) -> FrameBatch:
+        """A batch from `pairs`, smoothed or not, with as much of the style as it should have."""
+        if batch.unstyled is None:
+            return batch
+        frames = []
+        for number in range(len(batch)):
+            frame = batch.part(number, number + 1)
+            assert frame.unstyled is not None
+            weights = self._weights(frame)
+            frames.append(
+                [
+                    _between(before[0], after[0], weight)
+                    for before, after, weight in zip(frame.unstyled, frame.planes, weights, strict=False)
+                ]
+            )
+        planes = tuple(torch.stack(parts) for parts in zip(*frames, strict=True))
+        return replace(batch, planes=planes, unstyled=None)
+
+    def _weights(self, frame: FrameBatch) -> tuple[Tensor | float, ...]:
+        """How much of the style the samples of each plane get: one number, or [h, w]."""
+        share = 1.0
+        if self._keyframes is not None:
+            share = self._keyframes.at(float(frame.pts[0] * frame.time_base) - self._start)
+        if not self._has_mask or share == 0:
+            return share, share, share
+        mask = self._mask(frame) * share
+        if frame.format.chroma_shift == (0, 0):
+            chroma = mask
+        else:  # a chroma sample that a pixel outside shares belongs to the outside
+            across, down = (1 << shift for shift in frame.format.chroma_shift)
+            chroma = -F.max_pool2d(-mask[None, None], (down, across), ceil_mode=True)[0, 0]
+        return self._framing.cut((mask, chroma, chroma))
+
+    def _mask(self, frame: FrameBatch) -> Tensor:
+        """[H, W] of the whole frame."""
+        mask = torch.ones(self._info.height, self._info.width)
+        if self._alpha and frame.alpha is not None:
+            mask = frame.alpha[0].to(torch.float32) / ((1 << frame.format.bit_depth) - 1)
+        elif self._matte is not None:
+            mask = self._matte.at(frame.index)
+        if self._invert:
+            mask = 1 - mask
+        return mask if self._region is None else mask * self._region
+
+
+def _between(before: Tensor, after: Tensor, weight: Tensor | float) -> Tensor:
+    """Codes [h, w] a share of the way from one plane to the other; 0 and 1 give the planes themselves."""
+    if isinstance(weight, float) and weight in (0.0, 1.0):
+        return after if weight else before
+    start = before.to(torch.float32)
+    return (start + (after.to(torch.float32) - start) * weight).add_(0.5).to(before.dtype)
+
+
+def region_weights(region: Region, feather: float, info: VideoInfo) -> Tensor:
+    """The weights [H, W] of a rectangle with soft edges, in the orientation in which the clip is stored.
+
+    feather: width of the soft edge in pixels, inside the rectangle.
+    """
+    turned = info.quarter_turns % 2
+    height, width = (info.width, info.height) if turned else (info.height, info.width)
+    left, top, right, bottom = region.pixels(width, height)
+    weights = torch.zeros(height, width)
+    down, across = (
+        _soft_edge(stop - start, feather, start > 0, stop < length)
+        for start, stop, length in ((top, bottom, height), (left, right, width))
+    )
+    weights[top:bottom, left:right] = down[:, None] * across[None, :]
+    return torch.rot90(weights, -info.quarter_turns, (0, 1)).contiguous()
+
+
+def _soft_edge(length: int, feather: float, at_start: bool, at_end: bool) -> Tensor:
+    """[length]: rises from 0 to 1 over `feather` pixels, and falls again; not at the edge of the frame."""
+    if feather <= 0:
+        return torch.ones(length)
+    place = torch.arange(length) + 0.5
+    rise = (place / feather).clamp(0, 1) if at_start else torch.ones(length)
+    fall = ((length - place) / feather).clamp(0, 1) if at_end else torch.ones(length)
+    edge = torch.minimum(rise, fall)
+    return edge * edge * (3 - 2 * edge)

@@ -1,17 +1,20 @@
 """Losses of G and D: each with its formula, shapes and source. All return a scalar with a gradient.
 
 In `Weights` and in the statistics of a run they have short names: structure, transport, temporal,
-distribution and grade (`sliced_wasserstein`, `quantile_matching`), calm (`light_smoothness`), foreign
-(`chroma_outliers`), guess (`rebalanced_cross_entropy`).
+distribution and grade (`sliced_wasserstein`, `quantile_matching`), tone (`tone_and_hue`), calm
+(`light_smoothness`), foreign (`chroma_outliers`), guess (`rebalanced_cross_entropy`).
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from vidstyle.imaging.filters import box_mean
+from vidstyle.imaging.lab import rgb_to_lab
 from vidstyle.imaging.yuv import luma_of
 from vidstyle.train.features import LEVELS, luma_and_chroma
 
@@ -80,6 +83,33 @@ def transport_cost(result: Tensor, source: Tensor) -> Tensor:
     Quadratic cost of optimal transport; tensors of one shape.
     """
     return F.mse_loss(result, source)
+
+
+def tone_and_hue(result: Tensor, source: Tensor) -> Tensor:
+    """What a colorist keeps in any look: dark skin, the texture of highlights, the blue of skies.
+
+    result, source: [N, 3, H, W], the result not clamped. The sum of three means in CIELAB, each 0 where
+    nothing is lost:
+    colors below L* 45 that get darker than 0.62 of their L*, skin (hue 20 to 70 degrees, chroma 10 to 45)
+    darker than 0.88 of it; colors with a channel above 0.98 that had none; blue (hue -130 to -60 degrees,
+    chroma above 12, L* above 40) that turns by more than 15 degrees or keeps less than 0.7 of its chroma.
+    In units of 10 of L* or chroma.
+    """
+    before, after = rgb_to_lab(source), rgb_to_lab(result)
+    lightness, a, b = before.unbind(1)
+    chroma, hue = (a.square() + b.square() + 1e-6).sqrt(), torch.atan2(b, a).rad2deg()
+    skin = ((40 - (hue - 45).abs()) / 15).clamp(0, 1) * ((chroma - 5) / 5).clamp(0, 1) * (chroma < 45)
+    least = (0.62 + 0.26 * skin) * lightness
+    crushed = (F.relu(least - after[:, 0]) * ((45 - lightness) / 10).clamp(0, 1)).mean() / 10
+    top, peak = source.amax(dim=1), result.amax(dim=1)
+    bleached = (F.relu(peak - 0.98) * ((0.97 - top) / 0.05).clamp(0, 1)).mean() * 10
+    blue = (
+        ((hue > -130) & (hue < -60)) * ((chroma - 12) / 8).clamp(0, 1) * ((lightness - 40) / 10).clamp(0, 1)
+    )
+    along = (a * after[:, 1] + b * after[:, 2]) / chroma
+    aside = (a * after[:, 2] - b * after[:, 1]).abs() / chroma
+    turned = F.relu(aside - math.tan(math.radians(15)) * along.clamp(min=0)) + F.relu(0.7 * chroma - along)
+    return crushed + bleached + (turned * blue).mean() / 10
 
 
 def light_smoothness(maps: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from vidstyle.train.synthetic_motion import synthetic_neighbor, warp_by_grid
 
 POINTS = 384  # pixels per picture and step that the distribution loss looks at
 GRADED_POINTS = 8192  # remembered pixels that the grade is fitted to in a step
+TONE_STEP = 2  # of the pixels that the tone loss looks at, every second across and down
 VIEW_SIZE = 80  # short side in pixels at which D sees whole pictures
 IDENTITY = Interval(8, 1)
 REAL_PAIRS = Interval(8, 4)  # of the steps with a temporal loss, those with real frames
@@ -84,6 +85,9 @@ class Photographic(GradedFamily[PhotographicBatch]):
         lit = generator.lit(batch.graded.detach(), batch.light)  # a gradient for the light alone
         terms = self.distribution_terms(batch, lit)
         terms["structure"] = losses.structure(lit, batch.graded.detach())
+        terms["tone"] = losses.tone_and_hue(
+            batch.fake[..., ::TONE_STEP, ::TONE_STEP], x[..., ::TONE_STEP, ::TONE_STEP]
+        )
         terms["calm"] = losses.light_smoothness(batch.light.light)
         if TEMPORAL.includes(batch.step):
             terms["temporal"] = self._temporal(batch, lit)

@@ -37,7 +37,7 @@ DOORS = {
     "av": ("media", "imaging.lut", "pipeline.plan", "analysis.doctor"),  # the last two ask for its version
     "cv2": ("temporal", "imaging", "media.image_file", "analysis.preview.contact_sheet"),
     "tifffile": ("media.tiff",),
-    "filelock": ("media.segments",),
+    "filelock": ("media.file_lock",),
     "click": ("cli",),
     "tqdm": ("cli",),
     "safetensors": ("styles.style_file",),

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import IO, Any
 
 import av
+import numpy as np
 import pytest
 
+from tests.helpers.clips import ClipSpec, make_clip
+from tests.helpers.styles import Identity
 from vidstyle.codecs import CODECS
 from vidstyle.errors import DeviceError, OutputError
 from vidstyle.frames import PlaneFormat
@@ -19,6 +22,7 @@ from vidstyle.media.decode import Decoder
 from vidstyle.media.encode import Encoder, check_encoder, encoder_settings
 from vidstyle.media.pixel_formats import choose_pixel_format, layout_name
 from vidstyle.options import ApplyOptions
+from vidstyle.pipeline.apply import apply
 
 QUICK = ApplyOptions(speed="ultrafast")
 
@@ -288,3 +292,23 @@ def test_hardware_takes_the_formats_it_has(clip: Callable[..., Path]):
         with Decoder(clip(name)) as decoder:
             options = ApplyOptions(codec=encoder.partition("_")[0], encoder=encoder)
             assert choose_pixel_format(decoder.info, options) == (wanted, [])
+
+
+@pytest.mark.parametrize("codec", ["prores", "prores4444", "h264", "ffv1"])
+def test_full_range_keeps_its_levels(tmp_path: Path, codec: str):
+    """ProRes cannot say full range, so its samples are converted; the others say it and keep them."""
+    spec = ClipSpec(frames=3, pixel_format="yuvj420p", color=(1, 2, 1, 1), options={"crf": "0"})
+    source = make_clip(tmp_path / "in.mp4", spec)
+    target = tmp_path / f"out{CODECS[codec].suffixes[0]}"
+    apply(source, Identity(), target, ApplyOptions(codec=codec, crf=1 if codec == "h264" else None))
+    levels = []
+    for path in (source, target):
+        with av.open(str(path)) as file:
+            frame = next(file.decode(video=0))
+        samples = frame.reformat(format="yuv444p16le")  # as it is stored: the range stays
+        values = np.frombuffer(memoryview(samples.planes[0]), np.uint16).reshape(samples.height, -1)
+        full = frame.color_range == 2
+        assert full == (path == source or not codec.startswith("prores"))
+        black, white = (0, 255) if full else (16, 235)
+        levels.append((values[:, : frame.width] / 257 - black) / (white - black) * 255)
+    assert np.abs(levels[0] - levels[1]).max() < 2

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 from tests.helpers.clips import SPECS, frame_times, make_clip, payloads, times
 from tests.helpers.styles import Identity
 from vidstyle.errors import OutputError
+from vidstyle.media.mux import FORMATS
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.apply import apply
 from vidstyle.pipeline.plan import plan
@@ -246,3 +249,26 @@ def test_the_index_stands_in_front(tmp_path: Path, clip: Callable[..., Path]):
     apply(clip("sound.mp4"), Identity(), tmp_path / "out.mp4", QUICK)
     data = (tmp_path / "out.mp4").read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")
+
+
+@pytest.mark.parametrize("container", [*FORMATS])
+def test_equal_runs_write_equal_bytes(tmp_path: Path, clip: Callable[..., Path], container: str):
+    """In every container: no clock and no random number comes into a result."""
+    source = clip({".webm": "vp9.webm", ".mkv": "two_tracks.mkv"}.get(container, "two_tracks.mov"))
+    options = replace(QUICK, codec="av1" if container == ".webm" else "h264", speed=None)
+    results = []
+    for number in (1, 2):
+        target = tmp_path / f"{number}{container}"
+        apply(source, Identity(), target, options)
+        results.append(target.read_bytes())
+        time.sleep(1.1 * (container == ".mov"))  # dates count seconds
+    assert results[0] == results[1]
+
+
+def test_m2ts_has_packets_of_192_bytes(tmp_path: Path, clip: Callable[..., Path]):
+    """As cameras and Blu-ray write them: each packet behind four bytes with its time."""
+    for suffix, size, first in ((".m2ts", 192, 4), (".ts", 188, 0)):
+        apply(clip("sound.mp4"), Identity(), tmp_path / f"out{suffix}", QUICK)
+        data = (tmp_path / f"out{suffix}").read_bytes()
+        assert len(data) % size == 0
+        assert {data[place] for place in range(first, len(data), size)} == {0x47}

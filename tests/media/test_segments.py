@@ -200,3 +200,39 @@ def test_a_file_system_without_locks_is_worked_on_with_a_word(
     with WorkFolder(tmp_path / "out.mp4", "key", ApplyOptions()).claimed() as work:
         assert "cannot lock files" in " ".join(work.warnings)
     assert not list(tmp_path.iterdir())
+
+
+RACE = """
+import multiprocessing, sys
+from pathlib import Path
+from vidstyle.media.file_lock import take_lock
+
+def run(together, winners):
+    for number in range(len(winners)):
+        together.wait()
+        try:
+            lock = take_lock(Path(sys.argv[1]))
+        except BlockingIOError:
+            lock = None
+        together.wait()
+        if lock:
+            with winners.get_lock():
+                winners[number] += 1
+            lock.release()
+
+fork = multiprocessing.get_context("fork")
+together, winners = fork.Barrier(3), fork.Array("i", 400)
+processes = [fork.Process(target=run, args=(together, winners)) for _ in range(3)]
+for process in processes:
+    process.start()
+for process in processes:
+    process.join()
+print(set(winners))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="flock is of POSIX")
+def test_of_runs_that_start_together_exactly_one_goes_on(tmp_path: Path):
+    """No run is refused because another one only looks whether it could lock."""
+    race = [sys.executable, "-c", RACE, str(tmp_path / "lock")]
+    assert subprocess.run(race, capture_output=True, text=True, check=True).stdout == "{1}\n"

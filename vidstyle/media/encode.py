@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -21,7 +22,7 @@ from vidstyle.errors import DeviceError, OutputError
 from vidstyle.files import map_write_error
 from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
 from vidstyle.media.image_frames import picture_frame
-from vidstyle.media.pixel_formats import ACCURATE, choose_pixel_format, layout_name
+from vidstyle.media.pixel_formats import ACCURATE, choose_pixel_format, layout_name, narrows_range
 from vidstyle.options import ApplyOptions
 
 
@@ -107,6 +108,8 @@ class Encoder:
         self._info = info
         self._pixel_format, _ = choose_pixel_format(info, options)
         self._pictures = options.preset.pictures
+        # Not of RGB, which is converted to limited range in any case.
+        self._narrows = narrows_range(info, options.preset) and info.format.matrix != "rgb"
         self._reformatter = VideoReformatter()
         self._closed = False
         preset = options.preset
@@ -148,7 +151,7 @@ class Encoder:
         context.thread_count = options.encoder_threads
         context.sample_aspect_ratio = info.sample_aspect_ratio
         context.colorspace = 1 if converted else 0 if info.format.matrix == "rgb" else info.matrix_code
-        context.color_range = 1 if converted else info.range_code
+        context.color_range = 1 if converted or self._narrows else info.range_code
         context.color_primaries = info.primaries
         context.color_trc = info.transfer
         if self._pictures:  # RGB
@@ -225,16 +228,18 @@ class Encoder:
     def _frame(self, batch: FrameBatch, number: int) -> VideoFrame:
         if self._pictures:
             return picture_frame(batch, number, self._pixel_format, self._info)
-        planes = [plane[number] for plane in batch.planes]
+        planes, fmt = [plane[number] for plane in batch.planes], batch.format
         keeps_alpha = batch.alpha is not None and "a" in self._pixel_format[3:4]
         if keeps_alpha and batch.alpha is not None:
             planes.append(batch.alpha[number])
-        name = layout_name(batch.format, keeps_alpha)
+        if self._narrows:
+            planes, fmt = _narrowed(planes, fmt)
+        name = layout_name(fmt, keeps_alpha)
         frame = VideoFrame(batch.width, batch.height, name)
         for index, plane in enumerate(planes):
             _fill(frame, index, plane)
         if name != self._pixel_format:
-            frame = self._convert(frame, batch.format)
+            frame = self._convert(frame, fmt)
         frame.colorspace = self._stream.codec_context.colorspace
         frame.color_range = self._stream.codec_context.color_range
         # The ProRes encoder takes these from the frames, others from the settings.
@@ -255,6 +260,21 @@ class Encoder:
             dst_color_range=1 if converted else source_range,
             interpolation=ACCURATE,
         )
+
+
+def _narrowed(planes: list[torch.Tensor], fmt: PlaneFormat) -> tuple[list[torch.Tensor], PlaneFormat]:
+    """YUV planes of full range in limited range, with 10 bit or more. Opacity (a fourth) stays full."""
+    narrow = replace(fmt, full_range=False, bit_depth=max(fmt.bit_depth, 10))
+    step, white = 1 << (narrow.bit_depth - 8), (1 << fmt.bit_depth) - 1
+    full = (1 << narrow.bit_depth) - 1
+    # Black, and what lies between it and the other end, in the new code: luma, two of chroma, opacity.
+    scales = ((16 * step, 219 * step), (128 * step, 224 * step), (128 * step, 224 * step), (0, full))
+    middle = 1 << (fmt.bit_depth - 1)
+    done = []
+    for number, (plane, (zero, span)) in enumerate(zip(planes, scales, strict=False)):
+        values = plane.to(torch.float32) - (middle if number in (1, 2) else 0)
+        done.append((values * (span / white) + zero).round().clamp(0, full).to(torch.uint16))
+    return done, narrow
 
 
 def _fill(frame: VideoFrame, index: int, samples: torch.Tensor) -> None:

@@ -84,7 +84,12 @@ def join(
     with source.open() if source.others else nullcontext() as original:
         extras = Extras()
         try:
-            with av.open(file_url(part), "w", format=container, **_writing(container, source, info)) as out:
+            with av.open(
+                file_url(part),
+                "w",
+                format=container,
+                **_writing(container, target.suffix.lower(), source, info),
+            ) as out:
                 first = folder / segments[0].data
                 with av.open(file_url(first), options={"ignore_editlist": "1"}) as model:
                     video = _add_video(out, model, info, preset, source)
@@ -139,10 +144,15 @@ def check_target(
     return extras.warnings
 
 
-def _writing(container: str, source: Source, info: VideoInfo) -> dict[str, Any]:
+def _writing(container: str, suffix: str, source: Source, info: VideoInfo) -> dict[str, Any]:
     """Options for av.open of the target."""
-    # Sound may start before zero (AAC priming). Left alone, or every frame would be shifted with it.
-    options = {"avoid_negative_ts": "disabled"} if container in ("matroska", "webm") else {}
+    options = {}
+    if container in ("matroska", "webm"):
+        # Sound may start before zero (AAC priming). Left alone, or every frame would be shifted with it.
+        # Without +bitexact, the numbers of tracks and of the file are random ones.
+        options = {"avoid_negative_ts": "disabled", "fflags": "+bitexact"}
+    if suffix == ".m2ts":  # the packets of cameras and Blu-ray: 188 bytes behind four with their time
+        options = {"mpegts_m2ts_mode": "1"}
     if container in ("mp4", "mov"):
         flags = "+faststart"
         has_cover = any(stream.is_cover for stream in source.others)

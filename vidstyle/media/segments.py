@@ -7,7 +7,6 @@ does not count.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -19,16 +18,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import BaseFileLock, FileLock, Timeout
-
 from vidstyle.errors import OutputError
 from vidstyle.files import file_digest, map_write_error, write_durably
 from vidstyle.media.encode import encoder_settings
+from vidstyle.media.file_lock import Lock, NoLocksError, take_lock
 from vidstyle.options import ApplyOptions, Tone
 
 # To be raised when the same options would give other pixels or other packets than before.
 PIXEL_PATH_VERSION = 7
 _LONGEST_NAME = 255  # bytes
+_MOST_TRIES = 20  # to lock a folder that other runs take away at the same time
 
 
 @dataclass(frozen=True)
@@ -123,10 +122,6 @@ class WorkFolder:
         process ends.
         """
         makes_folder = not self.root.parent.exists()
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            map_write_error(self.target.parent, error)
         lock = self._lock()
         try:
             for leftover in self.path.glob("*.part"):
@@ -139,30 +134,25 @@ class WorkFolder:
             if lock:
                 lock.release()
 
-    def _lock(self) -> BaseFileLock | None:
+    def _lock(self) -> Lock | None:
         """The lock on the folder; None where the file system has no locks (SMB, FUSE, Lustre)."""
-        path = self.root / "lock"
-        if not _can_lock(path):
+        try:
+            for _ in range(_MOST_TRIES):
+                self.path.mkdir(parents=True, exist_ok=True)
+                with suppress(FileNotFoundError):  # a run that has just ended took the folder away
+                    lock = take_lock(self.root / "lock")
+                    self.path.mkdir(parents=True, exist_ok=True)
+                    return lock
+        except NoLocksError:
             self.warnings.append(
                 f"the file system of {self.root.parent} cannot lock files: "
                 "do not start a second run for the same target"
             )
             return None
-        lock = FileLock(path)
-        try:
-            lock.acquire(blocking=False)
-            if path.exists():
-                return lock
-            lock.release()  # of a folder that a run which has just ended took away
-        except Timeout:
+        except BlockingIOError:
             pass
-        except (OSError, NotImplementedError) as error:
-            if getattr(error, "errno", None) in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC):
-                map_write_error(self.target.parent, error)
-            raise OutputError(
-                f"{self.target}: the file system there cannot lock files ({error}). "
-                "Choose a target on another disk."
-            ) from error
+        except OSError as error:
+            map_write_error(self.target.parent, error)
         raise OutputError(
             f"{self.target}: another run is writing this file. Wait for it, or choose another target."
         )
@@ -172,8 +162,8 @@ class WorkFolder:
         if not any(self.path.glob("*.json")) and self.path.is_dir():
             shutil.rmtree(self.path, ignore_errors=True)
         if self.root.is_dir() and not any(p for p in self.root.iterdir() if p.name != "lock"):
-            # On Windows both fail when another run has just taken the lock; then the folder is in use.
-            with suppress(PermissionError):
+            # These fail when another run is about to take the lock; then the folder is in use.
+            with suppress(OSError):
                 (self.root / "lock").unlink(missing_ok=True)
                 self.root.rmdir()
                 if with_parent and not any(self.root.parent.iterdir()):
@@ -234,21 +224,6 @@ class WorkFolder:
         for other in self.root.iterdir():
             if other.is_dir():
                 shutil.rmtree(other, ignore_errors=True)
-
-
-def _can_lock(path: Path) -> bool:
-    """Whether the file system locks files. Only EAGAIN and EWOULDBLOCK mean that another run has the lock."""
-    if os.name == "nt":
-        return True
-    import fcntl
-
-    try:
-        with path.open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        refused = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC)
-        return error.errno in refused
-    return True
 
 
 def _folder_name(target: str) -> str:

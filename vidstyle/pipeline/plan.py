@@ -19,7 +19,7 @@ from vidstyle.media.black_edges import NO_BARS, Bars
 from vidstyle.media.encode import check_encoder
 from vidstyle.media.image_sequence import is_sequence, numbers_there
 from vidstyle.media.mux import check_target
-from vidstyle.media.pixel_formats import choose_pixel_format
+from vidstyle.media.pixel_formats import choose_pixel_format, narrows_range
 from vidstyle.media.probe import Source, probe, probing
 from vidstyle.media.segments import hash_facts, key_facts
 from vidstyle.options import ApplyOptions
@@ -34,6 +34,8 @@ from vidstyle.styles.style import Style
 # clock of their container: how these are decoded has changed, and half-finished work of before must not be
 # mixed with new segments.
 DECODE_PATH_VERSION = 2
+# In the segment key of clips of full range in ProRes: their samples were not converted before.
+RANGE_PATH_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,8 @@ def _plan_media(media: Source, style_hash: str, device: str, target: Path, optio
         facts["hdr_path"] = HDR_PATH_VERSION
     if _is_decoded_anew(media):
         facts["decode_path"] = DECODE_PATH_VERSION
+    if narrows_range(info, options.preset):
+        facts["range_path"] = RANGE_PATH_VERSION
     return Plan(
         media=media,
         options=options,

@@ -232,7 +232,7 @@ def _check_same(planned: dict[str, Any], here: dict[str, Any], source: Path) -> 
             "style: it is not the one that was planned with. Name the same file with --style, or plan again."
         )
     # The facts that say most come first.
-    for name in ("made_with", "encoder", "pixel_path", "hdr_path", "decode_path", "options"):
+    for name in ("made_with", "encoder", "pixel_path", "hdr_path", "decode_path", "range_path", "options"):
         for what, was, now in _differences(name, planned.get(name), here.get(name)):
             raise DeviceError(
                 f"{what}: the work was planned for {was}, here it is {now}. "

@@ -89,7 +89,7 @@ CODECS: dict[str, CodecPreset] = {
         speed="8",
         pixel_formats=("yuv420p", "yuv420p10le"),
         container="mp4",
-        suffixes=(*_ISO, ".webm"),
+        suffixes=(".mp4", ".m4v", ".mkv", ".webm"),
         halves_chroma=True,
     ),
     "prores": CodecPreset(

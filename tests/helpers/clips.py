@@ -315,3 +315,38 @@ def random_frames(count: int = 3, height: int = 48, width: int = 64) -> FrameBat
     luma = torch.randint(16, 236, (count, height, width), generator=random).to(torch.uint8)
     chroma = torch.randint(90, 160, (2, count, height // 2, width // 2), generator=random).to(torch.uint8)
     return FrameBatch((luma, chroma[0], chroma[1]), tuple(range(count)), Fraction(1, 25), PlaneFormat())
+
+
+def with_boxes(source: Path, target: Path, boxes: bytes) -> Path:
+    """An mp4 of H.264 with more boxes in the sample entry of its picture; its index stands at the end."""
+    data = bytearray(source.read_bytes())
+    start, end, sizes = 0, len(data), []
+    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1"):
+        while data[start + 4 : start + 8] != name:
+            start += int.from_bytes(data[start : start + 4], "big")
+            assert start < end, name
+        sizes.append(start)
+        end = start + int.from_bytes(data[start : start + 4], "big")
+        start += 16 if name == b"stsd" else 8
+    for place in sizes:
+        size = int.from_bytes(data[place : place + 4], "big") + len(boxes)
+        data[place : place + 4] = size.to_bytes(4, "big")
+    data[end:end] = boxes
+    target.write_bytes(data)
+    return target
+
+
+def with_units(source: Path, target: Path, unit: Callable[[int], bytes], *, before: bool = True) -> Path:
+    """A clip in mp4 with a NAL unit more in each of its packets, in front of the picture or behind it."""
+    with av.open(str(source)) as original, av.open(str(target), "w") as out:
+        stream = out.add_stream_from_template(original.streams.video[0])
+        for number, packet in enumerate(p for p in original.demux(video=0) if p.size):
+            more = unit(number)
+            more = len(more).to_bytes(4, "big") + more
+            data = more + bytes(packet) if before else bytes(packet) + more
+            changed = av.Packet(data)
+            changed.pts, changed.dts, changed.duration = packet.pts, packet.dts, packet.duration
+            changed.time_base, changed.is_keyframe = packet.time_base, packet.is_keyframe
+            changed.stream = stream
+            out.mux(changed)
+    return target

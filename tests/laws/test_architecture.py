@@ -266,5 +266,5 @@ def test_ffmpeg_opens_files_by_whole_paths() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "av.open":
                 opened = ast.unparse(node.args[0])
-                is_file = opened in ("io.BytesIO()", "self._file")
+                is_file = opened.startswith("io.BytesIO(") or opened in ("self._file", "buffer")
                 assert is_file or "file_url(" in opened, f"{name}: av.open({opened})"

@@ -23,6 +23,7 @@ class Decoder:
     """Decode the frames [start, stop) of a clip, in one linear pass, as batches of YUV planes.
 
     Frames are numbered in the order of presentation. Read `info` before decoding and `warnings` after it.
+    `captions` gets the closed captions of every frame by its pts while it is decoded; take them out.
     Use as a context manager; one thread at a time.
     """
 
@@ -66,7 +67,7 @@ class Decoder:
             # Hardware decodes on a thread of its own; more of ours would only hold more of its surfaces.
             self._frames = FrameDecoder(self._demuxer, threads=1 if self._hwaccel else None)
             self.info = self._info()
-            self.warnings = self._frames.warnings
+            self.warnings, self.captions = self._frames.warnings, self._frames.captions
             if self._sequence is None:
                 self.warnings += self._demuxer.check_length()
         except BaseException:

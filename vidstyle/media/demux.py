@@ -19,6 +19,7 @@ from vidstyle.files import file_url
 from vidstyle.media.container import picture_stream
 from vidstyle.media.damage import Damage
 from vidstyle.media.image_sequence import ImageSequence, file_of
+from vidstyle.media.nal import has_second_layer
 from vidstyle.media.timestamps import Timestamps
 
 _MOST_READ_ERRORS = 16
@@ -44,6 +45,8 @@ class Demuxer:
         self.decoder = _decoder_of(self.stream)
         self.timestamps = Timestamps(path, container, self.stream)
         self.damage = Damage()
+        self.has_second_layer = False
+        """Whether the first packet of HEVC shows a second view; known when it has been read."""
 
     def packets(self) -> Iterator[av.Packet[VideoStream]]:
         """Every packet from the present place on. InputError when too much of the file is damaged."""
@@ -52,6 +55,10 @@ class Demuxer:
             try:
                 for packet in self.container.demux(self.stream):
                     if packet.size:  # an empty one asks for a flush; a packet without dts is a real packet
+                        if not self.damage.packets_seen and self.decoder.name == "hevc":
+                            self.has_second_layer = has_second_layer(
+                                bytes(packet), self.decoder.extradata or b""
+                            )
                         self.damage.packets_seen += 1
                         self.timestamps.add_packet(packet)
                         yield packet

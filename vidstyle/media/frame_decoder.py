@@ -14,6 +14,7 @@ from vidstyle.errors import InputError
 from vidstyle.frames import VideoInfo
 from vidstyle.media.demux import Demuxer
 from vidstyle.media.digests import luma_digest
+from vidstyle.media.side_data import side_data
 
 
 class TimedFrame(NamedTuple):
@@ -50,6 +51,9 @@ class FrameDecoder:
         self._timestamps, self._damage = demuxer.timestamps, demuxer.damage
         demuxer.decoder.thread_type = "AUTO"
         demuxer.decoder.thread_count = threads or min(os.cpu_count() or 1, 4)
+        self.captions: dict[
+            int, bytes
+        ] = {}  # closed captions of frames by pts; for those who want them to take
         self.warnings: list[str] = []  # complete when the last frame was given out
         self.first = self.count = 0  # index of the first frame to be given out; of the next one
         self._last_good: VideoFrame | None = None
@@ -72,7 +76,7 @@ class FrameDecoder:
                 damage.add(float((frame.pts or 0) * info.time_base))
                 frame = next(self._frames, None)
                 continue
-            pts = times.pts(frame)
+            pts, captions = times.pts(frame), side_data(frame, "A53_CC")
             duration = times.duration(pts, frame)
             if frame.is_corrupt and self._demuxer.sequence is not None:
                 self._demuxer.refuse_picture()
@@ -81,6 +85,8 @@ class FrameDecoder:
                 frame = self._last_good or frame
             self._last_good = frame
             self.count += 1
+            if captions is not None:
+                self.captions[pts] = captions
             yield TimedFrame(pts, duration, frame)
             frame = next(self._frames, None)
         if frame is None:

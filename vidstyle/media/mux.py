@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import io
 import math
@@ -17,16 +18,17 @@ import av.error
 from av.codec.codec import UnknownCodecError
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
-from av.stream import Stream
 from av.video.stream import VideoStream
 
 from vidstyle.codecs import CodecPreset
 from vidstyle.errors import OutputError
 from vidstyle.files import file_url, map_write_error
 from vidstyle.frames import VideoInfo
-from vidstyle.media.container import picture_stream
-from vidstyle.media.packet_copy import packets
-from vidstyle.media.probe import Source, StreamFacts
+from vidstyle.media.nal import with_captions
+from vidstyle.media.packet_copy import is_pcm, packets
+from vidstyle.media.pixel_formats import narrows_range
+from vidstyle.media.probe import Source
+from vidstyle.media.readback import verify
 from vidstyle.media.segments import Committed
 from vidstyle.media.sequence_writer import check_sequence
 from vidstyle.media.streams import (
@@ -37,7 +39,7 @@ from vidstyle.media.streams import (
     own_keys,
     utf8,
 )
-from vidstyle.media.verify import losses
+from vidstyle.media.view_marks import marked
 
 FORMATS = {
     ".mp4": "mp4",
@@ -81,6 +83,7 @@ def join(
     Raises OutputError when anything is missing in what was written. The caller renames part to target.
     """
     container = target_format(target, preset, codec)
+    captions, lost = _captions(segments, preset, codec)
     with source.open() if source.others else nullcontext() as original:
         extras = Extras()
         try:
@@ -92,8 +95,8 @@ def join(
             ) as out:
                 first = folder / segments[0].data
                 with av.open(file_url(first), options={"ignore_editlist": "1"}) as model:
-                    video = _add_video(out, model, info, preset, source)
-                pictures = _pictures(segments, folder, info.time_base, video, target)
+                    video = _add_video(out, model.streams.video[0], info, preset, source)
+                pictures = _pictures(segments, folder, info.time_base, video, target, captions)
                 others: Iterator[Packet[Any]] = iter(())
                 if original is not None:
                     extras = add_extras(out, source, original, target)
@@ -103,18 +106,32 @@ def join(
                     _mux(out, packet, video.index, extras)
         except (av.error.FFmpegError, OSError) as error:
             map_write_error(target, error)
-    _verify(source, part, target, segments, info, extras)
+    extras.warnings += lost
+    verify(
+        source,
+        part,
+        target,
+        info,
+        extras,
+        container=container,
+        full_range=info.format.full_range and not narrows_range(info, preset),
+        expected=sorted(pts for segment in segments for pts in segment.packet_pts),
+        captions=captions,
+    )
     return extras
 
 
 def _mux(out: OutputContainer, packet: Packet[Any], pictures: int, extras: Extras) -> None:
     index, size = packet.stream_index, packet.size
+    if is_pcm(packet.stream):
+        extras.digests.setdefault(index, hashlib.blake2b()).update(bytes(packet))
     try:
         out.mux(packet)
     except av.error.InvalidDataError:
         if index == pictures:
             raise
         extras.broken[index] = extras.broken.get(index, 0) + 1  # damaged in the source, as its bytes show
+        extras.times[index].pts.pop()
     else:
         extras.written[index] = extras.written.get(index, 0) + 1
         extras.size_bytes[index] = extras.size_bytes.get(index, 0) + size
@@ -163,6 +180,8 @@ def _writing(container: str, suffix: str, source: Source, info: VideoInfo) -> di
         scale = math.lcm(info.time_base.denominator, *rates)
         options = {
             "movflags": flags,
+            # What FFmpeg takes for unofficial are the boxes of 360 degrees and 3D.
+            "strict": "unofficial" if source.marks else "normal",
             "movie_timescale": str(scale if scale <= 1_000_000 else max(90_000, info.time_base.denominator)),
         }
     return {"container_options": options}
@@ -170,7 +189,7 @@ def _writing(container: str, suffix: str, source: Source, info: VideoInfo) -> di
 
 def _add_video(
     out: OutputContainer,
-    model: InputContainer,
+    model: VideoStream,
     info: VideoInfo,
     preset: CodecPreset,
     source: Source,
@@ -178,15 +197,10 @@ def _add_video(
     out.metadata.update({k: v for k, v in utf8(source.metadata).items() if k.lower() not in FILE_KEYS})
     chapters: Any = [{**chapter, "metadata": utf8(chapter["metadata"])} for chapter in source.chapters]
     out.set_chapters(chapters)
-    # opaque=True would open an encoder at the first packet, which writes headers of its own.
-    try:
-        video = out.add_stream_from_template(model.streams.video[0], opaque=False)
-        video.time_base = video.codec_context.time_base = info.time_base
-        video.codec_context.framerate = info.average_fps
-    except UnknownCodecError:  # AV1: its decoder's name is not the name of an encoder
-        video = out.add_stream_from_template(model.streams.video[0], opaque=True)
+    with marked(model, source.marks) if source.marks else nullcontext() as file:
+        video = _from_template(out, model if file is None else file.streams.video[0], info)
     if preset.encoder == "prores_ks":  # the tag tells the kinds of ProRes apart, and a template drops it
-        video.codec_context.codec_tag = model.streams.video[0].codec_context.codec_tag
+        video.codec_context.codec_tag = model.codec_context.codec_tag
     elif preset.tag is not None and out.format.name in ("mp4", "mov"):
         video.codec_context.codec_tag = preset.tag
     if info.rotation is not None:
@@ -195,8 +209,47 @@ def _add_video(
     return video
 
 
+def _from_template(out: OutputContainer, model: VideoStream, info: VideoInfo) -> VideoStream:
+    # opaque=True would open an encoder at the first packet, which writes headers of its own.
+    try:
+        video = out.add_stream_from_template(model, opaque=False)
+        video.time_base = video.codec_context.time_base = info.time_base
+        video.codec_context.framerate = info.average_fps
+        return video
+    except UnknownCodecError:  # AV1: its decoder's name is not the name of an encoder
+        video = out.add_stream_from_template(model, opaque=True)
+        video.time_base = info.time_base
+        return video
+
+
+def _captions(
+    segments: list[Committed], preset: CodecPreset, codec: str
+) -> tuple[dict[int, bytes], list[str]]:
+    """The closed captions to write, by the pts of their pictures, and warnings about those that are not."""
+    found = {pts: bytes.fromhex(text) for segment in segments for pts, text in segment.captions or ()}
+    unknown = sum(segment.captions is None for segment in segments)
+    if found and not holds_captions(preset):
+        return {}, [
+            f"the closed captions of {len(found)} frames are left out: {codec} cannot hold them; "
+            "h264 and hevc would"
+        ]
+    if found and unknown:
+        return found, [f"{unknown} segments of an older version come without their closed captions"]
+    return found, []
+
+
+def holds_captions(preset: CodecPreset) -> bool:
+    """Whether closed captions can be put into the packets of a codec."""
+    return preset.encoder.startswith(("libx264", "libx265", "h264", "hevc"))
+
+
 def _pictures(
-    segments: list[Committed], folder: Path, time_base: Fraction, video: VideoStream, target: Path
+    segments: list[Committed],
+    folder: Path,
+    time_base: Fraction,
+    video: VideoStream,
+    target: Path,
+    captions: dict[int, bytes],
 ) -> Iterator[Packet[Any]]:
     """All picture packets in order: pts from the sidecars, dts computed over the whole clip."""
     coded = [pts for segment in segments for pts in segment.packet_pts]
@@ -209,7 +262,8 @@ def _pictures(
         with av.open(file_url(folder / segment.data), options={"ignore_editlist": "1"}) as file:
             packets = (packet for packet in file.demux(video=0) if packet.size)
             count = 0
-            for pts, packet in zip(segment.packet_pts, packets, strict=False):
+            for pts, read in zip(segment.packet_pts, packets, strict=False):
+                packet = _captioned(read, file, captions[pts]) if pts in captions else read
                 packet.time_base = time_base
                 packet.pts, packet.dts, packet.duration = pts, shown[number] - delay, durations[pts]
                 packet.stream = video
@@ -223,6 +277,13 @@ def _pictures(
                 )
 
 
+def _captioned(packet: Packet[Any], file: InputContainer, captions: bytes) -> Packet[Any]:
+    codec = file.streams.video[0].codec_context.name
+    written: Packet[Any] = Packet(with_captions(bytes(packet), codec, captions))
+    written.is_keyframe = packet.is_keyframe
+    return written
+
+
 def _interleaved(one: Iterator[Packet[Any]], two: Iterator[Packet[Any]]) -> Iterator[Packet[Any]]:
     """Merge by decoding time, so that the muxer need not buffer one side while it waits for the other."""
 
@@ -233,89 +294,3 @@ def _interleaved(one: Iterator[Packet[Any]], two: Iterator[Packet[Any]]) -> Iter
 
     for _, _, _, packet in heapq.merge(keyed(one, 0), keyed(two, 1)):
         yield packet
-
-
-def _verify(
-    source: Source, part: Path, target: Path, segments: list[Committed], info: VideoInfo, extras: Extras
-) -> None:
-    """Read the written file back: lost frames and sound are an error, lost tags a warning."""
-    if extras.broken:
-        extras.warnings.append(f"{sum(extras.broken.values())} damaged packets of sound are left out")
-    if extras.moved:
-        extras.warnings.append(
-            f"{extras.moved} packets of sound or subtitles went back in time and were moved"
-        )
-    expected = sorted(pts for segment in segments for pts in segment.packet_pts)
-    try:
-        with av.open(file_url(part), metadata_errors="surrogateescape") as file:
-            pictures = picture_stream(file, part)
-            pairs = [(source.streams[source.picture], pictures), *_pairs(source, file, extras)]
-            _check_counts(file, pictures, pairs, target, expected, info, extras)
-            lost = losses(source, file, pairs, info)
-            if lost:
-                extras.warnings.append(f"{target.suffix} has no place for: {', '.join(lost)}")
-    except (av.error.FFmpegError, OSError) as error:
-        raise OutputError(f"{target}: what was written cannot be read back ({error}). Run again.") from error
-
-
-def _pairs(source: Source, file: InputContainer, extras: Extras) -> list[tuple[StreamFacts, Stream]]:
-    """(stream of the source, the same in the finished file) of each copied stream; mp4 drops empty ones."""
-    there = {s.index: s for s in file.streams}
-    copied = extras.copied
-    if file.format.name.startswith("mov"):
-        empty = [index for index, stream in copied if not extras.written.get(stream.index)]
-        for index in empty:
-            extras.warnings.append(f"{source.streams[index].type} {index} is empty and left out")
-        copied = [(index, stream) for index, stream in copied if index not in empty]
-    first = min((stream.index for _, stream in extras.copied), default=0)
-    numbered = sorted(copied, key=lambda pair: pair[1].index)
-    return [
-        (source.streams[index], there[first + place])
-        for place, (index, _) in enumerate(numbered)
-        if first + place in there
-    ]
-
-
-def _check_counts(
-    file: InputContainer,
-    pictures: VideoStream,
-    pairs: list[tuple[StreamFacts, Stream]],
-    target: Path,
-    expected: list[int],
-    info: VideoInfo,
-    extras: Extras,
-) -> None:
-    """Raise OutputError unless every packet of picture and sound is there, and every picture at its time."""
-    written = {source: extras.written.get(stream.index, 0) for source, stream in extras.copied}
-    sound = {after.index: before.index for before, after in pairs if after.type == "audio"}
-    counts, sizes = dict.fromkeys(sound, 0), dict.fromkeys(sound, 0)
-    bytes_written = {source: extras.size_bytes.get(stream.index, 0) for source, stream in extras.copied}
-    found: list[int] = []
-    for packet in file.demux([pictures, *file.streams.audio]):
-        if packet.size and packet.stream_index in counts:
-            counts[packet.stream_index] += 1
-            sizes[packet.stream_index] += packet.size
-        elif packet.size and packet.stream_index == pictures.index and packet.pts is not None:
-            found.append(packet.pts)
-    file.seek(0)
-    found.sort()
-    if len(found) != len(expected):
-        raise OutputError(
-            f"{target}: {len(expected)} frames were to be written, {len(found)} are there. Run again."
-        )
-    for index, count in counts.items():
-        # Some demuxers cut PCM into packets of their own. Then its bytes tell.
-        if count != written[sound[index]] and sizes[index] != bytes_written[sound[index]]:
-            raise OutputError(
-                f"{target}: {written[sound[index]]} packets of sound were to be written, "
-                f"{count} are there. Run again."
-            )
-    tick = pictures.time_base or info.time_base
-    moves = FORMATS[target.suffix.lower()] == "mpegts"  # its timestamps may start anywhere
-    shift = found[0] * tick - expected[0] * info.time_base if moves else 0
-    for number, (there, wanted) in enumerate(zip(found, expected, strict=True)):
-        if abs(there * tick - wanted * info.time_base - shift) > tick:
-            raise OutputError(
-                f"{target}: frame {number} would be shown at {float(there * tick):.4f} s instead of "
-                f"{float(wanted * info.time_base):.4f} s. Choose a target ending in .mkv."
-            )

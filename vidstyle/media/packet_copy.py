@@ -20,6 +20,7 @@ from vidstyle.media.streams import Extras
 # In these containers, packets of a stream may be decoded at the same time (AVFMT_TS_NONSTRICT).
 _EQUAL_TIMES = ("matroska", "webm")
 _MOST_READ_ERRORS = 16
+_EMPTY_TEXT = 2  # bytes of a mov_text packet that shows nothing
 _FIELDS_BEFORE_TEXT = 8  # of an ASS event, as FFmpeg's decoders give it
 
 
@@ -48,6 +49,7 @@ class _Copier:
         self._run: list[Packet[Any]] = []  # packets with the same decoding time
         self._last: int | None = None  # decoding time of the last packet written
         self._last_of_source: int | None = None
+        self._coarse = Fraction(0)  # the clock of the source
 
     def write(self, packet: Packet[Any]) -> Iterator[Packet[Any]]:
         """Take the next packet, and yield those that are ready. The target's header is written already."""
@@ -68,7 +70,8 @@ class _Copier:
     def _rescale(self, packet: Packet[Any]) -> None:
         """Give a packet the time base of the target, so that it is moved in steps of the target's clock."""
         tick = self._stream.time_base or packet.time_base
-        ratio = Fraction(packet.time_base) / Fraction(tick)
+        self._coarse = Fraction(packet.time_base)
+        ratio = self._coarse / Fraction(tick)
         if packet.pts is not None:
             packet.pts = _nearest(packet.pts * ratio)
         if packet.dts is not None:
@@ -83,9 +86,12 @@ class _Copier:
             dts = cast(int, packet.dts) - behind * self._gap
             if self._last is not None:
                 dts = max(dts, self._last + self._gap)
+            packet.stream = self._stream
+            if tells_time(packet):
+                tick = Fraction(packet.time_base)
+                self._extras.note_time(self._stream.index, cast(int, packet.pts), tick, self._coarse)
             packet.pts = max(cast(int, packet.pts), dts)
             packet.dts = self._last = dts
-            packet.stream = self._stream
             yield packet
         self._run = []
 
@@ -93,8 +99,8 @@ class _Copier:
 class _SubtitleConverter:
     """Decodes text subtitles and encodes them in the codec of the target."""
 
-    def __init__(self, source: Stream, stream: Stream) -> None:
-        self._stream = stream
+    def __init__(self, source: Stream, stream: Stream, extras: Extras) -> None:
+        self._stream, self._extras = stream, extras
         self._decoder = cast(SubtitleCodecContext, source.codec_context)
         self._encoder = cast(SubtitleCodecContext, stream.codec_context)
 
@@ -106,8 +112,13 @@ class _SubtitleConverter:
             written.time_base = packet.time_base
             written.pts = written.dts = packet.pts
             written.duration = packet.duration
-            written.stream = self._stream
-            yield written
+            yield self._noted(written)
+
+    def _noted(self, written: Packet[Any]) -> Packet[Any]:
+        written.stream = self._stream
+        tick = Fraction(written.time_base)
+        self._extras.note_time(self._stream.index, cast(int, written.pts), tick, tick)
+        return written
 
     def finish(self) -> Iterator[Packet[Any]]:
         """Nothing waits."""
@@ -129,8 +140,8 @@ class _OverlapCutter(_SubtitleConverter):
     Lines that overlap are cut where one of them begins or ends, and each piece shows all lines of its time.
     """
 
-    def __init__(self, source: Stream, stream: Stream) -> None:
-        super().__init__(source, stream)
+    def __init__(self, source: Stream, stream: Stream, extras: Extras) -> None:
+        super().__init__(source, stream, extras)
         self._shown: list[_Line] = []
         self._now = 0
         self._time_base = Fraction(1, 1000)
@@ -168,8 +179,18 @@ class _OverlapCutter(_SubtitleConverter):
         written.time_base = self._time_base
         written.pts = written.dts = self._now
         written.duration = end - self._now
-        written.stream = self._stream
-        return written
+        return self._noted(written)
+
+
+def is_pcm(stream: Stream) -> bool:
+    """Whether a stream is uncompressed sound, which demuxers cut into packets as they like."""
+    return stream.codec_context is not None and stream.codec_context.name.startswith("pcm")
+
+
+def tells_time(packet: Packet[Any]) -> bool:
+    """Whether the time of a packet means something. mp4 fills gaps between subtitles with empty ones."""
+    context = packet.stream.codec_context
+    return context is None or context.name != "mov_text" or packet.size > _EMPTY_TEXT
 
 
 def _nearest(time: Fraction) -> int:
@@ -181,8 +202,8 @@ def _writer(source: Stream, stream: Stream, container: str, extras: Extras) -> _
     context = stream.codec_context
     if isinstance(context, SubtitleCodecContext) and context.name != source.codec_context.name:
         if context.name == "mov_text":
-            return _OverlapCutter(source, stream)
-        return _SubtitleConverter(source, stream)
+            return _OverlapCutter(source, stream, extras)
+        return _SubtitleConverter(source, stream, extras)
     return _Copier(stream, container, extras)
 
 

@@ -86,7 +86,7 @@ def choose_pixel_format(info: VideoInfo, options: ApplyOptions) -> tuple[str, li
 
 
 def narrows_range(info: VideoInfo, preset: CodecPreset) -> bool:
-    """Whether samples of full range are brought to limited range: ProRes cannot say which of them it holds."""
+    """Whether samples of full range are brought to limited range: ProRes cannot say which it holds."""
     return info.format.full_range and preset.encoder == "prores_ks"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,11 +21,15 @@ from vidstyle.media.demux import Demuxer
 from vidstyle.media.digests import fingerprint
 from vidstyle.media.frame_decoder import FrameDecoder, TimedFrame
 from vidstyle.media.image_sequence import ImageSequence, find_sequence, is_sequence
+from vidstyle.media.side_data import unwritable
 from vidstyle.media.timestamps import clock_scale
 from vidstyle.media.video_info import read_info
+from vidstyle.media.view_marks import Marks, read_marks, without_stereo
 
 if TYPE_CHECKING:
     from av.container.core import Chapter
+
+_SECOND_VIEW = "the second view (MV-HEVC)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +79,10 @@ class Source:
     """Time of the first frame on the clock of the container."""
     black_edges: BlackEdges | None
     """What is black at the edges of the first frame; None where it is black all over. See `find_bars`."""
+    marks: Marks = field(default_factory=dict)
+    """360 degrees, 3D and crop, which are kept; see `view_marks`."""
+    left_out: tuple[str, ...] = ()
+    """What hangs on the picture and no encoder here can write, in words."""
 
     @property
     def others(self) -> tuple[StreamFacts, ...]:
@@ -114,6 +122,8 @@ def probing(path: Path, *, fps: Fraction | None = None) -> Iterator[tuple[Source
             info = read_info(path, container, demuxer.stream, frames.ahead)
             start = float((frames.ahead.pts or 0) * demuxer.timestamps.time_base)
             edges = black_edges(PlaneConverter(info)([TimedFrame(0, 0, frames.ahead)], 0))
+            left_out = unwritable(frames.ahead) + ([_SECOND_VIEW] if demuxer.has_second_layer else [])
+            marks = read_marks(demuxer.stream, frames.ahead)
         if sequence is None:
             demuxer.check_length()
         source = Source(
@@ -128,6 +138,8 @@ def probing(path: Path, *, fps: Fraction | None = None) -> Iterator[tuple[Source
             chapters=chapters,
             start_seconds=start,
             black_edges=edges,
+            marks=without_stereo(marks) if demuxer.has_second_layer else marks,
+            left_out=tuple(left_out),
         )
         yield source, container
 

@@ -68,6 +68,8 @@ class Committed:
     """Digest of the source's frame before stop, to find the place again when seeking."""
     warnings: tuple[str, ...] = ()
     """Of the last segment: warnings about the whole clip."""
+    captions: tuple[tuple[int, str], ...] | None = None
+    """(pts, closed captions as hexadecimal text) of the frames that have some; None is not known."""
     made_on: str = ""
     """The hardware, in words; equal hardware gives equal frames."""
 
@@ -207,6 +209,8 @@ class WorkFolder:
                 return None
             facts["packet_pts"] = tuple(facts["packet_pts"])
             facts["warnings"] = tuple(facts["warnings"])
+            if facts.get("captions") is not None:
+                facts["captions"] = tuple((pts, text) for pts, text in facts["captions"])
             segment = Committed(**facts)
             data = self.path / Path(segment.data).name
             whole = (

@@ -25,6 +25,7 @@ from vidstyle.media.image_sequence import (
 )
 from vidstyle.media.probe import Source
 from vidstyle.media.segments import Committed
+from vidstyle.media.view_marks import in_words
 
 _PRIMARIES = {1: "bt709", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020", 12: "p3-d65"}
 _TRANSFER = {
@@ -55,7 +56,8 @@ def left_out(source: Source) -> list[str]:
     """What a source holds beside its pictures, in words."""
     kinds = [stream.type for stream in source.others]
     counted = [f"{kind} ({kinds.count(kind)})" for kind in dict.fromkeys(kinds)]
-    return counted + ([f"chapters ({len(source.chapters)})"] if source.chapters else [])
+    chapters = [f"chapters ({len(source.chapters)})"] if source.chapters else []
+    return [*counted, *chapters, *in_words(source.marks)]
 
 
 def write_sequence(

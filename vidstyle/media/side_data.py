@@ -12,6 +12,14 @@ from av.buffer import Buffer
 from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
+# What cameras and broadcasters put beside a frame, no encoder here takes, and somebody may miss.
+_UNWRITABLE = {
+    "AFD": "the active format description (AFD)",
+    "ICC_PROFILE": "the color profile (ICC)",
+    "S12M_TIMECODE": "the time codes of frames",
+    "REGIONS_OF_INTEREST": "regions of interest",
+}
+
 
 def _unknown_kind(cls: type[Any], value: object) -> Any:
     if not isinstance(value, int):
@@ -28,3 +36,8 @@ def side_data(frame: VideoFrame, name: str) -> bytes | None:
     """The side data of this kind, by its name in `av.sidedata.sidedata.Type`; None where there is none."""
     data = frame.side_data.get(name)
     return None if data is None else bytes(cast(Buffer, data))
+
+
+def unwritable(frame: VideoFrame) -> list[str]:
+    """In words what hangs on a frame and cannot be written."""
+    return list(dict.fromkeys(words for name, words in _UNWRITABLE.items() if side_data(frame, name)))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import io
+from array import array
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -43,6 +45,18 @@ _TEXT_SUBTITLES = {"subrip", "text", "mov_text", "webvtt", "ass", "ssa"}
 
 
 @dataclass
+class Times:
+    """When the packets of a stream are to be shown, as the source says."""
+
+    tick: Fraction
+    """Seconds per unit of pts."""
+    coarse: Fraction
+    """Seconds per unit of the source's clock."""
+    pts: array[int] = field(default_factory=lambda: array("q"))
+    """In the order of the packets."""
+
+
+@dataclass
 class Extras:
     """The streams beside the picture that go into the target, counted while they are written."""
 
@@ -58,8 +72,16 @@ class Extras:
     """Index in the target -> bytes of the packets written."""
     broken: dict[int, int] = field(default_factory=dict)
     """Index in the target -> packets that the muxer refused as damaged."""
+    times: dict[int, Times] = field(default_factory=dict)
+    """Index in the target -> when its packets are to be shown."""
+    digests: dict[int, hashlib.blake2b] = field(default_factory=dict)
+    """Index in the target -> a hash of all samples, of uncompressed sound."""
     moved: int = 0
     """Packets that go back in time in the source."""
+
+    def note_time(self, index: int, pts: int, tick: Fraction, coarse: Fraction) -> None:
+        """Note when the next packet of a stream of the target is to be shown."""
+        self.times.setdefault(index, Times(tick, coarse)).pts.append(pts)
 
 
 def own_keys(source: Source) -> list[str]:

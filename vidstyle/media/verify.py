@@ -18,6 +18,7 @@ from vidstyle.frames import VideoInfo
 from vidstyle.media.probe import Source, StreamFacts
 from vidstyle.media.streams import FILE_KEYS, describes, same_language, utf8
 from vidstyle.media.video_info import content_light, display_matrix, mastering
+from vidstyle.media.view_marks import Marks, lost_marks
 
 # FFmpeg sets these by itself or writes them under another name; losing them is no loss.
 _NO_LOSS = {"handler_name", "language", "title", "name", "mimetype", "filename", "encoder"}
@@ -32,15 +33,16 @@ def losses(
     written: InputContainer,
     pairs: list[tuple[StreamFacts, Stream]],
     info: VideoInfo,
+    full_range: bool,
 ) -> list[str]:
     """What the source has and the written file has not, each in a few words.
 
     pairs: (stream of the source, the same stream in the written file), the picture first. info: of the
-    picture that was to be written.
+    picture that was to be written. full_range: whether its samples were written in full range.
     """
     picture = pairs[0][1]
     assert isinstance(picture, VideoStream)
-    lost = _of_file(source, written) + _of_picture(written, picture, info)
+    lost = _of_file(source, written) + _of_picture(written, picture, info, full_range, source.marks)
     firsts = {kind: next(a.index for a, _ in pairs if a.type == kind) for kind in {a.type for a, _ in pairs}}
     for before, after in pairs:
         name = "the picture" if after is picture else f"{before.type} {before.index}"
@@ -72,8 +74,10 @@ def _chapters(chapters: Iterable[Any]) -> list[tuple[Fraction, str]]:
     ]
 
 
-def _of_picture(written: InputContainer, picture: VideoStream, info: VideoInfo) -> list[str]:
-    """Rotation, pixel aspect, color tags and HDR metadata, as a player will find them."""
+def _of_picture(
+    written: InputContainer, picture: VideoStream, info: VideoInfo, full_range: bool, marks: Marks
+) -> list[str]:
+    """Rotation, pixel aspect, color tags, HDR metadata, 360 degrees and 3D, as a player will find them."""
     frame = next(written.decode(picture), None)
     if frame is None:
         return ["every picture"]
@@ -85,6 +89,8 @@ def _of_picture(written: InputContainer, picture: VideoStream, info: VideoInfo) 
         lost.append(f"pixel aspect {info.sample_aspect_ratio}")
     context: Any = picture.codec_context
     converted = info.format.matrix == "rgb" and not frame.format.is_rgb
+    if not converted and full_range != (2 in (int(frame.color_range), int(context.color_range))):
+        lost.append(f"{'full' if full_range else 'limited'} range")
     for name, wanted, there in (
         ("matrix", info.matrix_code, (frame.colorspace, context.colorspace)),
         ("primaries", info.primaries, (frame.color_primaries, context.color_primaries)),
@@ -92,6 +98,7 @@ def _of_picture(written: InputContainer, picture: VideoStream, info: VideoInfo) 
     ):
         if wanted not in (0, 2) and wanted not in {int(tag) for tag in there} and not converted:
             lost.append(f"color {name} number {wanted}")
+    lost += lost_marks(marks, picture, frame)
     if info.mastering is not None and mastering(frame) is None:
         lost.append("data of the mastering screen")
     if info.content_light is not None and content_light(frame) != info.content_light:

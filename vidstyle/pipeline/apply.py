@@ -132,7 +132,9 @@ def join_segments(plan: Plan, segments: list[Committed], work: WorkFolder, optio
             start_number=options.start_number,
             overwrite=options.overwrite,
         )
-        return Extras()
+        captioned = sum(len(segment.captions or ()) for segment in segments)
+        lost = [f"pictures hold no closed captions; {captioned} frames have some"] if captioned else []
+        return Extras(warnings=lost)
     with written_whole(plan.target) as part:
         extras = join(
             plan.media,

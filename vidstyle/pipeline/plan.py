@@ -119,6 +119,8 @@ def _plan_media(media: Source, style_hash: str, device: str, target: Path, optio
     source, info, asked = media.path, media.info, options
     options, notes = resolve_by_source(options, info)
     warnings = notes + _check_source(source, info, options)
+    if media.left_out:
+        warnings.append(f"left out, as no encoder here can write it: {', '.join(media.left_out)}")
     light = HdrLight.of(info) if info.is_hdr else None
     if light is not None and options.hdr == "tonemap":
         if asked.codec != "auto" and info.format.bit_depth > options.preset.deepest:

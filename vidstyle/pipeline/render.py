@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 
@@ -119,7 +119,7 @@ def run_pass(
         restyler = Batches(style, plan.batch_size, depth, hdr)
 
         def open_segment(number: int) -> _SegmentWriter:
-            return _SegmentWriter(number, request, decoder.warnings, render_pass)
+            return _SegmentWriter(number, request, decoder, render_pass)
 
         with (
             closing(prefetch(restyler.restyle(framing.pictures(batches)), depth=1, name="restyle")) as pairs,
@@ -153,16 +153,17 @@ def _open_decoder(request: RenderRequest, render_pass: RenderPass) -> Decoder:
 class _SegmentWriter:
     """Encodes one segment to a temporary file and commits it to the work folder.
 
-    clip_warnings: warnings about the whole source; complete when the clip's last frame has been decoded.
+    decoder: its warnings about the whole source are complete when the clip's last frame has been decoded.
     """
 
     def __init__(
-        self, number: int, request: RenderRequest, clip_warnings: Iterable[str], render_pass: RenderPass
+        self, number: int, request: RenderRequest, decoder: Decoder, render_pass: RenderPass
     ) -> None:
         options, work = request.options, request.work
         self._number = number
         self._source, self._work = request.plan.source, work
-        self._clip_warnings, self._render_pass = clip_warnings, render_pass
+        self._clip_warnings, self._render_pass = decoder.warnings, render_pass
+        self._captions = decoder.captions
         self._border_digest, self._last_duration = "", 0
         self._made_on = hardware_name(request.style)
         self._start = number * options.segment_frames
@@ -192,6 +193,11 @@ class _SegmentWriter:
             last_duration=self._last_duration if last else 0,
             source_digest=border,
             warnings=warnings,
+            captions=tuple(
+                (pts, self._captions.pop(pts).hex())
+                for pts in sorted(self._encoder.packet_pts)
+                if pts in self._captions
+            ),
             made_on=self._made_on,
         )
 

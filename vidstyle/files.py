@@ -16,6 +16,8 @@ from vidstyle.errors import InputError, OutputError
 
 _SCHEMES = "https?|s?ftps?|rtsps?|rtmps?|mmsh?|udp|rtp|srt|s3|gs"
 SAMPLE_BYTES = 1 << 20  # read at a time
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""What the operating system says of a folder that may not be written."""
 
 
 def is_url(text: str) -> bool:
@@ -35,7 +37,7 @@ def map_write_error(path: Path, error: BaseException) -> NoReturn:
     code = getattr(error, "errno", None)
     if code == errno.ENOSPC:
         raise OutputError(f"{path}: the disk is full. Free some space and run again.") from error
-    if code in (errno.EACCES, errno.EPERM, errno.EROFS):
+    if code in UNWRITABLE:
         raise OutputError(f"{path}: may not be written. Choose a folder that you can write to.") from error
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     raise OutputError(f"{path}: cannot be written ({reason}). Check the folder and the options.") from error
@@ -76,6 +78,31 @@ def check_free(path: Path, overwrite: bool) -> None:
 
 
 @contextmanager
+def trial_of(path: Path) -> Iterator[Path]:
+    """A name for a file in the folder of `path` that is removed when the block ends."""
+    part = _part_of(path)
+    try:
+        yield part
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Raise OutputError when no file can be made in the folder of `path`. Nothing stays there."""
+    try:
+        with trial_of(path) as part:
+            part.write_bytes(b"\0")
+    except OSError as error:
+        map_write_error(path, error)
+
+
+def _part_of(path: Path) -> Path:
+    # A short name of its own: that of the target may be as long as the file system allows.
+    return path.with_name(f".{uuid.uuid4().hex}.part")
+
+
+@contextmanager
 def written_whole(path: Path, part: Path | None = None) -> Iterator[Path]:
     """Write a file whole or not at all: `with written_whole(target) as part: part.write_bytes(data)`.
 
@@ -84,8 +111,7 @@ def written_whole(path: Path, part: Path | None = None) -> Iterator[Path]:
     part: the temporary path, where others must be able to recognize it.
     Raises OutputError for errors of the operating system.
     """
-    # A short name of its own: that of the target may be as long as the file system allows.
-    part = part or path.with_name(f".{uuid.uuid4().hex}.part")
+    part = part or _part_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part

@@ -18,7 +18,7 @@ from tests.helpers.styles import Identity
 from vidstyle.errors import OutputError
 from vidstyle.media.mux import FORMATS
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline.apply import apply
+from vidstyle.pipeline.apply import Progress, apply
 from vidstyle.pipeline.plan import plan
 
 QUICK = ApplyOptions(segment_frames=12)
@@ -272,3 +272,24 @@ def test_m2ts_has_packets_of_192_bytes(tmp_path: Path, clip: Callable[..., Path]
         data = (tmp_path / f"out{suffix}").read_bytes()
         assert len(data) % size == 0
         assert {data[place] for place in range(first, len(data), size)} == {0x47}
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that nobody may write to")
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv", "%03d.png"])
+def test_a_place_that_takes_no_file_is_refused_before_the_first_frame(
+    tmp_path: Path, clip: Callable[..., Path], name: str
+):
+    """Also where the finished segments wait elsewhere: the target's own folder is tried."""
+    seen: list[Progress] = []
+    options = replace(QUICK, work_dir=tmp_path, codec="png" if "%" in name else "h264", speed=None)
+    with pytest.raises(OutputError, match=r"^/proc/.*\. Check|^/proc/.*\. Choose"):
+        apply(clip("sound.mp4"), Identity(), Path("/proc") / name, options, seen.append)
+    assert not seen
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_try_of_the_target_leaves_nothing(tmp_path: Path, clip: Callable[..., Path]):
+    """The header is written beside the target before the work, and taken away again."""
+    for name, codec in (("out.mp4", "h264"), ("out.mkv", "ffv1"), ("out.mp4", "av1"), ("out.mov", "prores")):
+        plan(clip("two_tracks.mov"), Identity(), tmp_path / name, ApplyOptions(codec=codec))
+    assert not list(tmp_path.iterdir())

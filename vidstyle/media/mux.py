@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-import io
 import math
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -22,8 +21,9 @@ from av.video.stream import VideoStream
 
 from vidstyle.codecs import CodecPreset
 from vidstyle.errors import OutputError
-from vidstyle.files import file_url, map_write_error
+from vidstyle.files import UNWRITABLE, check_writable, file_url, map_write_error, trial_of
 from vidstyle.frames import VideoInfo
+from vidstyle.media.encode import stream_of_encoder
 from vidstyle.media.nal import with_captions
 from vidstyle.media.packet_copy import is_pcm, packets
 from vidstyle.media.pixel_formats import narrows_range
@@ -40,6 +40,7 @@ from vidstyle.media.streams import (
     utf8,
 )
 from vidstyle.media.view_marks import marked
+from vidstyle.options import ApplyOptions
 
 FORMATS = {
     ".mp4": "mp4",
@@ -138,25 +139,32 @@ def _mux(out: OutputContainer, packet: Packet[Any], pictures: int, extras: Extra
 
 
 def check_target(
-    source: Source, original: InputContainer, target: Path, *, preset: CodecPreset, codec: str
+    source: Source, original: InputContainer, target: Path, info: VideoInfo, options: ApplyOptions
 ) -> list[str]:
-    """Try before any work whether the target can hold the streams of the source; return warnings.
+    """Try before any work whether the target can be written; return warnings. Nothing stays there.
 
-    original: the source, open. Raises OutputError where the target cannot.
+    The header and the end of the file are written beside the target, with all its streams and tags. original:
+    the source, open. info: of the pictures to be written. Raises OutputError where that fails.
     """
+    preset = options.preset
     if preset.pictures:
-        return check_sequence(source, target, suffixes=preset.suffixes, codec=codec)
-    container = target_format(target, preset, codec)
-    with av.open(io.BytesIO(), "w", format=container) as out:
-        extras = add_extras(out, source, original, target, dry_run=True)
+        return check_sequence(source, target, suffixes=preset.suffixes, codec=options.codec)
+    container = target_format(target, preset, options.codec)
+    writing = _writing(container, target.suffix.lower(), source, info)
+    check_writable(target)
+    with stream_of_encoder(info, options) as model, trial_of(target) as part:
         try:
-            if extras.copied:
+            with av.open(file_url(part), "w", format=container, **writing) as out:
+                _add_video(out, model, info, preset, source)
+                extras = add_extras(out, source, original, target, dry_run=True)
                 out.start_encoding()
-        except av.error.FFmpegError as error:
+        except (av.error.FFmpegError, OSError) as error:
+            if getattr(error, "errno", None) in UNWRITABLE:
+                map_write_error(target, error)
             reason = getattr(error, "strerror", None) or error
             raise OutputError(
-                f"{target}: {target.suffix} cannot hold the sound and subtitles of this source ({reason}). "
-                "Choose a target ending in .mkv."
+                f"{target}: {target.suffix} cannot hold the sound, subtitles or tags of this source "
+                f"({reason}). Choose a target ending in .mkv."
             ) from error
     return extras.warnings
 

@@ -14,7 +14,7 @@ import av
 import av.error
 
 from vidstyle.errors import OutputError
-from vidstyle.files import file_url, map_write_error
+from vidstyle.files import check_writable, file_url, map_write_error
 from vidstyle.frames import VideoInfo
 from vidstyle.media.image_sequence import (
     FORMAT,
@@ -46,6 +46,7 @@ def check_sequence(source: Source, target: Path, *, suffixes: tuple[str, ...], c
         raise OutputError(
             f"{target}: {codec} writes numbered pictures. Name them like frame_%05d{suffixes[0]}."
         )
+    check_writable(target.parent if not target.parent.is_dir() else target)
     left = left_out(source)
     if not left:
         return []

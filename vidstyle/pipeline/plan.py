@@ -75,7 +75,7 @@ class Plan:
 
 
 def plan(source: Path | str, style: Restyler, target: Path | str, options: ApplyOptions) -> Plan:
-    """What apply would do with the same arguments. Writes nothing.
+    """What apply would do with the same arguments. Nothing that it writes to try the target stays there.
 
     Raises what apply would raise before its work: InputError, StyleError, DeviceError or OutputError.
     """
@@ -102,7 +102,7 @@ def plan_run(source: Path, style_hash: str, device: str, target: Path, options: 
     _check_paths(source, target, options)
     with probing(source, fps=options.fps) as (media, opened):
         planned = _plan_media(media, style_hash, device, target, options)
-        lost = check_target(media, opened, target, preset=planned.options.preset, codec=planned.options.codec)
+        lost = check_target(media, opened, target, planned.info, planned.options)
     return replace(planned, warnings=(*planned.warnings, *lost))
 
 

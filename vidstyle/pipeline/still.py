@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from vidstyle.errors import InputError, OutputError
-from vidstyle.files import check_free, check_name
+from vidstyle.files import check_free, check_name, check_writable
 from vidstyle.media.black_edges import edges_of, pair_of_bars
 from vidstyle.media.image_file import encode_picture, fit_for, read_whole, write_picture
 from vidstyle.options import ApplyOptions
@@ -58,6 +58,8 @@ def restyle_still(
     if target.exists() and target.samefile(source):
         raise OutputError(f"{target}: source and target are the same file. Choose another target.")
     check_free(target, options.overwrite)
+    check_writable(target)
+    fit_for(target, picture)  # what it refuses is refused before the work
     pixels = _restyled(picture.pixels, style)
     picture = fit_for(target, replace(picture, pixels=pixels))
     write_picture(target, encode_picture(target, picture))

@@ -25,10 +25,17 @@ def is_url(text: str) -> bool:
     return re.search(rf"(?:^|[/\\])(?:{_SCHEMES}):[/\\]", text, re.IGNORECASE) is not None
 
 
+def shown_url(path: Path) -> str:
+    """The address as it was typed: a Path keeps one of its two slashes."""
+    return re.sub(rf"((?:^|[/\\])(?:{_SCHEMES}):)[/\\]+", r"\1//", str(path), flags=re.IGNORECASE)
+
+
 def missing_file(path: Path) -> InputError:
     """The error for an input that is not there, which may be an address of the web."""
     if is_url(str(path)):
-        return InputError(f"{path}: this is a URL, not a file. Download it first, and give the file.")
+        return InputError(
+            f"{shown_url(path)}: this is a URL, not a file. Download it first, and give the file."
+        )
     return InputError(f"{path}: there is no such file. Check the path.")
 
 

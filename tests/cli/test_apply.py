@@ -476,7 +476,10 @@ def test_a_url_is_called_one(url: str, stub: Path, run: Run) -> None:
     """By every command that takes a clip."""
     for command in (["apply", url], ["apply", url, "--fps", "24"], ["preview", url]):
         code, _, err = run(*command, "-s", "stub", "--progress", "none")
-        assert code == 3 and "URL" in err and "Download it first" in err, err
+        assert code == 3 and f"{url}: this is a URL" in err and "Download it first" in err, err
+    for option in ("-o", "-d"):
+        code, _, err = run("apply", "a.mp4", "-s", "stub", option, url)
+        assert code == 2 and f"{url}: this is a URL" in err
 
 
 def test_looks_and_blends(clip: Clip, style_file: Path, run: Run, tmp_path: Path) -> None:

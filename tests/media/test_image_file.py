@@ -17,7 +17,7 @@ from torch import Tensor
 
 from vidstyle.errors import InputError, OutputError
 from vidstyle.media.image_file import read_picture, read_whole, write_png
-from vidstyle.media.picture_facts import PictureFacts, read_facts, with_facts
+from vidstyle.media.picture_facts import PictureFacts, app13_of, iptc_of, read_facts, with_facts
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.still import restyle_still
 
@@ -417,3 +417,30 @@ def test_a_transparent_gray_is_transparency(tmp_path: Path) -> None:
     (tmp_path / "in.png").write_bytes(data[:33] + chunk + data[33:])
     found = read_whole(tmp_path / "in.png").pixels
     assert np.array_equal(found[..., 3] == 0, pixels == 7) and np.array_equal(found[..., 0], pixels)
+
+
+IPTC = b"\x1c\x02\x19\x00\x07holiday"
+
+
+@pytest.mark.parametrize("source", [".tif", ".jpg", ".png"])
+@pytest.mark.parametrize("target", [".tif", ".jpg", ".png", ".webp"])
+def test_resolution_and_iptc_go_from_kind_to_kind(tmp_path: Path, source: str, target: str) -> None:
+    """TIFF, JPEG and PNG say the resolution, TIFF and JPEG hold IPTC; what gets lost is named."""
+    made = tmp_path / f"in{source}"
+    pixels = np.full((8, 8, 3), 99, np.uint8)
+    holds_iptc = source != ".png"
+    if source == ".tif":
+        more = [(33723, 7, len(IPTC), IPTC, True), (315, 2, 4, b"Ann\0", True)]
+        tifffile.imwrite(made, pixels, resolution=(300, 150), resolutionunit="inch", extratags=more)
+    else:
+        facts = PictureFacts((11811, 5906), iptc=app13_of(IPTC) if holds_iptc else None)
+        made.write_bytes(with_facts(cv2.imencode(source, pixels)[1].tobytes(), facts))
+    result = tmp_path / f"out{target}"
+    warnings = " ".join(restyle_still(made, identity, result).warnings)
+    found = read_whole(result).facts
+    assert found.per_meter == (None if target == ".webp" else (11811, 5906))
+    kept = holds_iptc and target in (".tif", ".jpg")
+    assert (None if found.iptc is None else iptc_of(found.iptc)) == (IPTC if kept else None)
+    assert ("resolution" in warnings) == (target == ".webp")
+    assert ("IPTC" in warnings) == (holds_iptc and not kept)
+    assert ("artist" in warnings) == (source == ".tif" and target != ".tif")

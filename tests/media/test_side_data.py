@@ -46,6 +46,14 @@ def test_pictures_that_exif_turns_are_turned_as_a_clip(
     assert found == turns
 
 
+def test_pictures_that_are_turned_in_several_ways_are_counted(tmp_path: Path) -> None:
+    """A clip has one turn: that of the first picture. How many ask for another one is said."""
+    for number, orientation in enumerate((6, 6, 1, 8, 6), 1):
+        save_turned(tmp_path / f"{number}.jpg", orientation)
+    report = apply(tmp_path / "%d.jpg", Identity(), tmp_path / "out.mp4", ApplyOptions(fps=FPS))
+    assert [w for w in report.warnings if w.startswith("2 frames are to be turned in another way")]
+
+
 @pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
 def test_transparency_of_vp8_and_vp9(tmp_path: Path, codec: str) -> None:
     """It is kept where the target can hold it, else named; the tag that says so does not stay."""

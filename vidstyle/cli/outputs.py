@@ -9,6 +9,7 @@ import click
 
 from vidstyle.cli.stdio import PIPE
 from vidstyle.codecs import AUTO, codec_by_name
+from vidstyle.files import is_url, shown_url
 from vidstyle.media.image_sequence import is_sequence, numbers_there, pattern_of
 from vidstyle.media.inputs import check_distinct, expand_folders, is_still, target_of, unsupported_in
 from vidstyle.options import ApplyOptions
@@ -36,6 +37,11 @@ def pairs_of(
     """
     if output is not None and output_dir is not None:
         raise click.UsageError("--output and --output-dir exclude each other. Leave one out.")
+    for place in (output, output_dir):
+        if place is not None and is_url(str(place)):
+            raise click.UsageError(
+                f"{shown_url(place)}: this is a URL, and results are files. Name a file, and upload it."
+            )
     if output == PIPE:
         return [[(Path(inputs[0]), PIPE)]]
     suffixes = _suffixes(output, container, options)

@@ -15,6 +15,7 @@ from vidstyle.frames import VideoInfo
 from vidstyle.media.demux import Demuxer
 from vidstyle.media.digests import luma_digest
 from vidstyle.media.side_data import side_data
+from vidstyle.media.video_info import display_matrix
 
 
 class TimedFrame(NamedTuple):
@@ -57,6 +58,7 @@ class FrameDecoder:
         self.warnings: list[str] = []  # complete when the last frame was given out
         self.first = self.count = 0  # index of the first frame to be given out; of the next one
         self._last_good: VideoFrame | None = None
+        self._turned_otherwise = 0  # frames that ask for another turn than the first
         self._frames = self._decode()
         self.ahead = next(self._frames, None)
         if self.ahead is None:
@@ -85,6 +87,7 @@ class FrameDecoder:
                 frame = self._last_good or frame
             self._last_good = frame
             self.count += 1
+            self._turned_otherwise += display_matrix(frame) != info.rotation
             if captions is not None:
                 self.captions[pts] = captions
             yield TimedFrame(pts, duration, frame)
@@ -144,6 +147,11 @@ class FrameDecoder:
             self._demuxer.refuse_damage()
         if damage.count:
             self.warnings.append(damage.describe())
+        if self._turned_otherwise:
+            self.warnings.append(
+                f"{self._turned_otherwise} frames are to be turned in another way than the first; "
+                "a clip has one turn, so they come out as if they were turned like it"
+            )
         if times.untimed:
             rate = float(1 / (times.step * times.time_base))
             self.warnings.append(f"the source has no timestamps; its {rate:.3f} frames per second are taken")

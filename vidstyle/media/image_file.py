@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from vidstyle.errors import InputError, OutputError
 from vidstyle.files import missing_file, written_whole
 from vidstyle.media.inputs import STILL_SUFFIXES
-from vidstyle.media.picture_facts import PictureFacts, read_facts, with_facts
-from vidstyle.media.tiff import ICC_PROFILE, XMP, TiffTags, encode_tiff, read_tags
+from vidstyle.media.picture_facts import PictureFacts, app13_of, iptc_of, read_facts, with_facts
+from vidstyle.media.tiff import ICC_PROFILE, IPTC, TEXT_TAGS, XMP, TiffTags, encode_tiff, per_meter, read_tags
 
 _EXIF, _XMP, _ICC = cv2.IMAGE_METADATA_EXIF, cv2.IMAGE_METADATA_XMP, cv2.IMAGE_METADATA_ICCP
 
@@ -98,7 +98,10 @@ def read_whole(source: Path) -> Picture:
     if pixels.dtype not in (np.uint8, np.uint16) or (pixels.ndim == 3 and pixels.shape[2] not in (3, 4)):
         kind = f"{pixels.dtype} with {1 if pixels.ndim == 2 else pixels.shape[2]} channels"
         raise InputError(f"{source}: holds {kind}. Save it as 8 or 16 bit gray, RGB or RGBA.")
+    iptc = tags.values.get(IPTC)
     facts = read_facts(data)
+    if tags != TiffTags():
+        facts = PictureFacts(per_meter(tags), iptc=None if iptc is None else app13_of(iptc[1]))
     if facts.clear_gray is not None and pixels.ndim == 2:
         white = np.iinfo(pixels.dtype).max
         opacity = np.where(pixels == facts.clear_gray, 0, white).astype(pixels.dtype)
@@ -164,15 +167,33 @@ def fit_for(target: Path, picture: Picture) -> Picture:
         warnings.append(f"{suffix[1:]} holds 8 bits a channel; the picture had 16")
         pixels = ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
     warnings += [f"{suffix[1:]} does not keep {lost}" for lost in picture.facts.lost_in(suffix)]
-    if suffix in (".tif", ".tiff") and picture.metadata:
-        # Profile and XMP travel as tags. EXIF would be a directory of its own, which tifffile cannot write.
-        blocks = {XMP: picture.metadata.get(_XMP), ICC_PROFILE: picture.metadata.get(_ICC)}
-        tags = {number: (7, block.tobytes()) for number, block in blocks.items() if block is not None}
-        picture = replace(picture, tiff_tags=TiffTags(tags))
-    if suffix not in (".tif", ".tiff") and ICC_PROFILE in picture.tiff_tags.values:
-        profile = np.frombuffer(picture.tiff_tags.values[ICC_PROFILE][1], np.uint8)
-        picture = replace(picture, metadata={**picture.metadata, _ICC: profile})
+    if suffix in (".tif", ".tiff") and picture.tiff_tags == TiffTags():
+        picture = replace(picture, tiff_tags=_tags_for(picture))
+    values = picture.tiff_tags.values
+    if suffix not in (".tif", ".tiff"):
+        blocks = {_ICC: values.get(ICC_PROFILE), _XMP: values.get(XMP)}
+        found = {kind: np.frombuffer(value[1], np.uint8) for kind, value in blocks.items() if value}
+        picture = replace(picture, metadata={**picture.metadata, **found})
+        if any(number in values for number in TEXT_TAGS):
+            warnings.append(f"{suffix[1:]} does not keep the texts of the TIFF (description, artist, date)")
     return replace(picture, pixels=pixels, warnings=tuple(warnings))
+
+
+def _tags_for(picture: Picture) -> TiffTags:
+    """What a TIFF says of a picture of another kind.
+
+    Profile, XMP and IPTC travel as tags. EXIF would be a directory of its own, which tifffile cannot write.
+    """
+    blocks = {XMP: picture.metadata.get(_XMP), ICC_PROFILE: picture.metadata.get(_ICC)}
+    values = {number: (7, block.tobytes()) for number, block in blocks.items() if block is not None}
+    facts = picture.facts
+    iptc = None if facts.iptc is None else iptc_of(facts.iptc)
+    if iptc is not None:
+        values[IPTC] = (7, iptc)
+    if facts.per_meter is None:
+        return TiffTags(values)
+    across, down = facts.per_meter
+    return TiffTags(values, ((across, 100), (down, 100)), 3)  # in centimeters
 
 
 def encode_picture(target: Path, picture: Picture) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+_PHOTOSHOP, _IPTC = b"Photoshop 3.0\0", 0x0404
 _INCH = 0.0254  # meters
 
 
@@ -27,9 +28,10 @@ class PictureFacts:
     def lost_in(self, suffix: str) -> list[str]:
         """In words what a file with this suffix does not keep."""
         png, jpeg = suffix == ".png", suffix in (".jpg", ".jpeg")
-        lost = [] if png or jpeg or self.per_meter is None else ["the resolution in dots per inch"]
+        tiff = suffix in (".tif", ".tiff")
+        lost = [] if png or jpeg or tiff or self.per_meter is None else ["the resolution in dots per inch"]
         lost += ["the text of the PNG"] if self.texts and not png else []
-        return lost + (["IPTC"] if self.iptc is not None and not jpeg else [])
+        return lost + (["IPTC"] if self.iptc is not None and not jpeg and not tiff else [])
 
 
 def read_facts(data: bytes) -> PictureFacts:
@@ -54,6 +56,25 @@ def with_facts(data: bytes, facts: PictureFacts) -> bytes:
         struct.pack_into(">BHH", head, 13, 1, *(min(65535, round(n * _INCH)) for n in facts.per_meter))
     iptc = b"" if facts.iptc is None else b"\xff\xed" + struct.pack(">H", len(facts.iptc) + 2) + facts.iptc
     return bytes(head) + iptc + data[end:]
+
+
+def app13_of(iptc: bytes) -> bytes:
+    """The segment of a JPEG that holds IPTC, which TIFF holds as it is."""
+    padding = b"\0" * (len(iptc) % 2)
+    return _PHOTOSHOP + b"8BIM" + struct.pack(">HHI", _IPTC, 0, len(iptc)) + iptc + padding
+
+
+def iptc_of(app13: bytes) -> bytes | None:
+    """IPTC in such a segment; None where it has none."""
+    position = len(_PHOTOSHOP)
+    while app13.startswith(_PHOTOSHOP) and app13[position : position + 4] == b"8BIM":
+        kind, name = struct.unpack_from(">HB", app13, position + 4)
+        position += 6 + (name + 2) // 2 * 2
+        (length,) = struct.unpack_from(">I", app13, position)
+        if kind == _IPTC:
+            return app13[position + 4 : position + 4 + length]
+        position += 4 + (length + 1) // 2 * 2
+    return None
 
 
 def _of_png(data: bytes) -> PictureFacts:

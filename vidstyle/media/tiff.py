@@ -23,9 +23,11 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 ICC_PROFILE = 34675
 XMP = 700
+IPTC = 33723
 # Description, maker, model, date, artist, copyright.
-_TEXT_TAGS = (270, 271, 272, 306, 315, 33432)
+TEXT_TAGS = (270, 271, 272, 306, 315, 33432)
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
+_IPTC_MARK = b"\x1c"  # each entry of IPTC begins with it
 _BYTE_TYPES = (1, 2, 7)  # BYTE, ASCII, UNDEFINED: values without a byte order
 
 Ratio = tuple[int, int]
@@ -62,8 +64,12 @@ def read_tags(source: Path, data: bytes) -> tuple[TiffTags, list[str]]:
             values = {
                 code: (int(tag.dtype), data[tag.valueoffset : tag.valueoffset + tag.valuebytecount])
                 for code, tag in tags.items()
-                if code in (*_TEXT_TAGS, XMP, ICC_PROFILE) and tag.dtype in _BYTE_TYPES
+                if code in (*TEXT_TAGS, XMP, ICC_PROFILE) and tag.dtype in _BYTE_TYPES
             }
+            if IPTC in tags:  # often called LONG, and then its bytes may be in another order
+                place, size = tags[IPTC].valueoffset, tags[IPTC].valuebytecount
+                iptc = data[place : place + size]
+                values[IPTC] = (7, iptc if iptc[:1] == _IPTC_MARK else _swapped(iptc))
             has_more = len(file.pages) > 1
     except InputError:
         raise
@@ -73,6 +79,20 @@ def read_tags(source: Path, data: bytes) -> tuple[TiffTags, list[str]]:
         del values[ICC_PROFILE]
     warnings = ["holds more than one page; only the first is restyled"] if has_more else []
     return TiffTags(values, resolution, unit), warnings
+
+
+def _swapped(data: bytes) -> bytes:
+    return np.frombuffer(data[: len(data) // 4 * 4], ">u4").astype("<u4").tobytes()
+
+
+def per_meter(tags: TiffTags) -> tuple[int, int] | None:
+    """Pixels per meter across and down; None where the file does not say it in a unit of length."""
+    units = {2: 1 / 0.0254, 3: 100.0}
+    if tags.resolution is None or tags.resolution_unit not in units:
+        return None
+    scale = units[tags.resolution_unit]
+    (a, b), (c, d) = tags.resolution
+    return round(a / b * scale), round(c / d * scale)
 
 
 def _check_kind(source: Path, page: Any) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from vidstyle.cli.apply_job import Job, Machines, Places
 from vidstyle.cli.apply_options import (
     apply_options,
     batch_size_option,
@@ -19,12 +17,11 @@ from vidstyle.cli.apply_options import (
     source_options,
     where_options,
 )
-from vidstyle.cli.apply_run import each, plan, print_plan, print_report, restyle
-from vidstyle.cli.match import check_match, find_matches
+from vidstyle.cli.journal import Journal
+from vidstyle.cli.match import check_match
 from vidstyle.cli.naming import name_pattern
 from vidstyle.cli.outputs import CONTAINERS, exists, pairs_of
-from vidstyle.cli.progress import open_screen
-from vidstyle.cli.shared import Command
+from vidstyle.cli.shared import OWN_PROCESS, Command
 from vidstyle.cli.shared_options import (
     PATH,
     device_option,
@@ -34,16 +31,11 @@ from vidstyle.cli.shared_options import (
     overwrite_option,
     progress_option,
 )
-from vidstyle.cli.startup import loading
-from vidstyle.cli.stdio import PIPE, check_pipes, piped, pour
-from vidstyle.errors import OutputError
-from vidstyle.media.image_sequence import is_sequence
+from vidstyle.cli.stdio import check_pipes
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline.process_settings import keep_freed_memory
 
 if TYPE_CHECKING:
-    from vidstyle.pipeline.engine import Engine
-    from vidstyle.styles.style import Style
+    pass
 
 
 @click.command(
@@ -127,81 +119,29 @@ def apply(
     pairs = [pair for pair in pairs if pair[1] not in skipped]
     if match:
         check_match(len(pairs), options)
-    keep_freed_memory()
-    with loading():
-        import vidstyle.pipeline.apply  # noqa: F401 - needed soon, and then it is there
+    job = Job(
+        pairs=tuple(pairs),
+        style_of=style_of,
+        wanted=wanted,
+        places=Places(output, output_dir, container),
+        options=options,
+        machines=Machines(devices, workers, cluster),
+        match=match,
+        progress=progress,
+        as_json=as_json,
+        dry_run=dry_run,
+        skipped=skipped,
+    )
+    return _run(job)
 
-    options, engine = _engine(options, devices, workers, cluster)
-    run = _Run(options, engine, progress, as_json, dry_run, skipped)
-    return run.work(pairs, style_of, wanted, output, output_dir, container, match)
 
+def _run(job: Job) -> int:
+    """Do the job; of several inputs in another process, so that a crash over one does not stop the others."""
+    if len(job.pairs) > 1 and click.get_current_context().find_root().obj[OWN_PROCESS]:
+        from vidstyle.cli.supervisor import supervise
 
-class _Run:
-    """A run over all inputs of a command."""
-
-    def __init__(
-        self,
-        options: ApplyOptions,
-        engine: Engine | None,
-        progress: str | None,
-        as_json: bool,
-        dry_run: bool,
-        skipped: tuple[Path, ...],
-    ) -> None:
-        self._options = options
-        self._engine = engine
-        self._progress = progress
-        self._as_json = as_json
-        self._dry_run = dry_run
-        self._skipped = skipped
-
-    def work(
-        self,
-        pairs: list[tuple[Path, Path]],
-        style_of: dict[Path, str],
-        wanted: tuple[str, ...],
-        output: Path | None,
-        output_dir: Path | None,
-        container: str | None,
-        match: bool,
-    ) -> int:
-        """Restyle every source into its target, or print what would be done. Returns the exit code."""
-        from vidstyle.styles.load import load_style
-
-        with piped(pairs, container, self._options) as (files, made):
-            styles = {name: load_style(name).with_options(made) for name in wanted}
-            home = output_dir or (output.parent if output not in (None, PIPE) else None)
-            for target in self._skipped:
-                click.echo(f"{target}: skipped, it exists", err=self._as_json)
-            screen = open_screen(self._progress, len(pairs) * (2 if match else 1))
-            matched = None
-            if match:
-                sources = [source for source, _ in files]
-                matched = find_matches(sources, styles[wanted[0]], made, screen, self._as_json)
-
-            def ready(source: Path, target: Path) -> Style:
-                style = styles[style_of.get(target, wanted[0])]
-                return style if matched is None else matched.style_for(source, style)
-
-            def look(source: Path, target: Path) -> dict[str, Any]:
-                return plan(source, ready(source, target), target, made, home is not None)
-
-            def work(source: Path, target: Path) -> dict[str, Any]:
-                if output_dir is not None and output_dir in target.parents and not is_sequence(target):
-                    _make_folder(target.parent)  # of a folder in a folder
-                return restyle(source, ready(source, target), target, made, screen, self._engine)
-
-            if self._dry_run:
-                return each(files, look, print_plan, self._as_json, matched, skipped=self._skipped)
-            with _made_folder(home):
-                if output != PIPE:
-                    return each(files, work, print_report, self._as_json, matched, screen, self._skipped)
-                code = each(
-                    files, work, lambda report: print_report(report, err=True), self._as_json, None, screen
-                )
-            if code == 0:
-                pour(files[0][1], files[0][0], container)
-            return code
+        return supervise(job)
+    return job.run(Journal())
 
 
 def _check_names(
@@ -218,48 +158,3 @@ def _check_names(
         )
     if match and len(wanted) > 1:
         raise click.UsageError("--match: it works with one style at a time. Give --style once.")
-
-
-def _engine(
-    options: ApplyOptions, devices: str | None, workers: int | None, cluster: str | None
-) -> tuple[ApplyOptions, Engine | None]:
-    """The options with one of the devices, and the engine that renders segments (None is this process)."""
-    if cluster is not None:
-        if devices or workers:
-            raise click.UsageError(
-                "--ray: it chooses workers and devices itself. Leave out --devices and --workers."
-            )
-        from vidstyle.pipeline.farm.ray_cluster import Cluster
-
-        return replace(options, device="cpu"), Cluster(cluster, options.device)
-    from vidstyle.pipeline.devices import choose_devices
-
-    names = choose_devices(devices or options.device, workers)
-    if len(names) == 1:
-        return replace(options, device=names[0]), None
-    from vidstyle.pipeline.farm.pool import Pool
-
-    return replace(options, device=names[0]), Pool(names)
-
-
-@contextmanager
-def _made_folder(folder: Path | None) -> Iterator[None]:
-    """Make the folder of the results, and remove it again where nothing came into it."""
-    if folder is None or folder.is_dir():
-        yield
-        return
-    _make_folder(folder)
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            folder.rmdir()
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: the folder cannot be made ({error.strerror}). Choose another one."
-        ) from error

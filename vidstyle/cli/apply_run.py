@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vidstyle.cli.journal import Journal
 from vidstyle.cli.progress import Screen, State
-from vidstyle.cli.shared import complain, print_json, stopped
+from vidstyle.cli.shared import complain, stopped
 from vidstyle.errors import OutOfMemoryError, VidstyleError
 from vidstyle.humanize import in_words, size_in_words
 from vidstyle.media.inputs import is_still
@@ -30,16 +31,17 @@ def each(
     work: Callable[[Path, Path], dict[str, Any]],
     show: Callable[[dict[str, Any]], None],
     as_json: bool,
+    journal: Journal,
     matched: ClipMatches | None = None,
     screen: Screen | None = None,
     skipped: tuple[Path, ...] = (),
 ) -> int:
     """Work through the inputs. One that fails is reported and the others go on; the first failure gives the
-    exit code that is returned. skipped: targets that exist and are left alone.
+    exit code that is returned. skipped: targets that exist and are left alone. journal: where all is
+    noted.
     """
-    done: list[dict[str, Any]] = []
-    failed: list[dict[str, Any]] = []
     for source, target in pairs:
+        journal.begin(source, target)
         try:
             report = work(source, target)
         except (click.exceptions.Exit, click.ClickException, click.Abort):  # the run was stopped
@@ -49,20 +51,19 @@ def each(
             if screen is not None:
                 screen.fail(str(failure))
             complain(str(failure))
-            failed.append({"source": str(source), "exit_code": failure.exit_code, "error": str(failure)})
+            facts = {"source": str(source), "exit_code": failure.exit_code, "error": str(failure)}
+            journal.fail(target, facts)
             continue
         if matched is not None:
             report["match"] = matched.matches[source].to_dict()
-        done.append(report)
+        journal.finish(target, report)
         for warning in report["warnings"]:
             click.echo(f"Warning: {source}: {warning}", err=True)
         if not as_json:
             show(report)
     if as_json:
-        document = {"results": done, "failures": failed, "skipped": [str(t) for t in skipped]}
-        group = {} if matched is None else {"match": matched.to_dict()}
-        print_json(document | group)
-    return failed[0]["exit_code"] if failed else 0
+        journal.show(skipped, {} if matched is None else {"match": matched.to_dict()})
+    return journal.exit_code
 
 
 def _failure(source: Path, error: Exception) -> VidstyleError:

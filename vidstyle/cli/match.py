@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,9 +31,14 @@ def check_match(inputs: int, options: ApplyOptions) -> None:
 
 
 def find_matches(
-    sources: Sequence[Path], style: Style, options: ApplyOptions, screen: Screen, quiet: bool
+    sources: Sequence[Path],
+    style: Style,
+    options: ApplyOptions,
+    screen: Screen,
+    quiet: bool,
+    on_begin: Callable[[Path], None],
 ) -> ClipMatches:
-    """Measure all sources; print what was found unless quiet."""
+    """Measure all sources; print what was found unless quiet. on_begin: called with each before its turn."""
     from vidstyle.analysis.match_clips import match_clips
 
     begun: list[Path] = []
@@ -42,6 +47,7 @@ def find_matches(
         if begun[-1:] != [source]:
             screen.stop()
             begun.append(source)
+            on_begin(source)
             screen.start(source.name)
         screen.update(State(frames, total, note="measuring"))
 

@@ -12,6 +12,7 @@ import click
 from vidstyle.cli.startup import Terminated
 
 JSON_VERSION = 1  # raised where a field changes its meaning or goes
+OWN_PROCESS = "own process"  # key in click's context: whether the command has the process to itself
 INTERRUPTED, TERMINATED = 130, 143  # exit codes of shells: 128 and the number of the signal
 
 

@@ -111,8 +111,6 @@ def test_a_child_does_not_outlive_its_parent(clips: Path) -> None:
 
 def test_the_parent_loads_no_decoder() -> None:
     """Neither torch nor PyAV, so that it stays small and cannot crash with them."""
-    code = (
-        "import sys, vidstyle.cli.supervisor; print([m for m in ('torch', 'av', 'cv2') if m in sys.modules])"
-    )
+    code = "import sys, vidstyle.cli.supervisor as s; print({'torch', 'av', 'cv2'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -15,10 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 import torch
 
-from tests.helpers.clips import Clip, left_over
+from tests.helpers.clips import Clip, ClipSpec, left_over, make_clip, with_boxes, with_units
 from tests.helpers.styles import tiny_style
 from vidstyle import errors
 from vidstyle.cli import main
@@ -29,6 +31,7 @@ from vidstyle.pipeline.apply import apply
 from vidstyle.pipeline.farm.environment import take_gpus
 from vidstyle.pipeline.farm.plan_file import read_plan
 from vidstyle.pipeline.farm.ranges import consecutive_ranges, name_segments, parse_segments
+from vidstyle.pipeline.farm.tasks import FarmRenderer, join_work, plan_work, style_for
 from vidstyle.styles.load import load_style
 from vidstyle.styles.restyler import PendingBatch
 from vidstyle.styles.style import Style
@@ -428,3 +431,28 @@ def test_numbers_of_segments(call: Call, tmp_path: Path) -> None:
     for text in ("", "a", "3-1", "-1", "1-", "1--2", "0-99999999999"):
         code, _, err = call("render", "--work", tmp_path, "--segments", text)
         assert code == 2 and "segments" in err, text
+
+
+@pytest.mark.parametrize("name", ["out.ts", "out.mov"])
+def test_the_farm_keeps_and_names_what_apply_does(tmp_path: Path, style_file: Path, name: str) -> None:
+    """Closed captions, marks of the picture and what of them a container cannot hold."""
+    spec = ClipSpec(frames=30, pixel_format="yuv422p", audio=())
+    sei = bytes([6, 4, 14]) + b"\xb5\0\x31GA94\3\x41\xff\xfc\x94\x20\xff" + b"\x80"
+    captioned = with_units(make_clip(tmp_path / "plain.mp4", spec), tmp_path / "cc.mp4", lambda _: sei)
+    crop = struct.pack(">I4s8i", 40, b"clap", 48, 1, 40, 1, 0, 1, 0, 1)
+    stereo = struct.pack(">I4s", 13, b"st3d") + b"\0\0\0\0\1"
+    source = with_boxes(captioned, tmp_path / "in.mp4", crop + stereo)
+    options = replace(QUICK, codec="hevc", speed="ultrafast")
+    style = load_style(str(style_file)).with_options(options)
+    report = apply(source, style, tmp_path / f"apply-{name}", options)
+    work = tmp_path / "work"
+    plan_work(source, style, str(style_file), work, options)
+    plan = read_plan(work)
+    options = plan.options()
+    FarmRenderer(work, plan, style_for(plan, None, options), options).render_segments(range(9))
+    joined = join_work(work, tmp_path / name)
+    assert set(joined.warnings) == set(report.warnings)
+    assert any("3D" in warning for warning in joined.warnings)
+    assert digest(tmp_path / name) == digest(tmp_path / f"apply-{name}")
+    with av.open(str(tmp_path / name)) as file:
+        assert all(frame.side_data.get("A53_CC") is not None for frame in file.decode(video=0))

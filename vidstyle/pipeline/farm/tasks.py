@@ -171,7 +171,7 @@ class FarmRenderer:
             beyond=tuple(asked[len(inside) :]),
             frames=frames - resumed,
             seconds=time.perf_counter() - started,
-            warnings=tuple(dict.fromkeys(warnings)),
+            warnings=tuple(dict.fromkeys((*work.warnings, *warnings))),
         )
 
 
@@ -195,8 +195,10 @@ def join_work(folder: Path, target: Path, overwrite: bool = False, source: Path 
             segment.packet_pts,
             segment.source_digest,
         )
-    extras = join_segments(plan, segments, planned.work(folder), options)
-    warnings = (*planned.warnings, *plan.warnings, *extras.warnings, *_mixed_hardware(segments))
+    work = planned.work(folder)
+    extras = join_segments(plan, segments, work, options)
+    notes = (*work.warnings, *segments[-1].warnings, *extras.warnings, *_mixed_hardware(segments))
+    warnings = (*planned.warnings, *plan.warnings, *notes)
     return Report(
         source=plan.source,
         target=target,

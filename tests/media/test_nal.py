@@ -104,3 +104,13 @@ def test_a_second_view_is_named(tmp_path: Path, clip: Clip):
         report = apply(source, Identity(), tmp_path / f"out-{source.name}", options)
         assert any("second view" in warning for warning in report.warnings) == named
         assert len(frame_times(tmp_path / f"out-{source.name}")) == 6
+
+
+def test_what_no_encoder_writes_is_named(tmp_path: Path):
+    """The active format description of broadcasters hangs on frames like captions do."""
+    plain = make_clip(tmp_path / "plain.mp4", ClipSpec(frames=4))
+    unit = bytes([6, 4, 9]) + b"\xb5\0\x31DTG1\x49\xf8" + b"\x80"
+    source = with_units(plain, tmp_path / "in.mp4", lambda _: unit)
+    for path, named in ((plain, False), (source, True)):
+        report = apply(path, Identity(), tmp_path / f"out-{path.name}", QUICK)
+        assert any("active format description (AFD)" in warning for warning in report.warnings) == named

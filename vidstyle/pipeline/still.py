@@ -93,6 +93,6 @@ def _restyled(pixels: NDArray[Any], style: Callable[[torch.Tensor], torch.Tensor
 def _picture_in(rgb: torch.Tensor, white: float) -> tuple[slice, ...]:
     """The part of a picture [1, 3, H, W] that lies inside black bars; all of it where there are none."""
     height, width = rgb.shape[-2:]
-    bars = pair_of_bars(edges_of(rgb[0].amax(dim=0) * (255 / white)))
+    bars = pair_of_bars(edges_of(rgb[0].to(torch.float32).amax(dim=0) * (255 / white)))
     down, across = slice(bars.top, height - bars.bottom), slice(bars.left, width - bars.right)
     return slice(None), slice(None), down, across

@@ -24,6 +24,9 @@ from vidstyle.pipeline.segment_encoders import SegmentEncoders, parallel_encoder
 from vidstyle.styles.style import Style
 from vidstyle.temporal.smoother import Smoother, SmoothOptions
 
+# Frames of a last segment that the fading at the end of a clip would take up all or most of.
+_SHORT_END = 48
+
 
 @dataclass(frozen=True)
 class RenderPass:
@@ -165,7 +168,9 @@ class _SegmentWriter:
 
     def commit(self, last: bool) -> Committed:
         """Close the file and commit it. last: the clip ends with this segment."""
-        self._encoder.close()
+        # A clip's end may fade as encoders let it, but not within sight of the border before it.
+        short = self._number > 0 and self._encoder.frames < _SHORT_END
+        self._encoder.close(goes_on=not last or short)
         segment = Segment(self._number, self._start, self._start + self._encoder.frames)
         border = self._border_digest
         warnings = tuple(self._clip_warnings) if last else ()

@@ -169,3 +169,17 @@ def test_every_shipped_style_is_small_and_has_a_card() -> None:
             assert f"## {heading}" in card
         assert f"--steps {facts.training['steps']}" in card and f"--seed {facts.training['seed']}" in card
         assert facts.summary and facts.licence and facts.provenance
+
+
+def test_the_shipped_styles_have_the_license_of_the_project() -> None:
+    """LICENSE, pyproject, each card and each style file name the same one, and whose the pictures are."""
+    root = Path(__file__).parents[2]
+    assert 'license = "Apache-2.0"' in (root / "pyproject.toml").read_text()
+    assert "Apache License" in (root / "LICENSE").read_text()
+    for facts in list_styles():
+        card = (STYLE_FOLDER / f"{facts.name}.md").read_text()
+        section = card.partition("## License")[2].partition("\n## ")[0]
+        for words in (section, facts.licence):
+            assert words.strip().startswith("Apache-2.0")
+            assert "photographers" in words
+            assert "research and evaluation" not in words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 
@@ -183,3 +184,10 @@ def test_the_shipped_styles_have_the_license_of_the_project() -> None:
             assert words.strip().startswith("Apache-2.0")
             assert "photographers" in words
             assert "research and evaluation" not in words
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_a_style_file_may_be_read_by_whoever_may_read_other_files(tmp_path: Path) -> None:
+    """A farm runs as another user than the one who trained."""
+    (tmp_path / "other").write_text("")
+    assert tiny_style(tmp_path).stat().st_mode == (tmp_path / "other").stat().st_mode

@@ -88,11 +88,9 @@ def restyle(
     screen: Screen,
     engine: Engine | None,
 ) -> dict[str, Any]:
-    warnings = _told_of_color(source, style)
     screen.start(source.name)
     try:
-        made = _made(source, style, target, options, screen, engine)
-        return made | {"warnings": [*warnings, *made["warnings"]]}
+        return _made(source, style, target, options, screen, engine)
     except KeyboardInterrupt as stop:
         screen.stop()
         kept = _kept(target, options)
@@ -103,18 +101,6 @@ def restyle(
         raise stopped(stop, kept) from None
     finally:
         screen.stop()
-
-
-def _told_of_color(source: Path, style: Style) -> list[str]:
-    """A warning where a style that makes color is put on what has color already."""
-    if style.family != "colour":
-        return []
-    from vidstyle.analysis.has_color import has_color
-
-    with suppress(VidstyleError):  # the run itself says what is wrong with the source
-        if has_color(source):
-            return [f"it has color already; {style.name} replaces it, and is meant for black and white"]
-    return []
 
 
 def _made(
@@ -147,7 +133,10 @@ def plan(
     source: Path, style: Style, target: Path, options: ApplyOptions, makes_folder: bool
 ) -> dict[str, Any]:
     if is_still(source):
-        return {"source": str(source), "target": str(target), "kind": "still", "warnings": ()}
+        from vidstyle.pipeline.has_color import color_warnings
+
+        warnings = color_warnings(source, style)
+        return {"source": str(source), "target": str(target), "kind": "still", "warnings": warnings}
     from vidstyle.pipeline.plan import plan as plan_clip
 
     if target.parent.exists() or not makes_folder:

@@ -206,7 +206,7 @@ def test_the_plot_is_drawn_and_leads_to_its_places(browser: Browser) -> None:
 
 
 def test_the_time_axis_has_ticks(browser: Browser) -> None:
-    """With times of the clip in order, inside the plot, none on another; how calm a look is stands in words."""
+    """With times of the clip in order, inside the plot; how calm a look is stands in words."""
     labels = browser.run(
         "[...document.querySelectorAll('#plot text[text-anchor=middle]')]"
         ".map(t => [t.textContent, t.getBoundingClientRect().left, t.getBoundingClientRect().right])"

@@ -84,7 +84,9 @@ def preview(
     """Show styles on a clip or a picture: write `in.preview.html` and `in.preview.png`.
 
     styles: as apply takes them, by default all styles of the library; those that make color only where the
-    source has none. The page opens on the first one, or on `vlogger` where none is named. output: a folder, or the page itself.
+    source has none. The page opens on the first one, or on `vlogger` where none is named.
+    output: a folder, or the page itself.
+
     Raises InputError, StyleError, DeviceError or OutputError; then nothing is written and files that were
     there before stay.
     """

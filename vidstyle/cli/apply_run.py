@@ -39,25 +39,30 @@ def each(
     """
     done: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
-    for source, target in pairs:
-        try:
-            report = work(source, target)
-        except (click.exceptions.Exit, click.ClickException, click.Abort):  # the run was stopped
-            raise
-        except Exception as error:  # nothing that one input does may stop the others
-            failure = _failure(source, error)
-            if screen is not None:
-                screen.fail(str(failure))
-            complain(str(failure))
-            failed.append({"source": str(source), "exit_code": failure.exit_code, "error": str(failure)})
-            continue
-        if matched is not None:
-            report["match"] = matched.matches[source].to_dict()
-        done.append(report)
-        for warning in report["warnings"]:
-            click.echo(f"Warning: {source}: {warning}", err=True)
-        if not as_json:
-            show(report)
+    screen = screen or Screen()
+    try:
+        for source, target in pairs:
+            try:
+                report = work(source, target)
+            except (click.exceptions.Exit, click.ClickException, click.Abort):  # the run was stopped
+                raise
+            except Exception as error:  # nothing that one input does may stop the others
+                with screen.beside():
+                    failure = _failure(source, error)
+                    screen.fail(str(failure))
+                    complain(str(failure))
+                failed.append({"source": str(source), "exit_code": failure.exit_code, "error": str(failure)})
+                continue
+            if matched is not None:
+                report["match"] = matched.matches[source].to_dict()
+            done.append(report)
+            with screen.beside():
+                for warning in report["warnings"]:
+                    click.echo(f"Warning: {source}: {warning}", err=True)
+                if not as_json:
+                    show(report)
+    finally:
+        screen.end()
     if as_json:
         document = {"results": done, "failures": failed, "skipped": [str(t) for t in skipped]}
         group = {} if matched is None else {"match": matched.to_dict()}

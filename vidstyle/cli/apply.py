@@ -18,7 +18,7 @@ from vidstyle.cli.apply_options import (
     several_styles_option,
     source_options,
 )
-from vidstyle.cli.apply_run import each, plan, print_plan, print_report, restyle
+from vidstyle.cli.apply_run import each, grab, plan, print_plan, print_report, restyle
 from vidstyle.cli.match import check_match, find_matches
 from vidstyle.cli.naming import name_pattern
 from vidstyle.cli.outputs import CONTAINERS, exists, pairs_of
@@ -35,8 +35,10 @@ from vidstyle.cli.shared_options import (
 )
 from vidstyle.cli.startup import loading
 from vidstyle.cli.stdio import PIPE, check_pipes, piped, pour
+from vidstyle.codecs import AUTO
 from vidstyle.errors import OutputError
 from vidstyle.media.image_sequence import is_sequence
+from vidstyle.media.inputs import is_still
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.process_settings import keep_freed_memory
 
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     metavar="TEXT",
     help="Names of results.  [default: {stem}.{style}{strength}]",
 )
+@click.option("--at", metavar="TIME", help="One frame as a picture: 3.2, 1:02:03.5 or 77f; with -o.")
 @flag_option("--recursive", help_text="Take folders in folders too, and keep them in --output-dir.")
 @flag_option("--skip-existing", help_text="Leave inputs alone whose result exists.")
 @look_options
@@ -90,6 +93,7 @@ def apply(
     output: Path | None,
     output_dir: Path | None,
     template: str | None,
+    at: str | None,
     recursive: bool,
     skip_existing: bool,
     container: str | None,
@@ -107,6 +111,8 @@ def apply(
     options = apply_options(batch_size, values)
     check_pipes(inputs, output, container, as_json or progress in ("openjd", "farm"))
     wanted = tuple(dict.fromkeys(wanted))
+    if at is not None:
+        _check_at(at, output, options)
     _check_names(wanted, output, template, match, skip_existing and options.overwrite)
     groups = pairs_of(
         inputs,
@@ -120,6 +126,11 @@ def apply(
         always_named=template is not None,
     )
     pairs = [pair for group in groups for pair in group]
+    if at is None and output is not None and is_still(output) and not is_still(pairs[0][0]):
+        raise OutputError(
+            f"{output}: this is the name of a picture. Add --at 3.2 for the frame at 3.2 seconds, "
+            "or name a clip."
+        )
     style_of = {target: style for style, group in zip(wanted, groups, strict=False) for _, target in group}
     skipped = tuple(target for _, target in pairs if skip_existing and exists(target))
     pairs = [pair for pair in pairs if pair[1] not in skipped]
@@ -130,7 +141,7 @@ def apply(
         import vidstyle.pipeline.apply  # noqa: F401 - needed soon, and then it is there
 
     options, engine = _engine(options, devices, workers, cluster)
-    run = _Run(options, engine, progress, as_json, dry_run, skipped)
+    run = _Run(options, engine, progress, as_json, dry_run, skipped, at)
     return run.work(pairs, style_of, wanted, output, output_dir, container, match)
 
 
@@ -145,6 +156,7 @@ class _Run:
         as_json: bool,
         dry_run: bool,
         skipped: tuple[Path, ...],
+        at: str | None,
     ) -> None:
         self._options = options
         self._engine = engine
@@ -152,6 +164,7 @@ class _Run:
         self._as_json = as_json
         self._dry_run = dry_run
         self._skipped = skipped
+        self._at = at
 
     def work(
         self,
@@ -182,12 +195,17 @@ class _Run:
                 return style if matched is None else matched.style_for(source, style)
 
             def look(source: Path, target: Path) -> dict[str, Any]:
+                if self._at is not None:
+                    return {"source": str(source), "target": str(target), "kind": "still", "warnings": ()}
                 return plan(source, ready(source, target), target, made, home is not None)
 
             def work(source: Path, target: Path) -> dict[str, Any]:
                 if output_dir is not None and output_dir in target.parents and not is_sequence(target):
                     _make_folder(target.parent)  # of a folder in a folder
-                return restyle(source, ready(source, target), target, made, screen, self._engine)
+                style = ready(source, target)
+                if self._at is not None:
+                    return grab(source, style, target, made, self._at)
+                return restyle(source, style, target, made, screen, self._engine)
 
             if self._dry_run:
                 return each(files, look, print_plan, self._as_json, matched, skipped=self._skipped)
@@ -216,6 +234,20 @@ def _check_names(
         )
     if match and len(wanted) > 1:
         raise click.UsageError("--match: it works with one style at a time. Give --style once.")
+
+
+def _check_at(at: str, output: Path | None, options: ApplyOptions) -> None:
+    """UsageError for a place that is none, and for options that a single frame cannot follow."""
+    from vidstyle.pipeline.grab import Moment
+
+    try:
+        Moment.from_text(at)
+    except ValueError as error:
+        raise click.UsageError(f"--{error}.") from error
+    if output is None or output == PIPE or not is_still(output):
+        raise click.UsageError("--at: it writes a picture. Name it with --output, such as -o frame.jpg.")
+    if options.codec != AUTO:
+        raise click.UsageError(f"--at: it writes a picture, not {options.codec}. Leave out --codec.")
 
 
 def _engine(

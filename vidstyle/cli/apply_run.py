@@ -108,6 +108,16 @@ def restyle(
         screen.stop()
 
 
+def grab(source: Path, style: Style, target: Path, options: ApplyOptions, at: str) -> dict[str, Any]:
+    """One frame of a clip as a picture."""
+    from vidstyle.errors import InputError
+    from vidstyle.pipeline.grab import grab_frame
+
+    if is_still(source):
+        raise InputError(f"{source}: it is a picture already. Leave out --at.")
+    return grab_frame(source, style, target, at, options).to_dict()
+
+
 def _made(
     source: Path, style: Style, target: Path, options: ApplyOptions, screen: Screen, engine: Engine | None
 ) -> dict[str, Any]:

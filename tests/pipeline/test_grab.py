@@ -82,7 +82,7 @@ def test_far_in_a_clip_it_is_the_same_frame(clip: Clip, tmp_path: Path) -> None:
 
 
 def test_a_phone_clip_stands_upright(clip: Clip, tmp_path: Path) -> None:
-    """The picture is turned as players turn the clip: by FFmpeg this matrix is 90 degrees counter-clockwise."""
+    """The picture is turned as players turn the clip: by FFmpeg 90 degrees counter-clockwise."""
     style = load_style(tiny_style(tmp_path))
     options = ApplyOptions(device="cpu", strength=0, overwrite=True)
     shown = []

@@ -23,6 +23,7 @@ from vidstyle.media.tiff import TiffTags
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.batching import Batches
 from vidstyle.pipeline.devices import device_of
+from vidstyle.pipeline.framing import Framing
 from vidstyle.pipeline.has_color import color_warnings
 from vidstyle.pipeline.plan import Plan, plan_segments, resolve
 from vidstyle.pipeline.render import hdr_conversion, smooth_margin, smooth_options
@@ -131,8 +132,10 @@ def _restyled(
     with style.at_work(hdr) as running:
         batches = Batches(style, 1, running.depth if running is not None else 1, hdr)
         smoother = Smoother(smooth_options(options, style.family))
-        (made,) = list(smoother.smooth(batches.restyle(frames), lambda index: index == number))
-    return picture_frame(made, 0, plan.pixel_format, plan.info).to_ndarray()
+        framing = Framing(plan.bars, plan.media.info, hdr)
+        restyled = batches.restyle(framing.pictures(frames))
+        (made,) = list(smoother.smooth(restyled, lambda index: index == number))
+    return picture_frame(framing.whole(made), 0, plan.pixel_format, plan.info).to_ndarray()
 
 
 def _upright(pixels: np.ndarray, info: VideoInfo) -> np.ndarray:

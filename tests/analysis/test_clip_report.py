@@ -13,7 +13,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidstyle.analysis.clip_report import ClipMetrics, ClipReport, Series, evaluate_clip, plot_report
+from tests.helpers.clips import Clip
+from tests.helpers.styles import clip_of
+from vidstyle.analysis.clip_report import (
+    ClipMetrics,
+    ClipReport,
+    Series,
+    evaluate_clip,
+    plot_report,
+    sample_every,
+)
+from vidstyle.analysis.in_words import calm
 from vidstyle.errors import InputError
 
 
@@ -144,3 +154,44 @@ def test_the_plot_is_a_file(tmp_path: Path) -> None:
 def test_series_of_nothing() -> None:
     """No pairs: no error, and a ratio of 1."""
     assert Series().ratio == 1
+
+
+def test_a_sample_of_the_frames_gives_the_same_figures(tmp_path: Path) -> None:
+    """With one frame of five, cuts are found in all, pairs across them are left out, and the figures of the
+    measured frames are those of the whole.
+    """
+    frames = torch.cat(scene(1, 33) + scene(2, 27))
+    noise = torch.randint(0, 9, frames.shape, generator=torch.Generator().manual_seed(0))
+    source = clip_of(tmp_path / "a.mkv", frames)
+    result = clip_of(tmp_path / "b.mkv", (frames + noise).clamp(0, 255).to(torch.uint8))
+    whole, sampled = evaluate_clip(source, result), evaluate_clip(source, result, every=5)
+    assert (whole.every, sampled.every, sampled.frames) == (1, 5, 60)
+    assert sampled.cuts == whole.cuts == (33,)
+    for name in ("warping_error", "warping_error_far", "change"):
+        all_of, some = getattr(whole, name), getattr(sampled, name)
+        expected = {n: v for n, v in zip(all_of.frames, all_of.result, strict=True) if n % 5 == 0}
+        assert dict(zip(some.frames, some.result, strict=True)) == pytest.approx(expected)
+    assert sampled.detail_kept == pytest.approx(whole.detail_kept, rel=0.1)
+
+
+def test_what_is_sampled_depends_on_the_size() -> None:
+    """Short clips and small ones are measured whole."""
+    assert [sample_every(w, h, 500) for w, h in ((320, 180), (1280, 720), (1920, 1080))] == [1, 5, 10]
+    assert sample_every(3840, 2160, 40) == 1
+
+
+def test_the_report_ends_in_a_sentence(clip: Clip) -> None:
+    """A clip beside itself is as calm, as sharp and as colorful; words follow the figures."""
+    path = clip("plain.mp4", frames=3)
+    words = evaluate_clip(path, path).in_words
+    assert words == (
+        "plain.mp4 is as calm as the clip (1.00 times its flicker), keeps the fine detail (100%), "
+        "and its colors hardly change."
+    )
+    assert [calm(ratio) for ratio in (0.5, 1.4, 2.0, 9.0, None)] == [
+        "calmer than the clip",
+        "nearly as calm as the clip",
+        "flickers more than the clip",
+        "flickers much more than the clip",
+        "flickers where the clip stands still",
+    ]

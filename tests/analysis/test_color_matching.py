@@ -14,13 +14,12 @@ from vidstyle.analysis.color_matching import (
     MAX_CHROMA,
     MAX_EXPOSURE,
     find_corrections,
-    is_colorless,
     limited,
     measure_light,
     spread_of,
 )
 from vidstyle.imaging.correction import NOTHING, Correction, InputCorrection, corrected
-from vidstyle.imaging.lab import lab_to_rgb, rgb_to_lab
+from vidstyle.imaging.lab import is_colorless, lab_to_rgb, rgb_to_lab
 from vidstyle.imaging.yuv import luma_of
 from vidstyle.styles.load import load_style, read_style
 

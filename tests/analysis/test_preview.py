@@ -15,7 +15,7 @@ import pytest
 
 from tests.helpers.clips import TURNED_90, Clip, left_over, linked, save_picture
 from tests.helpers.commands import Run
-from tests.helpers.styles import tiny_style
+from tests.helpers.styles import COLORIST, tiny_style
 from vidstyle.analysis.preview.build import preview
 from vidstyle.analysis.preview.output import page_and_sheet
 from vidstyle.options import PreviewOptions
@@ -158,6 +158,35 @@ def test_without_a_style_all_are_shown(
     code, out, err = run("preview", save_picture(tmp_path / "p.png"), "--json")
     assert code == 0, err
     assert json.loads(out)["styles"] == ["other", "tiny"]
+
+
+def test_color_is_made_only_for_black_and_white(
+    tiny: Path, run: Run, clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A style that makes color is shown for gray pictures and clips, or if it is named; the page opens on
+    the first style that is named, else on `vlogger`.
+    """
+    tiny_style(tiny.parent, "adds", **COLORIST)
+    tiny_style(tiny.parent, "vlogger", seed=1)
+    monkeypatch.setattr("vidstyle.styles.library.STYLE_FOLDER", tiny.parent)
+    monkeypatch.setattr("vidstyle.styles.library.own_folder", lambda: tmp_path / "nothing")
+    gray = tmp_path / "gray.png"
+    cv2.imwrite(str(gray), np.full((30, 40, 3), 90, np.uint8))
+    red = tmp_path / "red.png"
+    cv2.imwrite(str(red), np.full((30, 40, 3), (30, 60, 190), np.uint8))
+    small = ("--seconds", "0", "--frames", "1")
+    for source, asked, shown, first in (
+        (red, [], ["tiny", "vlogger"], "vlogger"),
+        (clip("plain.mp4", frames=2), [], ["tiny", "vlogger"], "vlogger"),
+        (gray, [], ["adds", "tiny", "vlogger"], "vlogger"),
+        (red, ["-s", "adds", "-s", "vlogger"], ["adds", "vlogger"], "adds"),
+    ):
+        page = tmp_path / "out.html"
+        code, out, err = run("preview", source, *asked, *small, "-o", page, "--overwrite", "--json")
+        assert code == 0, err
+        assert json.loads(out)["styles"] == shown
+        data = data_of(page)
+        assert data["styles"][data["first"]]["name"] == first
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shlex
 from collections.abc import Iterator
@@ -202,6 +203,39 @@ def test_the_plot_is_drawn_and_leads_to_its_places(browser: Browser) -> None:
     browser.wait_for("document.querySelectorAll('video').length === 2")
     browser.wait_for("Math.abs(document.querySelector('video').currentTime - 1) < 1")
     assert browser.run("document.querySelector('[name=view]:checked').value") == "0"
+
+
+def test_the_time_axis_has_ticks(browser: Browser) -> None:
+    """With times of the clip in order, inside the plot; how calm a look is stands in words."""
+    labels = browser.run(
+        "[...document.querySelectorAll('#plot text[text-anchor=middle]')]"
+        ".map(t => [t.textContent, t.getBoundingClientRect().left, t.getBoundingClientRect().right])"
+    )
+    times = [float(text.split(":")[0]) * 60 + float(text.split(":")[1]) for text, _, _ in labels]
+    assert len(times) >= 2 and times == sorted(times)
+    assert all(before[2] < after[1] for before, after in itertools.pairwise(labels))
+    left, _, width, _ = browser.box("#plot")
+    assert left < labels[0][1] and labels[-1][2] <= left + width + 1
+    assert browser.run("document.querySelectorAll('#plot .tick').length") >= len(labels)
+    words = browser.run("document.getElementById('legend').textContent")
+    assert "the clip" in words and "times" not in words
+
+
+def test_the_strength_stays_between_stills_and_moving_pictures(browser: Browser) -> None:
+    """Chosen on either, it is that of both and of the command; moving pictures show it."""
+    chosen = "document.querySelector('[name=strength]:checked').value"
+    browser.click("#strength label:nth-of-type(2)")
+    browser.click("#strip label:first-of-type")
+    assert browser.run(chosen) == "1"
+    shown = "[...document.querySelectorAll('#after video')].find(v => !v.hidden)"
+    browser.wait_for(f"{shown} && getComputedStyle({shown}).opacity === '0.5'")
+    assert browser.run("document.getElementById('command').textContent").endswith("--strength 0.5")
+    browser.click("#strength label:nth-of-type(3)")
+    assert browser.run(f"getComputedStyle({shown}).opacity") == "0.75"
+    browser.click("#strip label:nth-of-type(2)")
+    assert browser.run(chosen) == "2"
+    assert browser.run("document.getElementById('after-tag').textContent").endswith("75 %")
+    assert browser.run("document.getElementById('command').textContent").endswith("--strength 0.75")
 
 
 def test_the_command_is_copied(browser: Browser) -> None:

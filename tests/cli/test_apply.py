@@ -435,7 +435,7 @@ def test_styles_are_listed(style_file: Path, run: Run) -> None:
     code, out, _ = run("styles", "tiny")
     assert code == 0
     assert "family: photographic\n" in out
-    assert json.loads(run("styles", "--json")[1])[0]["name"] == "tiny"
+    assert json.loads(run("styles", "--json")[1])["styles"][0]["name"] == "tiny"
     assert json.loads(run("styles", style_file, "--json")[1])["looks"] == ["tiny"]
     assert run("styles", "nothing")[0] == 4
 

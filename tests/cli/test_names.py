@@ -12,7 +12,11 @@ import pytest
 from tests.helpers.clips import Clip, linked, save_picture
 from tests.helpers.commands import Run
 from tests.helpers.styles import tiny_style
+from vidstyle.options import ApplyOptions
+from vidstyle.pipeline.apply import apply
+from vidstyle.pipeline.plan import plan
 from vidstyle.styles import library
+from vidstyle.styles.load import load_style
 
 
 @pytest.fixture
@@ -139,12 +143,26 @@ def test_the_folder_of_the_output_is_made(clip: Clip, stub: Path, run: Run, tmp_
     assert target.exists()
 
 
-def test_colorizing_what_has_color_says_so(run: Run, tmp_path: Path) -> None:
+def test_colorizing_what_has_color_says_so(stub: Path, run: Run, tmp_path: Path) -> None:
     """`colour` makes color for black and white; on a picture in color it warns, on a gray one it does not."""
     picture = tmp_path / "p.png"
     rgb = np.zeros((48, 64, 3), np.uint8)
     rgb[..., 0], rgb[..., 2] = 40, 200
     for content, warned in ((rgb, True), (np.full((48, 64, 3), 90, np.uint8), False)):
         cv2.imwrite(str(picture), content)
-        code, _, err = run("apply", picture, "-s", "colour", "--overwrite", "--progress", "none")
-        assert code == 0 and ("has color already" in err) == warned, err
+        for style in ("colour", "colour:0.3,stub:0.7"):
+            for more in ((), ("--dry-run",)):
+                code, _, err = run("apply", picture, "-s", style, "--overwrite", "--progress", "none", *more)
+                assert code == 0 and ("has color already" in err) == warned, err
+
+
+def test_python_and_farm_are_told_of_color_too(run: Run, clip: Clip, tmp_path: Path) -> None:
+    """The warning is in the plan and in the report, once; not where nothing of the style is used."""
+    source = clip("plain.mp4", frames=4)
+    for options, warned in ((ApplyOptions(device="cpu"), 1), (ApplyOptions(device="cpu", strength=0), 0)):
+        for make in (plan, apply):
+            made = make(source, load_style("colour"), tmp_path / "out.mp4", options)
+            assert sum("has color already" in warning for warning in made.warnings) == warned
+        (tmp_path / "out.mp4").unlink()
+    code, _, err = run("farm", "plan", source, "-s", "colour", "--work", tmp_path / "w")
+    assert code == 0 and "has color already" in err

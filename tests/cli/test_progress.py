@@ -48,6 +48,28 @@ def test_at_least_once_a_minute(capsys: pytest.CaptureFixture[str], monkeypatch:
     assert not capsys.readouterr().out
 
 
+@pytest.mark.parametrize("inputs", [1, 3])
+@pytest.mark.parametrize("terminal", [True, False])
+def test_several_inputs_have_a_bar_over_all(
+    inputs: int, terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a terminal, and of several only; it ends at 100 %, and lines of reports stay whole."""
+    shown = open_screen("bar", inputs)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal, raising=False)
+    for number in range(inputs):
+        shown.start(f"{number}.mp4")
+        shown.update(State(5, 10))
+        shown.update(State(10, 10))
+        shown.stop()
+        with shown.beside():
+            print(f"{number}.mp4: done")
+    shown.end()
+    shown.end()
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [f"{number}.mp4: done" for number in range(inputs)]
+    assert ("all: 100%" in err) == ("all:" in err) == (terminal and inputs > 1)
+
+
 @pytest.mark.parametrize("kind", ["bar", "plain", "none"])
 def test_a_warning_has_a_line_of_its_own(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Also while a bar is shown, which goes on below it."""

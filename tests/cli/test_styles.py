@@ -42,7 +42,7 @@ def test_a_style_is_added_shown_and_removed(run: Run, tmp_path: Path) -> None:
     assert own() == ["alice.md", "alice.safetensors", "bob.md", "bob.safetensors"]
     listed = [line.split()[0] for line in run()[1].splitlines()]
     assert listed[-2:] == ["alice", "bob"] and "vlogger" in listed
-    assert json.loads(run("--json")[1])[-1]["name"] == "bob"
+    assert json.loads(run("--json")[1])["styles"][-1]["name"] == "bob"
     assert json.loads(run("bob", "--json")[1])["name"] == "bob"
     assert json.loads(run("show", "bob", "--json")[1])["name"] == "bob"
     assert run("remove", "alice", "bob")[0] == 0

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import av
+import cv2
 import numpy as np
 import pytest
+import torch
 
 from tests.helpers.clips import ClipSpec, make_clip
 from tests.helpers.styles import Identity
@@ -87,6 +89,58 @@ def test_the_nearest_format_that_loses_nothing_is_chosen(
     assert bool(lost) == (
         (name == "odd.mkv" and codec in ("h264", "hevc")) or (codec == "av1" and "422" in name)
     )
+
+
+def psnr(frames: list[np.ndarray[Any, Any]], result: Path) -> np.ndarray[Any, Any]:
+    """PSNR of the brightness of every frame, in dB."""
+    with av.open(str(result)) as file:
+        made = [f.to_ndarray()[: f.height].astype(np.float64) for f in file.decode(video=0)]
+    return np.array([10 * np.log10(65025 / ((x - y) ** 2).mean()) for x, y in zip(frames, made, strict=True)])
+
+
+def test_quality_does_not_fade_where_the_clip_goes_on(tmp_path: Path, clip: Callable[..., Path]):
+    """The last frames of a segment are as good as those before, and no frame is added."""
+    random = np.random.default_rng(0)
+    ground = cv2.GaussianBlur(random.normal(size=(200, 500)), (0, 0), 1.0)
+    ground *= 30 / ground.std()
+    frames = []
+    for number in range(64):
+        moved = np.float32([[1, 0, -2.6 * number], [0, 1, -0.5 * number]])
+        still = cv2.warpAffine(ground, moved, (192, 144), flags=cv2.INTER_CUBIC)
+        frames.append(np.clip(still + 120 + random.normal(size=still.shape) / 2, 16, 235).astype(np.uint8))
+    with Decoder(clip("plain.mp4", width=192, height=144)) as decoder:
+        info = decoder.info
+        (batch,) = list(decoder.batches(1, segment_frames=1))[:1]
+    fall = {}
+    for goes_on in (False, True):
+        with Encoder(tmp_path / f"{goes_on}.mp4", info, ApplyOptions()) as encoder:
+            for number, luma in enumerate(frames):
+                planes = (torch.from_numpy(luma)[None], *batch.planes[1:])
+                pts = (number * 512,)
+                encoder.write(replace(batch, planes=planes, pts=pts, index=number))
+            encoder.close(goes_on=goes_on)
+        assert len(encoder.packet_pts) == encoder.frames == 64
+        quality = psnr(frames, encoder.path)
+        fall[goes_on] = quality[24:40].mean() - quality[-4:].mean()
+    assert fall[False] > 0.8, "an encoder that does not fade: this test shows nothing"
+    assert abs(fall[True]) < 0.4
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 9, 30])
+@pytest.mark.parametrize("more", [{}, {"tune": "zerolatency"}, {"x264-params": "rc-lookahead=250:keyint=7"}])
+def test_a_segment_that_goes_on_has_its_own_frames_only(
+    tmp_path: Path, clip: Callable[..., Path], frames: int, more: dict[str, str]
+):
+    """However short it is and however far the encoder looks ahead, it can be decoded by itself."""
+    with Decoder(clip("vfr.mp4"), stop=frames) as decoder:
+        options = ApplyOptions(encoder_options=more)
+        with Encoder(tmp_path / "a.mp4", decoder.info, options) as encoder:
+            for batch in decoder.batches(4):
+                encoder.write(batch)
+            encoder.close(goes_on=True)
+    with av.open(str(tmp_path / "a.mp4")) as file:
+        assert [frame.pts for frame in file.decode(video=0)] == sorted(encoder.packet_pts)
+    assert len(encoder.packet_pts) == encoder.frames
 
 
 def test_prores_may_be_made_of_prores(clip: Callable[..., Path]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 
@@ -169,3 +170,24 @@ def test_every_shipped_style_is_small_and_has_a_card() -> None:
             assert f"## {heading}" in card
         assert f"--steps {facts.training['steps']}" in card and f"--seed {facts.training['seed']}" in card
         assert facts.summary and facts.licence and facts.provenance
+
+
+def test_the_shipped_styles_have_the_license_of_the_project() -> None:
+    """LICENSE, pyproject, each card and each style file name the same one, and whose the pictures are."""
+    root = Path(__file__).parents[2]
+    assert 'license = "Apache-2.0"' in (root / "pyproject.toml").read_text()
+    assert "Apache License" in (root / "LICENSE").read_text()
+    for facts in list_styles():
+        card = (STYLE_FOLDER / f"{facts.name}.md").read_text()
+        section = card.partition("## License")[2].partition("\n## ")[0]
+        for words in (section, facts.licence):
+            assert words.strip().startswith("Apache-2.0")
+            assert "photographers" in words
+            assert "research and evaluation" not in words
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_a_style_file_may_be_read_by_whoever_may_read_other_files(tmp_path: Path) -> None:
+    """A farm runs as another user than the one who trained."""
+    (tmp_path / "other").write_text("")
+    assert tiny_style(tmp_path).stat().st_mode == (tmp_path / "other").stat().st_mode

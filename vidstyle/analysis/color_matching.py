@@ -30,8 +30,6 @@ _MIN_CORRECTION = 0.02
 _GRAY_WIDTH, _GRAY_PRIOR = 0.4, 0.8
 _GRAY_NORM = 6.0  # Minkowski norm of shades of gray, where the search begins
 _MIN_GRAY = 0.02  # share of pixels; a clip with fewer has no gray to measure its white balance by
-# Chroma (CIELAB) below which a pixel counts as black-and-white: compression and scanners leave a little.
-_COLORLESS = 4.0
 
 
 @dataclass(frozen=True)
@@ -76,12 +74,6 @@ def measure_light(samples: Tensor) -> Light:
     lab = rgb_to_lab(samples)
     red, blue = _gray(samples) or (None, None)
     return Light(_lightness(lab), red, blue, _chroma(lab))
-
-
-def is_colorless(samples: Tensor) -> bool:
-    """Whether at least 99 % of the pixels of samples [T, 3, h, w] are black-and-white."""
-    chroma = rgb_to_lab(samples)[:, 1:].square().sum(1).sqrt().flatten()
-    return float(chroma.kthvalue(max(1, math.floor(0.99 * chroma.numel()))).values) < _COLORLESS
 
 
 def find_corrections(clips: Sequence[Tensor], light_only: bool = False) -> list[Correction]:

@@ -19,7 +19,6 @@ from vidstyle.analysis.color_matching import (
     Light,
     Spread,
     find_corrections,
-    is_colorless,
     measure_light,
     spread_of,
 )
@@ -27,6 +26,7 @@ from vidstyle.errors import VidstyleError
 from vidstyle.frames import FrameBatch
 from vidstyle.imaging.correction import NOTHING, InputCorrection, corrected
 from vidstyle.imaging.hdr import HdrLight, to_sdr
+from vidstyle.imaging.lab import is_colorless
 from vidstyle.imaging.letterbox import Letterbox
 from vidstyle.imaging.resize import scaled_size, shrink
 from vidstyle.imaging.yuv import upright_rgb

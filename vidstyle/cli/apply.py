@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -31,11 +31,11 @@ from vidstyle.cli.shared_options import (
     overwrite_option,
     progress_option,
 )
-from vidstyle.cli.stdio import check_pipes
+from vidstyle.cli.stdio import PIPE, check_pipes
+from vidstyle.codecs import AUTO
+from vidstyle.errors import OutputError
+from vidstyle.media.inputs import is_still
 from vidstyle.options import ApplyOptions
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command(
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     metavar="TEXT",
     help="Names of results.  [default: {stem}.{style}{strength}]",
 )
+@click.option("--at", metavar="TIME", help="One frame as a picture: 3.2, 1:02:03.5 or 77f; with -o.")
 @flag_option("--recursive", help_text="Take folders in folders too, and keep them in --output-dir.")
 @flag_option("--skip-existing", help_text="Leave inputs alone whose result exists.")
 @look_options
@@ -84,6 +85,7 @@ def apply(
     output: Path | None,
     output_dir: Path | None,
     template: str | None,
+    at: str | None,
     recursive: bool,
     skip_existing: bool,
     container: str | None,
@@ -101,6 +103,8 @@ def apply(
     options = apply_options(batch_size, values)
     check_pipes(inputs, output, container, as_json or progress in ("openjd", "farm"))
     wanted = tuple(dict.fromkeys(wanted))
+    if at is not None:
+        _check_at(at, output, options)
     _check_names(wanted, output, template, match, skip_existing and options.overwrite)
     groups = pairs_of(
         inputs,
@@ -114,6 +118,11 @@ def apply(
         always_named=template is not None,
     )
     pairs = [pair for group in groups for pair in group]
+    if at is None and output is not None and is_still(output) and not is_still(pairs[0][0]):
+        raise OutputError(
+            f"{output}: this is the name of a picture. Add --at 3.2 for the frame at 3.2 seconds, "
+            "or name a clip."
+        )
     style_of = {target: style for style, group in zip(wanted, groups, strict=False) for _, target in group}
     skipped = tuple(target for _, target in pairs if skip_existing and exists(target))
     pairs = [pair for pair in pairs if pair[1] not in skipped]
@@ -131,6 +140,7 @@ def apply(
         as_json=as_json,
         dry_run=dry_run,
         skipped=skipped,
+        at=at,
     )
     return _run(job)
 
@@ -158,3 +168,17 @@ def _check_names(
         )
     if match and len(wanted) > 1:
         raise click.UsageError("--match: it works with one style at a time. Give --style once.")
+
+
+def _check_at(at: str, output: Path | None, options: ApplyOptions) -> None:
+    """UsageError for a place that is none, and for options that a single frame cannot follow."""
+    from vidstyle.pipeline.grab import Moment
+
+    try:
+        Moment.from_text(at)
+    except ValueError as error:
+        raise click.UsageError(f"--{error}.") from error
+    if output is None or output == PIPE or not is_still(output):
+        raise click.UsageError("--at: it writes a picture. Name it with --output, such as -o frame.jpg.")
+    if options.codec != AUTO:
+        raise click.UsageError(f"--at: it writes a picture, not {options.codec}. Leave out --codec.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vidstyle.cli.apply_run import each, plan, print_plan, print_report, restyle
+from vidstyle.cli.apply_run import each, grab, plan, print_plan, print_report, restyle
 from vidstyle.cli.journal import Journal
 from vidstyle.cli.match import find_matches
 from vidstyle.cli.progress import open_screen
@@ -82,6 +82,8 @@ class Job:
     dry_run: bool
     skipped: tuple[Path, ...]
     """Targets that exist and are left alone."""
+    at: str | None = None
+    """The place in the clip of which one frame is written; None is the whole clip."""
 
     def run(self, journal: Journal) -> int:
         """Restyle every source into its target, or print what would be done. Returns the exit code.
@@ -122,12 +124,17 @@ class Job:
                 return style if matched is None else matched.style_for(source, style)
 
             def look(source: Path, target: Path) -> dict[str, Any]:
+                if self.at is not None:
+                    return {"source": str(source), "target": str(target), "kind": "still", "warnings": ()}
                 return plan(source, ready(source, target), target, made, home is not None)
 
             def work(source: Path, target: Path) -> dict[str, Any]:
                 if output_dir is not None and output_dir in target.parents and not is_sequence(target):
                     _make_folder(target.parent)  # of a folder in a folder
-                return restyle(source, ready(source, target), target, made, screen, engine)
+                style = ready(source, target)
+                if self.at is not None:
+                    return grab(source, style, target, made, self.at)
+                return restyle(source, style, target, made, screen, engine)
 
             if self.dry_run:
                 return each(files, look, print_plan, self.as_json, journal, matched, skipped=self.skipped)

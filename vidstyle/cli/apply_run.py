@@ -40,27 +40,32 @@ def each(
     exit code that is returned. skipped: targets that exist and are left alone. journal: where all is
     noted.
     """
-    for source, target in pairs:
-        journal.begin(source, target)
-        try:
-            report = work(source, target)
-        except (click.exceptions.Exit, click.ClickException, click.Abort):  # the run was stopped
-            raise
-        except Exception as error:  # nothing that one input does may stop the others
-            failure = _failure(source, error)
-            if screen is not None:
-                screen.fail(str(failure))
-            complain(str(failure))
-            facts = {"source": str(source), "exit_code": failure.exit_code, "error": str(failure)}
-            journal.fail(target, facts)
-            continue
-        if matched is not None:
-            report["match"] = matched.matches[source].to_dict()
-        journal.finish(target, report)
-        for warning in report["warnings"]:
-            click.echo(f"Warning: {source}: {warning}", err=True)
-        if not as_json:
-            show(report)
+    screen = screen or Screen()
+    try:
+        for source, target in pairs:
+            journal.begin(source, target)
+            try:
+                report = work(source, target)
+            except (click.exceptions.Exit, click.ClickException, click.Abort):  # the run was stopped
+                raise
+            except Exception as error:  # nothing that one input does may stop the others
+                with screen.beside():
+                    failure = _failure(source, error)
+                    screen.fail(str(failure))
+                    complain(str(failure))
+                facts = {"source": str(source), "exit_code": failure.exit_code, "error": str(failure)}
+                journal.fail(target, facts)
+                continue
+            if matched is not None:
+                report["match"] = matched.matches[source].to_dict()
+            journal.finish(target, report)
+            with screen.beside():
+                for warning in report["warnings"]:
+                    click.echo(f"Warning: {source}: {warning}", err=True)
+                if not as_json:
+                    show(report)
+    finally:
+        screen.end()
     if as_json:
         journal.show(skipped, {} if matched is None else {"match": matched.to_dict()})
     return journal.exit_code
@@ -89,11 +94,9 @@ def restyle(
     screen: Screen,
     engine: Engine | None,
 ) -> dict[str, Any]:
-    warnings = _told_of_color(source, style)
     screen.start(source.name)
     try:
-        made = _made(source, style, target, options, screen, engine)
-        return made | {"warnings": [*warnings, *made["warnings"]]}
+        return _made(source, style, target, options, screen, engine)
     except KeyboardInterrupt as stop:
         screen.stop()
         kept = _kept(target, options)
@@ -106,16 +109,14 @@ def restyle(
         screen.stop()
 
 
-def _told_of_color(source: Path, style: Style) -> list[str]:
-    """A warning where a style that makes color is put on what has color already."""
-    if style.family != "colour":
-        return []
-    from vidstyle.analysis.has_color import has_color
+def grab(source: Path, style: Style, target: Path, options: ApplyOptions, at: str) -> dict[str, Any]:
+    """One frame of a clip as a picture."""
+    from vidstyle.errors import InputError
+    from vidstyle.pipeline.grab import grab_frame
 
-    with suppress(VidstyleError):  # the run itself says what is wrong with the source
-        if has_color(source):
-            return [f"it has color already; {style.name} replaces it, and is meant for black and white"]
-    return []
+    if is_still(source):
+        raise InputError(f"{source}: it is a picture already. Leave out --at.")
+    return grab_frame(source, style, target, at, options).to_dict()
 
 
 def _made(
@@ -148,7 +149,10 @@ def plan(
     source: Path, style: Style, target: Path, options: ApplyOptions, makes_folder: bool
 ) -> dict[str, Any]:
     if is_still(source):
-        return {"source": str(source), "target": str(target), "kind": "still", "warnings": ()}
+        from vidstyle.pipeline.has_color import color_warnings
+
+        warnings = color_warnings(source, style)
+        return {"source": str(source), "target": str(target), "kind": "still", "warnings": warnings}
     from vidstyle.pipeline.plan import plan as plan_clip
 
     if target.parent.exists() or not makes_folder:

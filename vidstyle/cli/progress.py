@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,13 @@ class Screen:
     def stop(self) -> None:
         """The input ended, well or not. May be called twice."""
 
+    def end(self) -> None:
+        """All inputs ended, or the run was stopped. May be called twice."""
+
+    def beside(self) -> AbstractContextManager[None]:
+        """For a with block that prints lines between inputs, on stdout or stderr."""
+        return nullcontext()
+
 
 class Plain(Screen):
     """A line every few seconds, for logs."""
@@ -81,29 +89,56 @@ class Plain(Screen):
 
 
 class Bar(Screen):
-    """A bar with speed and the time left."""
+    """A bar with speed and the time left; on a terminal, of several inputs another one over all of them."""
 
     bar: Any = None
+    overall: Any = None
+
+    def start(self, name: str) -> None:
+        super().start(name)
+        if self.overall is None and self.inputs > 1 and sys.stderr.isatty():
+            form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+            self.overall = self._open(total=self.inputs, desc="all", position=0, bar_format=form)
+        self._advance(0.0)
 
     def update(self, state: State) -> None:
         if self.bar is None:
-            from tqdm import tqdm
-
-            # In a terminal that does not tell its size a bar of that size would be invisible.
-            known = _knows_its_size()
-            self.bar = tqdm(
+            self.bar = self._open(
                 initial=state.resumed,
                 desc=self.name if self.inputs == 1 else f"{self.name} ({self.number}/{self.inputs})",
                 unit=f" {self.unit}",
-                dynamic_ncols=known,
-                ncols=None if known else 80,
-                nrows=None if known else 24,
-                file=sys.stderr,
+                **({} if self.overall is None else {"position": 1, "leave": False}),
             )
         self.bar.total = state.total or None
         if state.note:
             self.bar.set_postfix_str(state.note, refresh=False)
+        self._advance(min(state.done / state.total, 1.0) if state.total else 0.0)
         self.bar.update(state.done - self.bar.n)
+
+    def _open(self, **more: Any) -> Any:
+        from tqdm import tqdm
+
+        # In a terminal that does not tell its size a bar of that size would be invisible.
+        known = _knows_its_size()
+        size = {"dynamic_ncols": known, "ncols": None if known else 80, "nrows": None if known else 24}
+        return tqdm(file=sys.stderr, **size, **more)
+
+    def _advance(self, share: float) -> None:
+        """Show that `share` of this input is done, and all before it."""
+        if self.overall is not None:
+            self.overall.update(self.number - 1 + share - self.overall.n)
+
+    def beside(self) -> AbstractContextManager[None]:
+        if self.overall is None:
+            return nullcontext()
+        return self.overall.external_write_mode(file=sys.stderr)
+
+    def end(self) -> None:
+        self.stop()
+        if self.overall is not None:
+            self._advance(1.0)
+            self.overall.close()
+            self.overall = None
 
     def say(self, line: str) -> None:
         if self.bar is None:

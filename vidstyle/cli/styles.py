@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -76,10 +75,7 @@ def show(name: str | None, as_json: bool) -> None:
                 complain(str(error))
                 failed = error
     if as_json:
-        if name is None:
-            click.echo(json.dumps(found, default=str))
-        else:
-            print_json(found[0])
+        print_json({"styles": found} if name is None else found[0])
     elif name is not None:
         _show(found[0])
     else:

@@ -5,6 +5,8 @@ CIE 1976 L*a*b* under D65 with the transfer curve of IEC 61966-2-1.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -14,6 +16,8 @@ _TO_XYZ = (
     (0.0193339, 0.1191920, 0.9503041),
 )
 _DELTA = 6 / 29
+# Chroma below which a pixel counts as black-and-white: compression and scanners leave a little.
+_COLORLESS = 4.0
 
 
 def rgb_to_lab(rgb: Tensor) -> Tensor:
@@ -78,3 +82,9 @@ def fast_linear_to_srgb(light: Tensor) -> Tensor:
     """`linear_to_srgb` in the same way."""
     high = light.clamp(min=1e-4).log2_().mul_(1 / 2.4).exp2_().mul_(1.055).sub_(0.055)
     return torch.where(light > 0.0031308, high, light * 12.92)
+
+
+def is_colorless(samples: Tensor) -> bool:
+    """Whether at least 99 % of the pixels of samples [T, 3, h, w] are black-and-white."""
+    chroma = rgb_to_lab(samples)[:, 1:].square().sum(1).sqrt().flatten()
+    return float(chroma.kthvalue(max(1, math.floor(0.99 * chroma.numel()))).values) < _COLORLESS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -15,7 +16,7 @@ import av
 import av.error
 import numpy as np
 import torch
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
@@ -25,6 +26,14 @@ from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
 from vidstyle.media.image_frames import picture_frame
 from vidstyle.media.pixel_formats import ACCURATE, choose_pixel_format, layout_name, narrows_range
 from vidstyle.options import ApplyOptions
+
+# x264 gives a frame fewer bits the fewer frames refer to it, as far as it looks ahead. Where it sees no more
+# frames it takes the end of a segment for the end of the clip: there PSNR fell by 1 to 3 dB, and rose again
+# at the next segment, which was seen as a pop every 240 frames. So after the last frame of a segment it is
+# shown the last frames once more, backwards and forwards. They move as the next ones would, and what it
+# makes of them is dropped (benchmarks/LOG.md has what else was tried).
+_ECHO = 8
+_MOST_ECHOES = 512  # more than x264 can look ahead (250 frames) and hold in its threads
 
 
 def encoder_settings(options: ApplyOptions) -> dict[str, str]:
@@ -42,6 +51,8 @@ def encoder_settings(options: ApplyOptions) -> dict[str, str]:
         # With AVX-512, x264 gives other bits from run to run at some sizes. With AVX2 the bits were those of
         # AVX in 221 combinations of 21 sizes, presets and tunes, and it takes 5 % less time.
         params.append("asm=AVX2")
+    if preset.encoder == "libx264":
+        settings["forced-idr"] = "1"  # the first echoed frame must be one: no kept frame may refer to it
     own = options.speed is None and not {"preset", "tune", "trellis"} & set(options.encoder_options)
     if preset.encoder == "libx264" and own:
         # Dead zones, a little narrower than usual, in place of trellis quantisation: at equal quality files
@@ -126,8 +137,10 @@ class Encoder:
         self._pictures = options.preset.pictures
         # Not of RGB, which is converted to limited range in any case.
         self._narrows = narrows_range(info, options.preset) and info.format.matrix != "rgb"
+        self._looks_ahead = options.preset.encoder == "libx264"
         self._reformatter = VideoReformatter()
         self._closed = False
+        self._tail: deque[tuple[FrameBatch, int]] = deque(maxlen=_ECHO + 1)
         preset = options.preset
         try:
             self._file = path.open("wb")
@@ -198,16 +211,24 @@ class Encoder:
         for number, pts in enumerate(batch.pts):
             frame = self._frame(batch, number)
             frame.pts, frame.time_base = pts, batch.time_base
-            frame.pict_type = 0  # the encoder decides
+            frame.pict_type = PictureType.NONE  # the encoder decides
             self._encode(frame)
             self.frames += 1
+            if self._looks_ahead:
+                self._tail.append((batch, number))
 
-    def close(self) -> None:
-        """Flush the encoder and bring the file to the disk; where that fails, remove it."""
+    def close(self, *, goes_on: bool = False) -> None:
+        """Flush the encoder and bring the file to the disk; where that fails, remove it.
+
+        goes_on: the clip does not end with this file, and its quality must not fade out as at an end.
+        """
         if self._closed:
             return
         try:
-            self._encode(None)
+            if goes_on and self._looks_ahead and self.frames:
+                self._echo()
+            else:
+                self._encode(None)
             self._container.close()
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -237,9 +258,28 @@ class Encoder:
             self._file.close()
         self.path.unlink(missing_ok=True)
 
-    def _encode(self, frame: VideoFrame | None) -> None:
+    def _echo(self) -> None:
+        """Show the encoder the last frames, backwards and forwards, until it has given out all real ones."""
+        reach = len(self._tail) - 1
+        times = [batch.pts[number] for batch, number in self._tail]
+        step = max(times[-1] - times[-2], 1) if reach else 1
+        end = times[-1] + step
+        for count in range(_MOST_ECHOES):
+            if len(self.packet_pts) == self.frames:
+                return
+            place = (count + 1) % (2 * reach) if reach else 0
+            frame = self._frame(*self._tail[-1 - min(place, 2 * reach - place)])
+            frame.pts, frame.time_base = end + count * step, self._info.time_base
+            frame.pict_type = PictureType.NONE if count else PictureType.I
+            self._encode(frame, before=end)
+        self._encode(None, before=end)
+
+    def _encode(self, frame: VideoFrame | None, before: int | None = None) -> None:
+        """Encode a frame, or the rest. before: packets from this time on are dropped."""
         try:
             for packet in self._stream.encode(frame):
+                if before is not None and cast(int, packet.pts) >= before:
+                    continue
                 if frame is None and self.frames <= 2:
                     # x265 computes the decoding times of one or two frames from uninitialized memory. So few
                     # frames are never reordered.

@@ -20,6 +20,7 @@ from vidstyle.media.streams import Extras
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.devices import device_of
 from vidstyle.pipeline.engine import Engine, RenderRequest
+from vidstyle.pipeline.has_color import color_warnings
 from vidstyle.pipeline.plan import Plan, plain, plan_run, resolve
 from vidstyle.pipeline.render import LocalEngine
 from vidstyle.styles.load import load_style
@@ -86,6 +87,7 @@ def apply(
     started = time.perf_counter()
     engine = engine or LocalEngine(device_of(style))
     plan = plan_run(Path(source), style.content_hash, engine.device, Path(target), options)
+    plan = plan.with_warnings(color_warnings(plan.media, style))
     options = plan.options
 
     with WorkFolder(plan.target, plan.key, options).claimed() as work:

@@ -26,6 +26,7 @@ from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.amount import is_mixed
 from vidstyle.pipeline.automatic import resolve_by_name, resolve_by_source
 from vidstyle.pipeline.devices import auto_batch_size, device_of
+from vidstyle.pipeline.has_color import color_warnings
 from vidstyle.pipeline.matte import check_matte
 from vidstyle.styles.restyler import Restyler
 from vidstyle.styles.style import Style
@@ -67,6 +68,10 @@ class Plan:
     def source(self) -> Path:
         return self.media.path
 
+    def with_warnings(self, more: tuple[str, ...]) -> Plan:
+        """The same plan with more warnings in front."""
+        return replace(self, warnings=(*more, *self.warnings))
+
     def to_dict(self) -> dict[str, Any]:
         """The plan as JSON values."""
         facts = asdict(self)
@@ -80,7 +85,8 @@ def plan(source: Path | str, style: Restyler, target: Path | str, options: Apply
     Raises what apply would raise before its work: InputError, StyleError, DeviceError or OutputError.
     """
     style, options = resolve(style, options)
-    return plan_run(Path(source), style.content_hash, device_of(style), Path(target), options)
+    made = plan_run(Path(source), style.content_hash, device_of(style), Path(target), options)
+    return made.with_warnings(color_warnings(made.media, style))
 
 
 def resolve(style: Restyler, options: ApplyOptions) -> tuple[Restyler, ApplyOptions]:

@@ -20,10 +20,14 @@ from vidstyle.pipeline.batching import Batches
 from vidstyle.pipeline.devices import device_of, hardware_name
 from vidstyle.pipeline.engine import OnFrames, RenderRequest
 from vidstyle.pipeline.framing import Framing
+from vidstyle.pipeline.plan import Plan
 from vidstyle.pipeline.prefetch import prefetch
 from vidstyle.pipeline.segment_encoders import SegmentEncoders, parallel_encoders
 from vidstyle.styles.style import Style
 from vidstyle.temporal.smoother import Smoother, SmoothOptions
+
+# Frames of a last segment that the fading at the end of a clip would take up all or most of.
+_SHORT_END = 48
 
 
 @dataclass(frozen=True)
@@ -92,9 +96,9 @@ def run_pass(
     the thread of the caller.
     """
     plan, style, options = request.plan, request.style, request.options
-    smoother = Smoother(_smooth_options(options, getattr(style, "family", "")))
+    smoother = Smoother(smooth_options(options, getattr(style, "family", "")))
     margin = smooth_margin(options)
-    hdr = _hdr_conversion(request)
+    hdr = hdr_conversion(plan, options)
 
     def is_rendered(index: int) -> bool:
         return index // options.segment_frames not in render_pass.skip
@@ -177,7 +181,9 @@ class _SegmentWriter:
 
     def commit(self, last: bool) -> Committed:
         """Close the file and commit it. last: the clip ends with this segment."""
-        self._encoder.close()
+        # A clip's end may fade as encoders let it, but not within sight of the border before it.
+        short = self._number > 0 and self._encoder.frames < _SHORT_END
+        self._encoder.close(goes_on=not last or short)
         segment = Segment(self._number, self._start, self._start + self._encoder.frames)
         border = self._border_digest
         warnings = tuple(self._clip_warnings) if last else ()
@@ -205,22 +211,22 @@ class _SegmentWriter:
         self._encoder.abort()
 
 
-def _hdr_conversion(request: RenderRequest) -> HdrConversion | None:
+def hdr_conversion(plan: Plan, options: ApplyOptions) -> HdrConversion | None:
     """What is done to HDR frames; None for SDR."""
-    light, options = request.plan.hdr, request.options
+    light = plan.hdr
     if light is None:
         return None
-    compared = is_mixed(options) or not _smooth_options(options).is_off
+    compared = is_mixed(options) or not smooth_options(options).is_off
     return HdrConversion(light, options.hdr == "keep", options.preset.deepest, with_source=compared)
 
 
 def smooth_margin(options: ApplyOptions) -> int:
     """Frames on each side of a segment that the smoother needs besides the segment itself."""
-    smooth = _smooth_options(options)
+    smooth = smooth_options(options)
     return 0 if smooth.is_off else smooth.radius
 
 
-def _smooth_options(options: ApplyOptions, family: str = "") -> SmoothOptions:
+def smooth_options(options: ApplyOptions, family: str = "") -> SmoothOptions:
     """options: resolved, that is with `smooth` as a number, see plan.resolve."""
     return SmoothOptions.of_family(family, 0.0 if isinstance(options.smooth, str) else options.smooth)
 

@@ -18,6 +18,7 @@ from vidstyle.media.black_edges import edges_of, pair_of_bars
 from vidstyle.media.image_file import encode_picture, fit_for, read_whole, write_picture
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.amount import is_mixed
+from vidstyle.pipeline.has_color import color_warnings
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def restyle_still(
     picture = fit_for(target, replace(picture, pixels=pixels))
     write_picture(target, encode_picture(target, picture))
     height, width = pixels.shape[:2]
-    return StillReport(source, target, width, height, time.perf_counter() - started, picture.warnings)
+    warnings = (*color_warnings(source, style), *picture.warnings)
+    return StillReport(source, target, width, height, time.perf_counter() - started, warnings)
 
 
 def _restyled(pixels: NDArray[Any], style: Callable[[torch.Tensor], torch.Tensor]) -> NDArray[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from vidstyle.files import written_whole
@@ -55,7 +55,8 @@ def write_style_file(path: Path, tensors: dict[str, Tensor], metadata: dict[str,
     # One entry only: safetensors writes several in random order, and equal styles must be equal files.
     entry = {"vidstyle": json.dumps(metadata, sort_keys=True)}
     with written_whole(path) as part:
-        save_file(tensors, part, metadata=entry)
+        # Not by `save_file`, whose files only their owner may read: a style is shared with a farm.
+        part.write_bytes(save(tensors, metadata=entry))
     return path
 
 

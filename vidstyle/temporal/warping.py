@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Container, Generator, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -42,7 +41,8 @@ class _Frame:
 class ClipWarpingError:
     """Computes E_warp from frames given in order; keeps the last few frames, however long the clip is.
 
-    cuts: numbers of the frames that begin a new scene, as far as they have been found.
+    Frames may be left out: only pairs of which both were given are compared. cuts: numbers of the frames
+    that begin a new scene, as far as they have been found.
     """
 
     def __init__(
@@ -53,12 +53,14 @@ class ClipWarpingError:
         distances: Sequence[int] = (1,),
         known_cuts: Container[int] = (),
         start: int = 0,
+        every: int = 1,
     ) -> None:
         """flow: how motion is estimated on the source, by default DIS at its best preset.
 
         flow_side: the most pixels of the short side at which that is done. distances: how many frames apart
         the compared frames are. known_cuts: numbers of frames that begin a scene, besides those that are
-        found. start: number of the first frame.
+        found. start: number of the first frame. every: compare only pairs whose first frame is this many
+        after that of the last.
         """
         self._flow = flow or dis_flow("medium")
         self._flow_side = flow_side
@@ -67,23 +69,29 @@ class ClipWarpingError:
         self._known_cuts = known_cuts
         self._number = start - 1
         self._scene = 0
-        self._frames: deque[_Frame] = deque(maxlen=self._distances[-1])
+        self._start, self._every = start, every
+        self._frames: dict[int, _Frame] = {}
         self.cuts: list[int] = []
 
     @torch.inference_mode()
-    def add(self, source: Tensor, *styled: Tensor) -> list[PairErrors]:
+    def add(
+        self, source: Tensor, *styled: Tensor, number: int | None = None, scene: int | None = None
+    ) -> list[PairErrors]:
         """The errors of the pairs that end with this frame; pairs with a cut between them have none.
 
         source, styled: the frame in every version, RGB [1, 3, H, W] of one size, uint8 or float in [0, 1].
+        number: of the frame, where others were left out. scene: number of its scene, where that is known; it
+        is then not looked for.
         """
-        self._number += 1
-        now = _Frame(self._number, (source, *styled), self._shrunk(_unit(source)), self._scene)
+        self._number = self._number + 1 if number is None else number
+        small = self._shrunk(_unit(source))
+        now = _Frame(self._number, (source, *styled), small, self._scene if scene is None else scene)
         found = []
         for distance in self._distances:
-            if len(self._frames) < distance:
-                break
-            first = self._frames[-distance]
-            if distance == 1:
+            first = self._frames.get(self._number - distance)
+            if first is None or (first.number - self._start) % self._every:
+                continue
+            if distance == 1 and scene is None:
                 pair = self._neighbors(first, now)
             elif first.scene == now.scene and distance in self._reported:
                 flow, _, hidden = self._motion(first, now)
@@ -92,7 +100,8 @@ class ClipWarpingError:
                 pair = None
             if pair is not None and distance in self._reported:
                 found.append(pair)
-        self._frames.append(now)
+        oldest = self._number - self._distances[-1]
+        self._frames = {n: frame for n, frame in self._frames.items() if n > oldest} | {now.number: now}
         return found
 
     def _neighbors(self, first: _Frame, now: _Frame) -> PairErrors | None:

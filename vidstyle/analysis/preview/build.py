@@ -33,9 +33,11 @@ from vidstyle.errors import InputError, OutputError
 from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
 from vidstyle.media.image_file import read_picture
 from vidstyle.media.inputs import is_still, target_of
+from vidstyle.media.probe import probe
 from vidstyle.options import ApplyOptions, PreviewOptions
 from vidstyle.pipeline.apply import Progress
 from vidstyle.pipeline.apply import apply as apply_style
+from vidstyle.pipeline.has_color import has_color
 from vidstyle.pipeline.plan import plain, plan
 from vidstyle.styles.library import list_styles
 from vidstyle.styles.load import load_style
@@ -44,6 +46,7 @@ from vidstyle.styles.style import Style
 # All stills and all videos of a page may take so much each. As base64 text they take a third more.
 _STILLS_BYTES = _VIDEOS_BYTES = 8_500_000
 _VIDEO_SCALE = 0.75  # size of the videos, of that of the stills
+_OPENED = "vlogger"  # the style that the page opens on where none is asked for
 _RGB = PlaneFormat(8, (0, 0), "rgb", True)
 
 
@@ -80,7 +83,10 @@ def preview(
 ) -> PreviewReport:
     """Show styles on a clip or a picture: write `in.preview.html` and `in.preview.png`.
 
-    styles: as apply takes them, by default all styles of the library. output: a folder, or the page itself.
+    styles: as apply takes them, by default all styles of the library; those that make color only where the
+    source has none. The page opens on the first one, or on `vlogger` where none is named.
+    output: a folder, or the page itself.
+
     Raises InputError, StyleError, DeviceError or OutputError; then nothing is written and files that were
     there before stay.
     """
@@ -88,12 +94,13 @@ def preview(
     source, options = Path(source), options or PreviewOptions()
     targets = page_and_sheet(source, None if output is None else Path(output))
     check_targets(source, targets, options.overwrite)
-    names = list(dict.fromkeys(styles)) or [facts.name for facts in list_styles()]
+    names = list(dict.fromkeys(styles)) or _styles_for(source, options)
     loaded = _load(names, options.device)
     counter = _FrameCounter(on_progress)
     preview_of = _preview_picture if is_still(source) else _preview_clip
     content = preview_of(source, loaded, options, counter)
-    html = page(source.name, content.page_data(loaded)).encode("utf-8", "replace")
+    first = names.index(_OPENED) if not styles and _OPENED in names else 0
+    html = page(source.name, content.page_data(loaded, first)).encode("utf-8", "replace")
     write_all(targets, (html, content.contact_sheet(loaded)), options.overwrite)
     flicker = None if content.video is None else content.video.flicker
     return PreviewReport(
@@ -112,6 +119,15 @@ def preview(
         seconds=time.perf_counter() - began,
         warnings=content.warnings,
     )
+
+
+def _styles_for(source: Path, options: PreviewOptions) -> list[str]:
+    """The names of all styles that suit the source: those that make color only where there is none."""
+    known = list_styles()
+    if not source.is_dir() and any(facts.family == "colour" for facts in known):
+        has = has_color(source if is_still(source) else probe(source, fps=options.fps))
+        known = [facts for facts in known if facts.family != "colour" or not has]
+    return [facts.name for facts in known]
 
 
 def _load(specs: Sequence[str], device: str) -> list[PreviewStyle]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from vidstyle.analysis.in_words import calm
 from vidstyle.analysis.preview.contact_sheet import contact_sheet
 from vidstyle.analysis.preview.page import base64_text, printable, shell_quoted
 from vidstyle.analysis.preview.reel import Flicker
@@ -78,9 +79,10 @@ class PreviewContent:
     scenes: int
     warnings: tuple[str, ...]
 
-    def page_data(self, styles: Sequence[PreviewStyle]) -> dict[str, Any]:
-        """The data that page.js reads."""
+    def page_data(self, styles: Sequence[PreviewStyle], first: int = 0) -> dict[str, Any]:
+        """The data that page.js reads. first: number of the style that the page opens on."""
         return {
+            "first": first,
             "title": printable(self.source.name),
             "details": self.details,
             "notes": self.notes,
@@ -113,6 +115,7 @@ class PreviewContent:
             "provenance": printable(facts.provenance),
             "recommended": facts.recommended_strength,
             "flicker": ratio,
+            "calm": None if self.video is None else calm(ratio),
             "command": [shell_quoted(word) for word in words],
         }
 

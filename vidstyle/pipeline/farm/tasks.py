@@ -19,6 +19,7 @@ from vidstyle.pipeline.devices import device_of
 from vidstyle.pipeline.engine import RenderRequest
 from vidstyle.pipeline.farm.plan_file import PlanFile, has_plan, read_finished, read_plan, write_plan
 from vidstyle.pipeline.farm.ranges import consecutive_ranges
+from vidstyle.pipeline.has_color import color_warnings
 from vidstyle.pipeline.matte import ALPHA
 from vidstyle.pipeline.plan import plain, plan_run, plan_segments, resolve
 from vidstyle.pipeline.render import RenderPass, run_pass, smooth_margin
@@ -73,6 +74,7 @@ def plan_work(
     plan = plan_segments(source, style.content_hash, device or device_of(style), folder, options)
     if not overwrite and has_plan(folder, plan.key):
         return read_plan(folder)
+    plan = plan.with_warnings(color_warnings(plan.media, style))
     tasks: list[SegmentTask] = []
     for task in scan(
         plan.media,

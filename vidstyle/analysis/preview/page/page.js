@@ -3,7 +3,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const $ = (id) => document.getElementById(id);
   const SVG = "http://www.w3.org/2000/svg";
-  const state = { style: 0, view: 0, strength: data.strengths.length - 1, wipe: 50 };
+  const state = { style: data.first, view: 0, strength: data.strengths.length - 1, wipe: 50 };
   const video = data.video;
   const jpeg = (text) => `data:image/jpeg;base64,${text}`;
   const percent = (share) => `${Math.round(share * 100)} %`;
@@ -177,9 +177,7 @@
     const now = source ? source.currentTime : 0;
     $("seek").value = now;
     const scene = video.scenes.filter((scene) => scene.start <= now + 0.001).pop() || video.scenes[0];
-    const [head, tail] = [scene.label.split(":"), now - scene.start];
-    const began = head.reduce((sum, part) => sum * 60 + Number(part), 0);
-    $("clock").textContent = `${clock(began + tail)} in the clip`;
+    $("clock").textContent = `${clock(beganAt(scene) + now - scene.start)} in the clip`;
     $("seek").setAttribute("aria-valuetext", `${clock(now)} of ${clock(video.seconds)}`);
     moveCursor(now);
   }
@@ -207,7 +205,6 @@
     stills.before.src = jpeg(shown.source);
     stills.before.hidden = stills.after.hidden = moving;
     $("transport").hidden = !moving;
-    $("strength").hidden = moving;
     $("broken").hidden = true;
     if (!moving && playing) pause();
     showStyle();
@@ -227,10 +224,12 @@
     }
     for (const [key, element] of videos) {
       const used = moving && (key === "source" || key === state.style);
+      // A strength is a cross-fade with the source, which lies below: so one video serves for all strengths.
+      if (key !== "source") element.style.opacity = data.strengths[state.strength];
       element.hidden = !used;
       if (!used) element.pause();
     }
-    const strength = moving ? 1 : data.strengths[state.strength];
+    const strength = data.strengths[state.strength];
     $("after-tag").textContent = strength < 1 ? `${style.name}, ${percent(strength)}` : style.name;
     $("name").textContent = style.name;
     $("summary").textContent = style.summary;
@@ -244,7 +243,7 @@
 
   function about(style) {
     const rows = [["Family", style.family]];
-    if (style.flicker !== null) rows.push(["Flicker", `${times(style.flicker)} the source`]);
+    if (style.calm !== null) rows.push(["Calm", style.flicker === null ? style.calm : `${style.calm} (flicker ${times(style.flicker)} that of the source)`]);
     if (style.recommended < 1) rows.push(["Strength 1", `is ${percent(style.recommended)} of what was learned, as the author recommends`]);
     if (style.licence) rows.push(["License", style.licence]);
     if (style.provenance) rows.push(["Learned from", style.provenance]);
@@ -270,6 +269,27 @@
   let cursor = null;
   let across = () => 0;
 
+  const beganAt = (scene) => scene.label.split(":").reduce((sum, part) => sum * 60 + Number(part), 0);
+
+  /* Where the axis of time has ticks: [place, time in the clip or ""]. Every excerpt begins at a time of its own. */
+  function ticks(left, right) {
+    const wide = (right - left) / video.seconds; // pixels a second
+    const step = [0.5, 1, 2, 5, 10, 20, 30, 60].find((seconds) => seconds * wide >= 22) || 120;
+    const found = [];
+    let free = left;
+    video.scenes.forEach((scene, number) => {
+      const begin = beganAt(scene);
+      const end = number + 1 < video.scenes.length ? video.scenes[number + 1].start : video.seconds;
+      for (let time = Math.ceil(begin / step - 0.01) * step; scene.start + time - begin < end - 0.01; time += step) {
+        const at = across(scene.start + Math.max(time - begin, 0));
+        const fits = at >= free && at + 16 <= right + 6;
+        found.push([at, fits ? (step < 1 ? clock(time) : clock(time).slice(0, -2)) : ""]);
+        if (fits) free = at + 52;
+      }
+    });
+    return found;
+  }
+
   function showPlot() {
     if (!video || !video.times.length) return;
     const width = Math.max($("plot").clientWidth, 200);
@@ -283,8 +303,8 @@
     const svg = document.createElementNS(SVG, "svg");
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     svg.setAttribute("role", "img");
-    svg.setAttribute("aria-label", "Flicker over time. " + data.styles.filter((style) => style.flicker !== null)
-      .map((style) => `${style.name}: ${times(style.flicker)} the source`).join(", "));
+    svg.setAttribute("aria-label", "Flicker over time. " + data.styles.filter((style) => style.calm !== null)
+      .map((style) => `${style.name}: ${style.calm}`).join(", "));
     const step = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100].find((size) => most / size <= 4.5) || 200;
     for (let value = 0; value <= most; value += step) {
       draw(svg, "line", { class: "grid", x1: left, x2: width - right, y1: down(value), y2: down(value) });
@@ -292,9 +312,12 @@
     }
     video.scenes.forEach((scene, number) => {
       if (number) draw(svg, "line", { class: "cut", x1: across(scene.start), x2: across(scene.start), y1: top, y2: height - bottom });
-      const next = number + 1 < video.scenes.length ? video.scenes[number + 1].start : video.seconds;
-      if (across(next) - across(scene.start) > 44) draw(svg, "text", { x: across(scene.start) + 3, y: height - 6 }, scene.label);
     });
+    for (const [at, label] of ticks(left, width - right)) {
+      draw(svg, "line", { class: "tick", x1: at, x2: at, y1: height - bottom, y2: height - bottom + (label ? 6 : 4) });
+      if (label) draw(svg, "text", { x: at, y: height - 4, "text-anchor": "middle" }, label);
+    }
+    draw(svg, "line", { class: "axis", x1: left, x2: width - right, y1: height - bottom, y2: height - bottom });
     const order = video.warping_error.map((_, number) => number).sort((a, b) => (a === state.style + 1) - (b === state.style + 1));
     for (const number of order) {
       let path = "";
@@ -314,7 +337,7 @@
       const kind = number ? `k${(number - 1) % 8}` : "";
       draw(key, "line", { class: kind, x1: 0, x2: 18, y1: 2, y2: 2, "stroke-width": 3, ...(number ? {} : { stroke: "currentColor", "stroke-dasharray": "4 3" }) });
       const style = number ? data.styles[number - 1] : null;
-      item.append(style && style.flicker !== null ? `${name}: flicker ${times(style.flicker)} the source` : name);
+      item.append(style && style.calm !== null ? `${name}: ${style.calm}` : name);
       return item;
     }));
   }
@@ -338,7 +361,7 @@
   $("details").append(...data.details.map((detail) => make("span", "", detail.replace(" x ", " × "))));
   $("stage").style.setProperty("--ratio", data.size[0] / data.size[1]);
   $("flicker").hidden = !video || !video.times.length;
-  choices($("styles"), "style", data.styles.map((style, number) => ({ content: [cards[number], make("span", "", style.name)] })), 0, (number) => {
+  choices($("styles"), "style", data.styles.map((style, number) => ({ content: [cards[number], make("span", "", style.name)] })), state.style, (number) => {
     state.style = number;
     showStyle();
   });

@@ -88,7 +88,7 @@ def restyle(
     screen: Screen,
     engine: Engine | None,
 ) -> dict[str, Any]:
-    warnings = _told_of_color(source, style)
+    warnings = [*_told_of_color(source, style), *_told_of_log(style)]
     screen.start(source.name)
     try:
         made = _made(source, style, target, options, screen, engine)
@@ -115,6 +115,14 @@ def _told_of_color(source: Path, style: Style) -> list[str]:
         if has_color(source):
             return [f"it has color already; {style.name} replaces it, and is meant for black and white"]
     return []
+
+
+def _told_of_log(style: Style) -> list[str]:
+    """A warning where a table of colors seems to be made for camera log."""
+    from vidstyle.styles.lut_style import log_warning
+
+    warning = log_warning(style.facts)
+    return [f"{style.name}: {warning}"] if warning else []
 
 
 def _made(

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from vidstyle.errors import OutputError
+from vidstyle.models.base import BaseGenerator
+from vidstyle.models.table import table_generator
 from vidstyle.styles.library import own_path
 from vidstyle.train.data.pictures import PictureSet
 from vidstyle.train.graceful_stop import GracefulStop
@@ -54,16 +56,19 @@ def learn(
             on_warning(warning)
     reader = load_look_reader()
     reading = reader.read_look(material.frames, material.scene_numbers)
+    if on_warning is not None and reading.strength < 1:
+        on_warning(_doubt(reading.strength))
     colors = OrdinaryColors(reader.frequencies)
     work = _Work(options, on_progress, stop)
     with stop or nullcontext():
-        generator, code = fit_grade(reading.lut, colors, options.steps, seed=options.seed, on_step=work.go_on)
+        generator, code, fit = _made(reading, colors, options, work)
         if stop is not None and stop.requested:
             stop.obey()
     figures = {
         "expected_error": reading.expected_error,
         "change": reading.distance,
-        "fit": fit_residual(generator.grade, code, reading.lut, colors),
+        "fit": fit,
+        "strength": reading.strength,
     }
     figures = {name: round(value, 3) for name, value in figures.items()}
     path = put_on_shelf(
@@ -72,9 +77,35 @@ def learn(
         code,
         _recipe(options, work.steps),
         lambda sheet, style: write_sheet(sheet, material, reading, colors, style),
-        lambda: card(options, material, figures, work.steps, time.monotonic() - begun),
+        lambda: card(options, material, reading, figures, work.steps, time.monotonic() - begun),
+        smooth=0.0 if reading.monochrome else 1.0,
     )
     return LearnedStyle(path, len(material.frames), len(material.scenes), work.steps, figures)
+
+
+def _made(
+    reading: Reading, colors: OrdinaryColors, options: LearnOptions, work: _Work
+) -> tuple[BaseGenerator, Tensor, float]:
+    """The generator of a style, its code, and the mean CIELAB distance to the reading.
+
+    A look without colors of its own is kept as a table, so that nothing of it is colored.
+    """
+    if reading.monochrome:
+        return table_generator(reading.lut.permute(3, 0, 1, 2)), torch.zeros(1, 1), 0.0
+    generator, code = fit_grade(reading.lut, colors, options.steps, seed=options.seed, on_step=work.go_on)
+    return generator, code, fit_residual(generator.grade, code, reading.lut, colors)
+
+
+def _doubt(strength: float) -> str:
+    if not strength:
+        return (
+            "the material looks as if it had no grade, so the style changes nothing. If it has one, give "
+            "more scenes of different things."
+        )
+    return (
+        f"the look is hardly told from no grade at all, so the style is {strength:.0%} of what was read. "
+        "More scenes of different things make it surer."
+    )
 
 
 class _Work:

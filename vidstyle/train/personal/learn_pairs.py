@@ -82,7 +82,7 @@ def held_out_error(pairs: Pairs, reader: LookReader) -> float:
     if len(scenes) == 1:
         middle = len(scenes[0]) // 2
         scenes = [scenes[0][:middle], scenes[0][middle:]] if middle else scenes * 2
-    halves = [sum(scenes[start::2], []) for start in (0, 1)]
+    halves = [[pair for scene in scenes[start::2] for pair in scene] for start in (0, 1)]
     errors = []
     for seen, judged in (halves, halves[::-1]):
         lut, _ = fit_pairs(seen, reader)

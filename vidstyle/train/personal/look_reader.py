@@ -22,6 +22,7 @@ from vidstyle.imaging.yuv import luma_of
 from vidstyle.models.colorizer import Backbone
 from vidstyle.styles.library import style_path
 from vidstyle.styles.style_file import FORMAT, read_style_file, write_style_file
+from vidstyle.train.personal.grade_fit import OrdinaryColors
 from vidstyle.train.personal.look_networks import (
     CELL,
     CELLS,
@@ -40,12 +41,16 @@ from vidstyle.train.personal.look_networks import (
     split_into_cells,
     transfer_between,
 )
+from vidstyle.train.personal.monochrome import read_monochrome
 
 LOOK_READER_FILE = Path(__file__).parent / "look_reader.safetensors"
 TRUNK_STYLE, TRUNK_BLOCKS = "colour", 13  # the style that ships the trunk, and its depth
 LUT_SIZE = 33  # of the table handed out
 DRAWS = 4  # readings of different pixels that are averaged
 MAX_FRAMES = 160
+# Distance over expected error where nothing and where all of a reading is used; from many scenes, from few.
+EVIDENCE, EVIDENCE_OF_FEW = (1.05, 1.25), (0.9, 1.2)
+ORDINARY_COLORS = 8192
 # From this expected error on (CIELAB) the plain transfer is mixed in, fully from 2.5 more on, given scenes.
 UNSURE, UNSURE_RANGE, PLAIN_SHARE, FEW_SCENES, SOME_SCENES = 4.5, 2.5, 0.35, 4, 10
 
@@ -59,6 +64,8 @@ class Reading:
     distance: mean CIELAB distance of ordinary photos to themselves under the look, as the reader judges.
     coefficients: [K], the look in principal components, in their standard deviations; see `LookReader.lut`.
     scenes: how many scenes were told apart.
+    strength: share of what was read that is in all of these; below 1 where it is hardly told from no look.
+    monochrome: the material is black-and-white or toned; its look was read by its tones, not by the networks.
     """
 
     lut: Tensor
@@ -66,6 +73,8 @@ class Reading:
     distance: float
     coefficients: Tensor
     scenes: int
+    strength: float = 1.0
+    monochrome: bool = False
 
 
 class LookReader:
@@ -166,6 +175,13 @@ class LookReader:
             raise ValueError(f"{len(frames)} frames and {len(numbers)} scene numbers")
         step = -(-len(frames) // MAX_FRAMES)
         frames, scenes = frames[::step], numbers[::step]
+        colors = OrdinaryColors(self.frequencies)
+        ordinary = colors.draw(ORDINARY_COLORS, torch.Generator().manual_seed(0), any_colors=0.0)
+        if mono := read_monochrome(frames, len(set(scenes)), ordinary, LUT_SIZE):
+            made = colors_to_lab(lookup(mono.lut[None], ordinary[None])[0])
+            change = float((made - colors_to_lab(ordinary)).norm(dim=-1).mean())
+            none = torch.zeros(COMPONENTS)
+            return Reading(mono.lut, mono.expected_error, change, none, len(set(scenes)), monochrome=True)
         shapes = [(LONG, SHORT) if frame.shape[1] > frame.shape[2] else (SHORT, LONG) for frame in frames]
         names = {name: number for number, name in enumerate(dict.fromkeys(scenes))}
         parts, scene_of = [], []
@@ -183,8 +199,22 @@ class LookReader:
             found.append(self.read(cells, torch.tensor(scene_of)))
         coefficients = torch.stack([c for c, _ in found]).mean(0)
         error, distance = torch.stack([judged for _, judged in found]).mean(0).tolist()
+        error *= self.error_scale
+        strength = strength_by_evidence(error, distance, len(names))
+        coefficients *= strength
         lut = self.lut(coefficients[None], LUT_SIZE)[0]
-        return Reading(lut, error * self.error_scale, distance, coefficients, len(names))
+        return Reading(lut, error, distance * strength, coefficients, len(names), strength)
+
+
+def strength_by_evidence(error: float, distance: float, scenes: int) -> float:
+    """The share of a reading that is used, from the error and the distance that the networks expect.
+
+    Of pictures without any look both are about the same: the distance is the error. From several scenes that
+    is told surely, from one it is not, so there the way from nothing to all is wider.
+    """
+    many = min(max((scenes - FEW_SCENES) / (SOME_SCENES - FEW_SCENES), 0.0), 1.0)
+    nothing, everything = (a + (b - a) * many for a, b in zip(EVIDENCE_OF_FEW, EVIDENCE, strict=True))
+    return min(max((distance / error - nothing) / (everything - nothing), 0.0), 1.0)
 
 
 def load_trunk() -> Backbone:

@@ -34,7 +34,8 @@ class LearnedStyle:
     figures: dict[str, float]
     """expected_error: mean CIELAB error to the true look on other material, as it can be expected.
     change: mean CIELAB distance that the look moves ordinary photos.
-    fit: mean CIELAB distance of the style to the look that was read, or to the pairs."""
+    fit: mean CIELAB distance of the style to the look that was read, or to the pairs.
+    strength: share of what was read that is in the style, 0 to 1; not of pairs."""
 
 
 def put_on_shelf(

@@ -77,6 +77,13 @@ if TYPE_CHECKING:
 )
 @source_options
 @flag_option("--match", help_text="First bring the light and color of several inputs together.")
+@click.option(
+    "--match-to",
+    "reference",
+    metavar="FILE",
+    type=PATH,
+    help="First bring them to the light and color of this clip or picture.",
+)
 @overwrite_option("Replace results that exist.")
 @device_option(ApplyOptions)
 @click.option("--devices", metavar="LIST", help="Several: cuda:0,cuda:1 or all.  [default: all GPUs]")
@@ -100,6 +107,7 @@ def apply(
     cluster: str | None,
     batch_size: str,
     match: bool,
+    reference: Path | None,
     progress: str | None,
     dry_run: bool,
     as_json: bool,
@@ -109,6 +117,9 @@ def apply(
     options = apply_options(batch_size, values)
     check_pipes(inputs, output, container, as_json or progress in ("openjd", "farm"))
     wanted = tuple(dict.fromkeys(wanted))
+    if match and reference is not None:
+        raise click.UsageError("--match and --match-to exclude each other. Leave one out.")
+    match = match or reference is not None
     _check_names(wanted, output, template, match, skip_existing and options.overwrite)
     groups = pairs_of(
         inputs,
@@ -126,14 +137,14 @@ def apply(
     skipped = tuple(target for _, target in pairs if skip_existing and exists(target))
     pairs = [pair for pair in pairs if pair[1] not in skipped]
     if match:
-        check_match(len(pairs), options)
+        check_match(len(pairs), options, reference)
     keep_freed_memory()
     with loading():
         import vidstyle.pipeline.apply  # noqa: F401 - needed soon, and then it is there
 
     options, engine = _engine(options, devices, workers, cluster)
     run = _Run(options, engine, progress, as_json, dry_run, skipped)
-    return run.work(pairs, style_of, wanted, output, output_dir, container, match)
+    return run.work(pairs, style_of, wanted, output, output_dir, container, match, reference)
 
 
 class _Run:
@@ -164,6 +175,7 @@ class _Run:
         output_dir: Path | None,
         container: str | None,
         match: bool,
+        reference: Path | None,
     ) -> int:
         """Restyle every source into its target, or print what would be done. Returns the exit code."""
         from vidstyle.styles.load import load_style
@@ -173,11 +185,12 @@ class _Run:
             home = output_dir or (output.parent if output not in (None, PIPE) else None)
             for target in self._skipped:
                 click.echo(f"{target}: skipped, it exists", err=self._as_json)
-            screen = open_screen(self._progress, len(pairs) * (2 if match else 1))
+            screen = open_screen(self._progress, len(pairs) * (2 if match else 1) + (reference is not None))
             matched = None
             if match:
                 sources = [source for source, _ in files]
-                matched = find_matches(sources, styles[wanted[0]], made, screen, self._as_json)
+                style = styles[wanted[0]]
+                matched = find_matches(sources, style, made, screen, self._as_json, reference)
 
             def ready(source: Path, target: Path) -> Style:
                 style = styles[style_of.get(target, wanted[0])]

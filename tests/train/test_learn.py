@@ -162,10 +162,11 @@ def codes_of(picture: torch.Tensor) -> Any:
 
 def test_where_the_evidence_is_weak_the_style_is_weak(reader: LookReader) -> None:
     """A reading no larger than its own expected error is left out, a larger one is whole, with no jump."""
-    assert strength_by_evidence(3.0, 3.0, 12) == 0 and strength_by_evidence(3.0, 4.0, 12) == 1
-    assert 0 < strength_by_evidence(3.0, 3.0, 1) < strength_by_evidence(3.0, 3.3, 1) < 1
+    assert strength_by_evidence(3.0, 3.0, 4.0, 12) == 0 and strength_by_evidence(3.0, 4.0, 4.0, 12) == 1
+    assert strength_by_evidence(3.0, 3.0, 12.0, 12) == 1 and strength_by_evidence(4.0, 3.0, 20.0, 1) == 0
+    assert 0 < strength_by_evidence(3.0, 3.0, 4.0, 1) < strength_by_evidence(3.0, 3.3, 4.0, 1) < 1
     for scenes in (1, 4, 7, 12):
-        shares = [strength_by_evidence(4.0, 0.1 * n, scenes) for n in range(100)]
+        shares = [strength_by_evidence(4.0, 0.1 * n, 4.0, scenes) for n in range(100)]
         assert shares == sorted(shares) and max(b - a for a, b in zip(shares, shares[1:], strict=False)) < 0.2
     reading = reader.read_look([warm(photo_like(seed)).mul(255).byte() for seed in range(12)])
     assert reading.strength == 1 and not reading.monochrome

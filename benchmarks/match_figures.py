@@ -72,10 +72,8 @@ def main() -> None:
             luma_of(frame[None].float())[0].round().to(torch.uint8).expand(3, -1, -1) for frame in frames
         ]
     named = {Path(name): frames for name, frames in seen.items()}
-    if arguments.together:
-        groups = [match_frames(named, plain)]
-    else:
-        groups = match_groups(named, plain, Likeness())
+    together = arguments.together
+    groups = [match_frames(named, plain)] if together else match_groups(named, plain, Likeness())
     print("groups:", "; ".join(", ".join(map(str, group)) for group in groups))
     matches = {name: match for group in groups for name, match in group.items()}
     befores = {name: matches[Path(name)].before for name in seen}

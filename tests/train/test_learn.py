@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +168,7 @@ def test_where_the_evidence_is_weak_the_style_is_weak(reader: LookReader) -> Non
     assert 0 < strength_by_evidence(3.0, 3.0, 4.0, 1) < strength_by_evidence(3.0, 3.3, 4.0, 1) < 1
     for scenes in (1, 4, 7, 12):
         shares = [strength_by_evidence(4.0, 0.1 * n, 4.0, scenes) for n in range(100)]
-        assert shares == sorted(shares) and max(b - a for a, b in zip(shares, shares[1:], strict=False)) < 0.2
+        assert shares == sorted(shares) and max(b - a for a, b in pairwise(shares)) < 0.2
     reading = reader.read_look([warm(photo_like(seed)).mul(255).byte() for seed in range(12)])
     assert reading.strength == 1 and not reading.monochrome
 

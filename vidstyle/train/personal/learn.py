@@ -19,7 +19,7 @@ from vidstyle.train.graceful_stop import GracefulStop
 from vidstyle.train.options import LearnOptions, TrainingProgress
 from vidstyle.train.personal.grade_fit import OrdinaryColors, fit_grade, fit_residual
 from vidstyle.train.personal.learn_pairs import learn_pairs
-from vidstyle.train.personal.look_reader import Reading, load_look_reader
+from vidstyle.train.personal.look_reader import DOUBTFUL, Reading, load_look_reader
 from vidstyle.train.personal.material import Material, gather
 from vidstyle.train.personal.shelf import LearnedStyle, put_on_shelf
 from vidstyle.train.personal.style_card import card
@@ -56,7 +56,7 @@ def learn(
             on_warning(warning)
     reader = load_look_reader()
     reading = reader.read_look(material.frames, material.scene_numbers)
-    if on_warning is not None and reading.strength < 1:
+    if on_warning is not None and reading.strength < DOUBTFUL:
         on_warning(_doubt(reading.strength))
     colors = OrdinaryColors(reader.frequencies)
     work = _Work(options, on_progress, stop)

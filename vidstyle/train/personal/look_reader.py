@@ -51,6 +51,8 @@ MAX_FRAMES = 160
 # Distance over expected error where nothing and where all of a reading is used; from many scenes, from few.
 EVIDENCE, EVIDENCE_OF_FEW = (1.05, 1.25), (0.9, 1.2)
 MOVED = (7.5, 9.5)  # the same for the distance of the plain transfer, CIELAB; sets without a look: 3.7 to 7.5
+RAN_LOW = 0.1  # measured over expected error of many scenes, less 1: 22 stocks that were held out
+DOUBTFUL = 0.75  # below this share people are told that the look is hardly told from none
 ORDINARY_COLORS = 8192
 # From this expected error on (CIELAB) the plain transfer is mixed in, fully from 2.5 more on, given scenes.
 UNSURE, UNSURE_RANGE, PLAIN_SHARE, FEW_SCENES, SOME_SCENES = 4.5, 2.5, 0.35, 4, 10
@@ -163,8 +165,7 @@ class LookReader:
         )
         judged = judged.exp()
         unsure = (judged[:, :1] - UNSURE) / UNSURE_RANGE
-        scenes = (member.shape[1] - FEW_SCENES) / (SOME_SCENES - FEW_SCENES)
-        share = PLAIN_SHARE * unsure.clamp(0, 1) * min(max(scenes, 0.0), 1.0)
+        share = PLAIN_SHARE * unsure.clamp(0, 1) * _many(member.shape[1])
         return torch.lerp(coefficients, plain, share)[0], judged[0], plain[0]
 
     def read_look(self, frames: Sequence[Tensor], scenes: Sequence[int] | None = None) -> Reading:
@@ -205,7 +206,13 @@ class LookReader:
         strength = strength_by_evidence(error, distance, moved, len(names))
         coefficients *= strength
         lut = self.lut(coefficients[None], LUT_SIZE)[0]
+        error *= 1 + RAN_LOW * _many(len(names))
         return Reading(lut, error, distance * strength, coefficients, len(names), strength)
+
+
+def _many(scenes: int) -> float:
+    """0 for few scenes, 1 for many."""
+    return min(max((scenes - FEW_SCENES) / (SOME_SCENES - FEW_SCENES), 0.0), 1.0)
 
 
 def _change(lut: Tensor, colors: Tensor) -> float:
@@ -221,7 +228,7 @@ def strength_by_evidence(error: float, distance: float, moved: float, scenes: in
     is told surely, from one it is not, so there the way from nothing to all is wider. moved: the distance of
     the plain transfer. Of several scenes without a look it stays small; a large one is evidence by itself.
     """
-    many = min(max((scenes - FEW_SCENES) / (SOME_SCENES - FEW_SCENES), 0.0), 1.0)
+    many = _many(scenes)
     nothing, everything = (a + (b - a) * many for a, b in zip(EVIDENCE_OF_FEW, EVIDENCE, strict=True))
     told = (distance / error - nothing) / (everything - nothing)
     far = many * (moved - MOVED[0]) / (MOVED[1] - MOVED[0])

@@ -18,8 +18,8 @@ LEVELS = 128
 # CIELAB: how far 97 of 100 colors lie from the line of tones at most; compression leaves a little.
 MOST_AWAY, SHARE = 4.0, 0.97
 NO_TONE = 1.5  # CIELAB: mean chroma below which the look is plain gray
-# Mean CIELAB errors on validation stocks put into gray: from one still, and from twelve photos.
-ERROR_OF_ONE, ERROR_OF_MANY = 4.3, 2.3
+# Mean CIELAB errors on 22 held-out stocks put into gray: from one still, and from twelve photos.
+ERROR_OF_ONE, ERROR_OF_MANY = 5.7, 3.3
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,9 @@ from torch import Tensor
 
 from vidstyle.imaging.color_transfer import BASELINES, sample_colors
 from vidstyle.imaging.lab import colors_to_lab
+from vidstyle.imaging.yuv import LUMA_BT709
 from vidstyle.train.data.clips import sample_clip
-from vidstyle.train.personal.look_networks import lookup
+from vidstyle.train.personal.look_networks import identity_lut, lookup
 from vidstyle.train.personal.look_reader import LookReader, Reading, load_look_reader
 from vidstyle.train.sample_sheets import write_grid
 
@@ -157,10 +158,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("figures"))
     parser.add_argument("--part", choices=("test", "val"), default="test")
     parser.add_argument("--sheets", type=int, default=4, help="for so many looks")
+    parser.add_argument("--gray", action="store_true", help="the looks in black-and-white")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     arguments.out.mkdir(parents=True, exist_ok=True)
     names, luts = load_looks(arguments.data)
+    if arguments.gray:
+        luts = (luts @ torch.tensor(LUMA_BT709))[..., None].expand_as(luts).contiguous()
     files, part, content = photo_parts(arguments.data)
     random = np.random.default_rng(3)
     own = [files[i] for i in np.flatnonzero(part[:content] == arguments.part)]
@@ -173,7 +177,10 @@ def main() -> None:
     table: dict[str, dict[str, dict[str, float]]] = {}
     for setting, sets in shown.items():
         rows = {names[i]: errors(luts[i], sets, judged, ordinary, reader) for i in looks}
-        table[setting] = rows | {"mean": summary(rows)}
+        nothing = (
+            {} if arguments.gray else {"no look": errors(identity_lut(), sets, judged, ordinary, reader)}
+        )
+        table[setting] = rows | {"mean": summary(rows)} | nothing
         print(
             f"\n{setting:34}" + "".join(f"{key:>11}" for key in ("untouched", *TRANSFERS, "learned", "said"))
         )

@@ -14,7 +14,7 @@ from common import report, table
 from torch import Tensor
 
 from vidstyle.analysis.color_matching import measure_light, spread_of
-from vidstyle.analysis.match_clips import match_frames, sample_frames
+from vidstyle.analysis.match_clips import match_frames, match_groups, sample_frames
 from vidstyle.imaging.correction import InputCorrection
 from vidstyle.imaging.resize import shrink
 from vidstyle.imaging.yuv import luma_of
@@ -22,6 +22,7 @@ from vidstyle.media.image_file import write_png
 from vidstyle.options import ApplyOptions
 from vidstyle.styles.load import load_style
 from vidstyle.styles.style import Style
+from vidstyle.train.personal.likeness import Likeness
 
 
 def restyled(frames: list[Tensor], before: InputCorrection, style: Style | None) -> Tensor:
@@ -57,6 +58,7 @@ def main() -> None:
         "--grey", action="append", type=Path, default=[], help="a clip to take in gray as well"
     )
     parser.add_argument("--style", action="append", default=[])
+    parser.add_argument("--together", action="store_true", help="also what shows different things")
     parser.add_argument("--sheet", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -64,12 +66,16 @@ def main() -> None:
     styles = [load_style(name).with_options(options) for name in arguments.style]
     plain = load_style("cinema")
     seen = {clip.stem: sample_frames(clip, plain, options, None) for clip in arguments.clips}
-    for clip in arguments.gray:
+    for clip in arguments.grey:
         frames = seen.get(clip.stem) or sample_frames(clip, plain, options, None)
         seen[f"{clip.stem} in gray"] = [
             luma_of(frame[None].float())[0].round().to(torch.uint8).expand(3, -1, -1) for frame in frames
         ]
-    matches = match_frames({Path(name): frames for name, frames in seen.items()}, plain)
+    named = {Path(name): frames for name, frames in seen.items()}
+    together = arguments.together
+    groups = [match_frames(named, plain)] if together else match_groups(named, plain, Likeness())
+    print("groups:", "; ".join(", ".join(map(str, group)) for group in groups))
+    matches = {name: match for group in groups for name, match in group.items()}
     befores = {name: matches[Path(name)].before for name in seen}
     for name in seen:
         print(f"{name}: {matches[Path(name)]}")

@@ -35,6 +35,14 @@ def scene(frames: int = 12, gains: tuple[float, ...] = (1.0, 1.0, 1.0), seed: in
     return (soft * torch.tensor(gains).view(1, 3, 1, 1)).round().clamp(0, 255).byte()
 
 
+def bricks(frames: int = 12) -> torch.Tensor:
+    """A dark wall of small bricks that slides by, [N, 3, 48, 64] uint8."""
+    rows, columns = torch.meshgrid(torch.arange(48), torch.arange(64 + frames), indexing="ij")
+    joints = ((rows % 6 == 0) | ((columns + rows // 6 * 5) % 10 == 0)).float()
+    wall = (joints * 40 + 25)[None] * torch.tensor([1.0, 0.7, 0.6]).view(3, 1, 1)
+    return torch.stack([wall[:, :, start : start + 64] for start in range(frames)]).round().byte()
+
+
 def gray(frames: torch.Tensor) -> torch.Tensor:
     return frames.float().mean(1, keepdim=True).round().byte().expand(-1, 3, -1, -1)
 
@@ -212,6 +220,49 @@ def test_a_clip_that_is_refused_does_not_count(folder: Path, clip: Callable[...,
     assert list(mapped.matches) == sources and not mapped.errors
 
 
+def test_clips_that_show_other_things_are_left_alone(folder: Path, run: Run) -> None:
+    """Two of one scene are brought together; a dark one of another scene stays, and all is said."""
+    dark = bricks()
+    clip_of(folder / "in" / "other.mkv", dark)
+    style = folder / "styles" / "tiny.safetensors"
+    options = ["-s", style, "--match", "--strength", "0", *LOSSLESS, "-d", folder / "out"]
+    code, out, err = run("apply", *(folder / "in" / f"{name}.mkv" for name in ("a", "b", "other")), *options)
+    assert code == 0, err
+    assert "in 2 groups that show different things" in out
+    assert (frames_in(folder / "out" / "other.mkv").int() - dark.int()).abs().max() <= 1
+    before, after = (
+        figures([folder / where / "a.mkv", folder / where / "b.mkv"])["lightness"] for where in ("in", "out")
+    )
+    assert after < 0.35 * before
+
+
+@pytest.mark.parametrize("kind", ["clip", "still"])
+def test_all_are_brought_to_a_reference(kind: str, folder: Path, run: Run) -> None:
+    """--match-to: an input gets the light and color of another clip or picture, which is left alone."""
+    reference = folder / "in" / "c.mkv"
+    if kind == "still":
+        reference = folder / "c.png"
+        assert cv2.imwrite(
+            str(reference), scene(gains=(1.15, 1.15, 1.15))[6].permute(1, 2, 0).numpy()[..., ::-1]
+        )
+    style = folder / "styles" / "tiny.safetensors"
+    options = ["-s", style, "--match-to", reference, "--strength", "0", *LOSSLESS, "--json"]
+    code, out, err = run("apply", folder / "in" / "b.mkv", *options, "-d", folder / "out")
+    assert code == 0 and not err, err
+    assert json.loads(out)["results"][0]["match"]["exposure_stops"] > 0.2
+    spread = figures([folder / "out" / "b.mkv", folder / "in" / "c.mkv"])
+    before = figures([folder / "in" / "b.mkv", folder / "in" / "c.mkv"])
+    assert spread["lightness"] < 0.3 * before["lightness"] and spread["balance"] < 0.5 * before["balance"]
+    assert sorted(path.name for path in (folder / "in").iterdir()) == ["a.mkv", "b.mkv", "c.mkv"]
+
+
+def test_a_reference_that_cannot_be_read(folder: Path, run: Run) -> None:
+    """A sentence, and nothing is begun."""
+    style = folder / "styles" / "tiny.safetensors"
+    code, _, err = run("apply", folder / "in" / "a.mkv", "-s", style, "--match-to", folder / "gone.mkv")
+    assert code == 3 and "gone.mkv" in err and "Traceback" not in err
+
+
 def test_pictures_are_matched_too(folder: Path, run: Run) -> None:
     """A still among clips is brought to them."""
     dark = scene(1, (0.7, 0.7, 0.7))[0].permute(1, 2, 0).numpy()[..., ::-1]
@@ -229,6 +280,7 @@ def test_pictures_are_matched_too(folder: Path, run: Run) -> None:
         (["a.mkv", "--match"], "there is only one. Name the others"),
         (["a.mkv", "./a.mkv", "--match"], "there is only one"),
         (["a.mkv", "b.mkv", "--match", "--hdr", "keep"], "--hdr tonemap"),
+        (["a.mkv", "b.mkv", "--match", "--match-to", "c.mkv"], "exclude each other"),
     ],
 )
 def test_wrong_usage(

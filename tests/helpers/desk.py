@@ -69,5 +69,8 @@ def readme_desk(folder: Path) -> Path:
         scenes = [panned(3 * number + scene, 8, step=3, height=96, width=128) for scene in range(3)]
         clip_of(folder / "clips" / f"{number}.mkv", torch.cat(scenes))
     picture_folder(folder / "photos", 0.0)
+    assert cv2.imwrite(str(folder / "still.jpg"), cv2.cvtColor(rgba(0), cv2.COLOR_RGBA2BGR))
+    picture_folder(folder / "raw", 0.0)
+    picture_folder(folder / "graded", 0.1)
     picture_folder(folder / "airy_stills", 0.15, seed=1)
     return folder

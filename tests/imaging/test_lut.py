@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tests.helpers.styles import tiny_generator
 from vidstyle.imaging import lut
-from vidstyle.imaging.lut import HALD_SIZE, Lut3D
+from vidstyle.imaging.lut import HALD_SIZE, Entry, Lut3D, apply_tetrahedral
 from vidstyle.styles.load import load_style
 
 CODE = torch.full((1, 16), 0.3)
@@ -99,7 +99,22 @@ def test_without_the_filter_the_plain_look_up_serves(monkeypatch: pytest.MonkeyP
     assert (tiny_table()(rgb) - wanted).abs().max() < 0.3 / 255
 
 
-def test_a_table_that_the_filter_cannot_hold() -> None:
-    """A table that the filter cannot hold."""
-    with pytest.raises(ValueError, match="square number"):
-        Lut3D(identity(33))
+@pytest.mark.parametrize("size", [2, 3, 9, 17, 33, 65])
+def test_no_node_of_a_table_is_moved(size: int) -> None:
+    """Of any number of nodes: FFmpeg and torch look up the same, and the nodes themselves come back."""
+    table = torch.rand(3, size, size, size, generator=torch.Generator().manual_seed(size))
+    rgb = torch.rand(2, 3, 40, 50) * 1.2 - 0.1
+    assert (Lut3D(table)(rgb) - apply_tetrahedral(rgb, table)).abs().max() < 1e-5
+    nodes = identity(size).reshape(1, 3, size, -1)
+    assert (Lut3D(table)(nodes) - table.reshape(1, 3, size, -1)).abs().max() < 1e-4
+
+
+def test_a_table_may_begin_and_end_elsewhere_and_have_curves() -> None:
+    """Colors are stretched to its domain, then bent, then looked up; outside the ends hold."""
+    entry = Entry(torch.full((3,), 0.2), torch.full((3,), 0.6), torch.tensor([[0.0, 0.5, 0.6]] * 3))
+    rgb = (
+        torch.tensor([0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0, float("nan")]).view(1, 1, 1, -1).expand(1, 3, 1, -1)
+    )
+    found = Lut3D(identity(5), entry)(rgb)[0, 1, 0].tolist()
+    assert found == pytest.approx([0, 0, 0.25, 0.5, 0.55, 0.6, 0.6, 0], abs=1e-5)
+    assert pickle.loads(pickle.dumps(Lut3D(identity(5), entry)))(rgb)[0, 1, 0].tolist() == found

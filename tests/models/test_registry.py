@@ -10,6 +10,7 @@ from vidstyle.models.base import BaseGenerator, Dials, GeneratorConfig, InputSiz
 from vidstyle.models.colorizer import Colorizer
 from vidstyle.models.generator import Generator
 from vidstyle.models.registry import build_generator
+from vidstyle.models.table import TableGenerator
 from vidstyle.styles.library import STYLE_FOLDER
 from vidstyle.styles.style_file import read_network
 
@@ -19,6 +20,7 @@ CONFIGS: dict[str, tuple[dict[str, int], type[BaseGenerator]]] = {
     "drawn": (DRAWN, Generator),
     "painted": ({**DRAWN, "washes": 2}, Generator),
     "colour": (COLORIST, Colorizer),
+    "table": ({"table_size": 4, "curve_size": 3, "light_scale": 0}, TableGenerator),
 }
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,12 @@ from vidstyle.styles.load import load_style
 from vidstyle.train.personal import learn as learn_module
 from vidstyle.train.personal.grade_fit import OrdinaryColors, fit_grade, fit_residual
 from vidstyle.train.personal.look_networks import identity_lut, lookup
-from vidstyle.train.personal.look_reader import LookReader, load_look_reader, save_look_reader
+from vidstyle.train.personal.look_reader import (
+    LookReader,
+    load_look_reader,
+    save_look_reader,
+    strength_by_evidence,
+)
 from vidstyle.train.personal.material import gather, skin_fraction
 from vidstyle.train.personal.style_card import MEASURED, nearest_measured
 
@@ -129,6 +135,42 @@ def test_a_warm_grade_is_read_as_warmer(reader: LookReader) -> None:
     cast = [float((reading.lut[..., 0] - reading.lut[..., 2]).mean()) for reading in (plain, graded)]
     assert cast[1] > cast[0] + 0.05
     assert plain.lut.shape == (33, 33, 33, 3) and plain.lut.min() >= 0 and plain.lut.max() <= 1
+
+
+@pytest.mark.parametrize("ink", [(1.0, 1.0, 1.0), (1.0, 0.85, 0.65)])
+def test_black_and_white_is_a_look(ink: tuple[float, float, float], run: Run, tmp_path: Path) -> None:
+    """Of gray or toned pictures a style is learned that has no other color, and keeps black below white."""
+    (tmp_path / "mono").mkdir()
+    tint = torch.tensor(ink)[:, None, None]
+    for number in range(12):
+        gray = photo_like(number).mean(0, keepdim=True) ** 1.3 * tint
+        write_png(tmp_path / "mono" / f"{number}.png", codes_of(gray))
+    code, out, err = run(tmp_path / "mono", "--name", "mono", *QUICK, "--json")
+    assert code == 0, err
+    others = torch.stack([photo_like(seed) for seed in range(50, 54)])
+    made = load_style("mono")(others)
+    assert lab_error(made, made.mean(1, keepdim=True) * tint / sum(ink) * 3).mean() < 4
+    if len(set(ink)) == 1:
+        assert (made.amax(1) - made.amin(1)).max() < 1e-4
+    ends = load_style("mono")(torch.tensor([0.05, 0.9]).view(1, 1, 1, 2).expand(1, 3, 1, 2))
+    assert ends[..., 1].mean() > ends[..., 0].mean() + 0.3
+    assert "black-and-white" in Path(json.loads(out)["card"]).read_text()
+
+
+def codes_of(picture: torch.Tensor) -> Any:
+    return (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
+
+
+def test_where_the_evidence_is_weak_the_style_is_weak(reader: LookReader) -> None:
+    """A reading no larger than its own expected error is left out, a larger one is whole, with no jump."""
+    assert strength_by_evidence(3.0, 3.0, 4.0, 12) == 0 and strength_by_evidence(3.0, 4.0, 4.0, 12) == 1
+    assert strength_by_evidence(3.0, 3.0, 12.0, 12) == 1 and strength_by_evidence(4.0, 3.0, 20.0, 1) == 0
+    assert 0 < strength_by_evidence(3.0, 3.0, 4.0, 1) < strength_by_evidence(3.0, 3.3, 4.0, 1) < 1
+    for scenes in (1, 4, 7, 12):
+        shares = [strength_by_evidence(4.0, 0.1 * n, 4.0, scenes) for n in range(100)]
+        assert shares == sorted(shares) and max(b - a for a, b in pairwise(shares)) < 0.2
+    reading = reader.read_look([warm(photo_like(seed)).mul(255).byte() for seed in range(12)])
+    assert reading.strength == 1 and not reading.monochrome
 
 
 def test_frames_of_one_scene_are_one_piece_of_evidence(reader: LookReader) -> None:

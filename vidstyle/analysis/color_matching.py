@@ -1,8 +1,8 @@
 """Measures clips and finds the corrections that give them the same exposure, white balance and chroma.
 
 A clip is measured on a few small frames, `samples` [T, 3, h, w], sRGB in [0, 1]. The target is the median of
-the clips, so that a single clip does not decide it. Corrections are limited: a night scene gets closer to a
-day scene and stays a night scene.
+the clips, so that a single clip does not decide it, or a reference. Corrections are limited: a night scene
+gets closer to a day scene and stays a night scene.
 """
 
 from __future__ import annotations
@@ -76,17 +76,37 @@ def measure_light(samples: Tensor) -> Light:
     return Light(_lightness(lab), red, blue, _chroma(lab))
 
 
-def find_corrections(clips: Sequence[Tensor], light_only: bool = False) -> list[Correction]:
+def find_corrections(
+    clips: Sequence[Tensor], light_only: bool = False, reference: Tensor | None = None
+) -> list[Correction]:
     """The correction of each clip, from the samples of all. light_only: exposure only.
 
     White balance is found first, then exposure, then chroma, each with the previous ones applied: a color
-    cast looks like chroma, and exposure changes it. The target of each is the median of the clips.
+    cast looks like chroma, and exposure changes it. The target of each is that of the reference, given as
+    samples too, or the median of the clips.
     """
+    lab = None if reference is None else rgb_to_lab(reference)
     found = [NOTHING for _ in clips]
     if not light_only:
-        found = _balanced(clips)
-    found = _towards_the_median(clips, found, "exposure", _lightness, MAX_EXPOSURE)
-    return found if light_only else _towards_the_median(clips, found, "chroma", _chroma, MAX_CHROMA)
+        found = _balanced(clips, reference)
+    light = None if lab is None else _lightness(lab)
+    found = _towards(clips, found, "exposure", _lightness, MAX_EXPOSURE, light)
+    if light_only:
+        return found
+    return _towards(clips, found, "chroma", _chroma, MAX_CHROMA, None if lab is None else _chroma(lab))
+
+
+def groups_of(likeness: Tensor, least: float) -> list[list[int]]:
+    """Numbers of the clips that show the same things, directly or over others; in order. likeness: [N, N]."""
+    left, groups = list(range(len(likeness))), []
+    while left:
+        group = [left.pop(0)]
+        for member in group:  # it grows while it is walked through
+            near = [other for other in left if float(likeness[member, other]) >= least]
+            group += near
+            left = [other for other in left if other not in near]
+        groups.append(sorted(group))
+    return groups
 
 
 def spread_of(clips: Sequence[Light]) -> Spread:
@@ -143,13 +163,14 @@ def _gray(samples: Tensor) -> tuple[float, float] | None:
     return None if float(near.mean()) < _MIN_GRAY else (float(center[0]), float(center[1]))
 
 
-def _balanced(clips: Sequence[Tensor]) -> list[Correction]:
+def _balanced(clips: Sequence[Tensor], reference: Tensor | None) -> list[Correction]:
     """Corrections of the white balance alone."""
     grays = [_gray(samples) for samples in clips]
     known = [gray for gray in grays if gray is not None]
-    if not known:
+    wanted = None if reference is None else _gray(reference)
+    if not known or (reference is not None and wanted is None):
         return [NOTHING for _ in clips]
-    target = [_towards_neutral(values) for values in zip(*known, strict=True)]
+    target = wanted or tuple(_towards_neutral(values) for values in zip(*known, strict=True))
     found = []
     for samples, gray in zip(clips, grays, strict=True):
         red = blue = 0.0
@@ -163,7 +184,7 @@ def _balanced(clips: Sequence[Tensor]) -> list[Correction]:
         # Red and blue are limited together, so that a color cast gets weaker without changing its hue.
         length = math.hypot(red, blue)
         share = limited(length, MAX_BALANCE) / length if length else 0.0
-        if gray is not None and math.hypot(*gray) < math.hypot(*target):
+        if reference is None and gray is not None and math.hypot(*gray) < math.hypot(*target):
             share *= _AWAY_FROM_NEUTRAL
         found.append(Correction(red=_rounded(red * share), blue=_rounded(blue * share)))
     return found
@@ -181,16 +202,17 @@ def _towards_neutral(stops: Sequence[float]) -> float:
     return side * max(far_first[place], 0.0)
 
 
-def _towards_the_median(
+def _towards(
     clips: Sequence[Tensor],
     found: Sequence[Correction],
     name: str,
     measure: Callable[[Tensor], float],
     most: float,
+    wanted: float | None,
 ) -> list[Correction]:
-    """`found` with the exposure or chroma that moves a measure of the Lab samples to the median of all clips.
+    """`found` with the exposure or chroma that moves a measure of the Lab samples to a wanted value.
 
-    name: "exposure" or "chroma". most: the limit in stops.
+    wanted: None is the median of all clips. name: "exposure" or "chroma". most: the limit in stops.
     """
 
     def correction_at(number: int, stops: float) -> Correction:
@@ -200,7 +222,7 @@ def _towards_the_median(
         return measure(rgb_to_lab(corrected(clips[number], correction_at(number, stops))))
 
     values = [value_at(number, 0.0) for number in range(len(clips))]
-    target = statistics.median(values)
+    target = statistics.median(values) if wanted is None else wanted
     moved = []
     for number, here in enumerate(values):
         stops = 0.0

@@ -19,6 +19,7 @@ from vidstyle.analysis.color_matching import (
     Light,
     Spread,
     find_corrections,
+    groups_of,
     measure_light,
     spread_of,
 )
@@ -47,6 +48,11 @@ _FRAME_SIDE = 256  # short side in pixels of a sampled frame; black-and-white on
 _SIDE = 36  # short side at which color is measured: noise and texture are averaged away
 _BLANK = 2.5  # levels: a fade or a black frame has less contrast than this, and tells nothing about its light
 
+# Likeness from which on clips count as showing the same things; see `train.personal.likeness`.
+_SAME = 0.68
+
+# Clips as frames [3, h, w] uint8 -> how much each two show the same things [N, N], 0 to 1.
+Compare = Callable[[Sequence[Sequence[Tensor]]], Tensor]
 # source, frames read of it, and how many it announces
 OnFrames = Callable[[Path, int, int], None]
 
@@ -81,6 +87,8 @@ class ClipMatches:
 
     matches: dict[Path, Match]
     errors: dict[Path, VidstyleError]
+    groups: int = 1
+    """How many groups of sources show different things, and were matched each by itself."""
 
     @property
     def spreads(self) -> tuple[Spread, Spread]:
@@ -98,17 +106,28 @@ class ClipMatches:
         if not self.matches:
             return {"inputs": 0}
         before, after = self.spreads
-        return {"inputs": len(self.matches), "before": before.to_dict(), "after": after.to_dict()}
+        facts = {"inputs": len(self.matches), "groups": self.groups}
+        return facts | {"before": before.to_dict(), "after": after.to_dict()}
 
 
 def match_clips(
-    sources: Sequence[Path], style: Style, options: ApplyOptions, on_frames: OnFrames | None = None
+    sources: Sequence[Path],
+    style: Style,
+    options: ApplyOptions,
+    on_frames: OnFrames | None = None,
+    *,
+    compare: Compare | None = None,
+    reference: Path | None = None,
 ) -> ClipMatches:
     """Read all sources and find the corrections that make their light and color alike, before the style.
 
     Black-and-white sources are colorized first if others have color, unless the style colorizes by itself.
     style: with the options already applied. A source that cannot be read is left out, with its error.
+    compare: sources that show different things are not brought together, because nobody can tell whether an
+    apple is dark or badly lit. reference: the clip or picture that all are brought to, whatever they show.
+    Raises the error of a reference that cannot be read.
     """
+    aim = None if reference is None else sample_frames(reference, style, options, on_frames)
     frames: dict[Path, list[Tensor]] = {}
     errors: dict[Path, VidstyleError] = {}
     for source in sources:
@@ -120,23 +139,50 @@ def match_clips(
             errors[source] = error
     if not frames:
         return ClipMatches({}, errors)
-    return ClipMatches(match_frames(frames, style), errors)
+    if compare is None or aim is not None or len(frames) < 2:
+        return ClipMatches(match_frames(frames, style, aim), errors)
+    groups = match_groups(frames, style, compare)
+    found = {source: match for group in groups for source, match in group.items()}
+    return ClipMatches({source: found[source] for source in frames}, errors, len(groups))
 
 
-def match_frames(frames: dict[Path, list[Tensor]], style: Style) -> dict[Path, Match]:
-    """The correction of each source, from its sampled frames uint8 [3, h, w] of any size."""
+def match_groups(frames: dict[Path, list[Tensor]], style: Style, compare: Compare) -> list[dict[Path, Match]]:
+    """`match_frames` of the sources that show the same things, for each group of them."""
+    names = list(frames)
+    numbers = groups_of(compare(list(frames.values())), _SAME)
+    colored = not all(is_colorless(to_samples(pictures)) for pictures in frames.values())
+    return [
+        match_frames({names[n]: frames[names[n]] for n in group}, style, colored=colored) for group in numbers
+    ]
+
+
+def match_frames(
+    frames: dict[Path, list[Tensor]],
+    style: Style,
+    reference: list[Tensor] | None = None,
+    *,
+    colored: bool = False,
+) -> dict[Path, Match]:
+    """The correction of each source, from its sampled frames uint8 [3, h, w] of any size.
+
+    reference: frames of what they are brought to; by default to each other. colored: there are other sources
+    with color, so black-and-white ones are colorized in any case.
+    """
+    aim = None if reference is None else to_samples(reference)
     plain = {source: to_samples(pictures) for source, pictures in frames.items()}
     colorless = {source for source, samples in plain.items() if is_colorless(samples)}
     # A style of the family colour takes brightness only and makes all color itself.
-    light_only = style.family == "colour" or len(colorless) == len(plain)
+    aim_gray = aim is not None and is_colorless(aim)
+    all_gray = aim is None and not colored and len(colorless) == len(plain)
+    light_only = style.family == "colour" or aim_gray or all_gray
     colors = read_style(style_path(COLORS)).to(style.device) if colorless and not light_only else None
     samples = dict(plain)
     if colors is not None:
         for source in colorless:
             samples[source] = to_samples(frames[source], colors)
     found = [NOTHING]
-    if len(samples) > 1:
-        found = find_corrections(list(samples.values()), light_only)
+    if len(samples) > 1 or aim is not None:
+        found = find_corrections(list(samples.values()), light_only, aim)
     return {
         source: Match(
             InputCorrection(correction, colors if source in colorless else None),

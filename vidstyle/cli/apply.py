@@ -70,6 +70,13 @@ from vidstyle.options import ApplyOptions
 )
 @source_options
 @flag_option("--match", help_text="First bring the light and color of several inputs together.")
+@click.option(
+    "--match-to",
+    "reference",
+    metavar="FILE",
+    type=PATH,
+    help="First bring them to the light and color of this clip or picture.",
+)
 @overwrite_option("Replace results that exist.")
 @device_option(ApplyOptions)
 @click.option("--devices", metavar="LIST", help="Several: cuda:0,cuda:1 or all.  [default: all GPUs]")
@@ -94,6 +101,7 @@ def apply(
     cluster: str | None,
     batch_size: str,
     match: bool,
+    reference: Path | None,
     progress: str | None,
     dry_run: bool,
     as_json: bool,
@@ -105,6 +113,9 @@ def apply(
     wanted = tuple(dict.fromkeys(wanted))
     if at is not None:
         _check_at(at, output, options)
+    if match and reference is not None:
+        raise click.UsageError("--match and --match-to exclude each other. Leave one out.")
+    match = match or reference is not None
     _check_names(wanted, output, template, match, skip_existing and options.overwrite)
     groups = pairs_of(
         inputs,
@@ -127,7 +138,7 @@ def apply(
     skipped = tuple(target for _, target in pairs if skip_existing and exists(target))
     pairs = [pair for pair in pairs if pair[1] not in skipped]
     if match:
-        check_match(len(pairs), options)
+        check_match(len(pairs), options, reference)
     job = Job(
         pairs=tuple(pairs),
         style_of=style_of,
@@ -136,6 +147,7 @@ def apply(
         options=options,
         machines=Machines(devices, workers, cluster),
         match=match,
+        reference=reference,
         progress=progress,
         as_json=as_json,
         dry_run=dry_run,

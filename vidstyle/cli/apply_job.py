@@ -77,6 +77,8 @@ class Job:
     options: ApplyOptions
     machines: Machines
     match: bool
+    reference: Path | None
+    """What the inputs are brought to; None matches them with each other."""
     progress: str | None
     as_json: bool
     dry_run: bool
@@ -110,13 +112,21 @@ class Job:
             styles = {name: load_style(name).with_options(made) for name in self.wanted}
             output, output_dir = self.places.output, self.places.output_dir
             home = output_dir or (output.parent if output not in (None, PIPE) else None)
-            screen = open_screen(self.progress, len(self.pairs) * (2 if self.match else 1))
+            screen = open_screen(
+                self.progress, len(self.pairs) * (2 if self.match else 1) + (self.reference is not None)
+            )
             screen.number = len(journal.ended)
             matched = None
             if self.match:
                 sources = [source for source, _ in files]
                 matched = find_matches(
-                    sources, styles[self.wanted[0]], made, screen, self.as_json, journal.begin
+                    sources,
+                    styles[self.wanted[0]],
+                    made,
+                    screen,
+                    self.as_json,
+                    journal.begin,
+                    self.reference,
                 )
 
             def ready(source: Path, target: Path) -> Style:

@@ -96,7 +96,8 @@ def restyle(
 ) -> dict[str, Any]:
     screen.start(source.name)
     try:
-        return _made(source, style, target, options, screen, engine)
+        made = _made(source, style, target, options, screen, engine)
+        return made | {"warnings": [*_told_of_log(style), *made["warnings"]]}
     except KeyboardInterrupt as stop:
         screen.stop()
         kept = _kept(target, options)
@@ -117,6 +118,14 @@ def grab(source: Path, style: Style, target: Path, options: ApplyOptions, at: st
     if is_still(source):
         raise InputError(f"{source}: it is a picture already. Leave out --at.")
     return grab_frame(source, style, target, at, options).to_dict()
+
+
+def _told_of_log(style: Style) -> list[str]:
+    """A warning where a table of colors seems to be made for camera log."""
+    from vidstyle.styles.lut_style import log_warning
+
+    warning = log_warning(style.facts)
+    return [f"{style.name}: {warning}"] if warning else []
 
 
 def _made(

@@ -25,10 +25,19 @@ from vidstyle.train.options import LearnOptions, TrainingProgress
 @click.command(
     cls=Command,
     epilog="""vidstyle learn clips/ --name alice --licence "all rights hers"
+    vidstyle learn --like still.jpg --name bob
+    vidstyle learn --before raw/ --after graded/ --name carol
     vidstyle apply in.mp4 --style alice""",
 )
-@click.argument("material", metavar="CLIP_OR_FOLDER...", type=PATH, nargs=-1, required=True)
+@click.argument("material", metavar="[CLIP_OR_FOLDER]...", type=PATH, nargs=-1)
 @click.option("--name", required=True, help="Name of the new style.")
+@click.option("--like", metavar="PICTURE", type=PATH, help="One picture or clip that has the look.")
+@click.option(
+    "--before", metavar="PATH", type=PATH, multiple=True, help="Clips or pictures before a grade; repeatable."
+)
+@click.option(
+    "--after", metavar="PATH", type=PATH, multiple=True, help="The same shots after it; repeatable."
+)
 @click.option(
     "--content",
     metavar="DIR",
@@ -59,6 +68,9 @@ from vidstyle.train.options import LearnOptions, TrainingProgress
 def learn(
     material: tuple[Path, ...],
     name: str,
+    like: Path | None,
+    before: tuple[Path, ...],
+    after: tuple[Path, ...],
     content: tuple[Path, ...],
     progress: str | None,
     as_json: bool,
@@ -67,9 +79,23 @@ def learn(
     """Learn a color grade from clips and pictures of one creator, in seconds.
 
     The style gets a card with samples and says how near to the truth it can be expected to be. All of the
-    material should have one look; of several looks the style is a mixture.
+    material should have one look; of several looks the style is a mixture. Where the same shots are there
+    before and after the grade, --before and --after learn it without guessing.
     """
-    options = LearnOptions(material=material, name=name, content=content, **values)
+    if bool(before) != bool(after):
+        raise click.UsageError("--before and --after go together: the same shots before and after a grade.")
+    if sum(map(bool, (material, like, before))) != 1:
+        raise click.UsageError(
+            "Give the material in one way: clips and folders, or --like, or --before and --after."
+        )
+    options = LearnOptions(
+        material=(like,) if like else material,
+        name=name,
+        before=before,
+        after=after,
+        content=content,
+        **values,
+    )
     from vidstyle.styles.bundle import card_path, sheet_path
     from vidstyle.train.personal.learn import learn as learned_from
 

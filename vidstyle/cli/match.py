@@ -1,4 +1,4 @@
-"""`apply --match`: the first pass over all inputs, and its report."""
+"""`apply --match` and `--match-to`: the first pass over all inputs, and its report."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from vidstyle.styles.style import Style
 
 
-def check_match(inputs: int, options: ApplyOptions) -> None:
-    """UsageError if --match does not fit the other arguments."""
-    if inputs < 2:
+def check_match(inputs: int, options: ApplyOptions, reference: Path | None) -> None:
+    """UsageError if --match or --match-to does not fit the other arguments."""
+    if inputs < 2 and reference is None:
         raise click.UsageError(
             "--match: it brings several inputs together, but there is only one. "
             "Name the others too, or leave it out."
@@ -37,9 +37,14 @@ def find_matches(
     screen: Screen,
     quiet: bool,
     on_begin: Callable[[Path], None],
+    reference: Path | None = None,
 ) -> ClipMatches:
-    """Measure all sources; print what was found unless quiet. on_begin: called with each before its turn."""
+    """Measure all sources; print what was found unless quiet.
+
+    on_begin: called with each before its turn. reference: what they are brought to.
+    """
     from vidstyle.analysis.match_clips import match_clips
+    from vidstyle.train.personal.likeness import Likeness
 
     begun: list[Path] = []
 
@@ -52,26 +57,29 @@ def find_matches(
         screen.update(State(frames, total, note="measuring"))
 
     try:
-        matched = match_clips(sources, style, options, on_seen)
+        compare = Likeness() if reference is None else None
+        matched = match_clips(sources, style, options, on_seen, compare=compare, reference=reference)
     except KeyboardInterrupt as stop:
         screen.stop()
         raise stopped(stop, "No clip was begun yet; the same command starts again.") from None
     finally:
         screen.stop()
-    if len(matched.matches) == 1:
+    if len(matched.matches) == 1 and reference is None:
         click.echo("Warning: only one input can be used, so there is nothing to match it with.", err=True)
     elif not quiet:
-        for line in _words(matched):
+        for line in _words(matched, reference):
             click.echo(line)
     return matched
 
 
-def _words(matched: ClipMatches) -> list[str]:
+def _words(matched: ClipMatches, reference: Path | None) -> list[str]:
     if not matched.matches:
         return []
     before, after = matched.spreads
+    to = "" if reference is None else f" to {reference}"
+    apart = f" in {matched.groups} groups that show different things" if matched.groups > 1 else ""
     return [
-        f"Matching {len(matched.matches)} inputs; standard deviations between them (CIELAB): "
+        f"Matching {len(matched.matches)} inputs{to}{apart}; standard deviations between them (CIELAB): "
         f"lightness {before.lightness:.1f} -> {after.lightness:.1f}, "
         f"white balance {before.balance:.1f} -> {after.balance:.1f}, "
         f"colorfulness {before.chroma:.1f} -> {after.chroma:.1f}",

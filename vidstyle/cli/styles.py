@@ -87,19 +87,24 @@ def show(name: str | None, as_json: bool) -> None:
 @click.command(
     cls=Command,
     epilog="""vidstyle styles add airy.safetensors
-    vidstyle styles import alice.safetensors --name alice_2""",
+    vidstyle styles import alice.safetensors --name alice_2
+    vidstyle styles import look.cube --name look""",
 )
 @click.argument("file", type=PATH)
 @click.option("--name", metavar="NAME", help="Its new name.  [default: as the file]")
 @overwrite_option("Replace one of your styles with that name.")
 def add(file: Path, name: str | None, overwrite: bool) -> None:
-    """Add a style file to your styles, with its card.
+    """Add a style file to your styles, with its card; or a LUT: a .cube file, a HaldCLUT picture.
 
-    `add` and `import` are the same.
+    A LUT becomes a style that holds its table exactly. `add` and `import` are the same.
     """
+    from vidstyle.styles.header import read_facts
     from vidstyle.styles.library import add_style
+    from vidstyle.styles.lut_style import log_warning
 
     target = add_style(file, name, overwrite)
+    if warning := log_warning(read_facts(target)):
+        click.echo(f"Warning: {file}: {warning}. Convert log first.", err=True)
     click.echo(f"{target}: added. Use it with --style {target.stem}.")
 
 

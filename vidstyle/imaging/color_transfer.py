@@ -78,7 +78,7 @@ def histogram_matching(source: Tensor, style: Tensor, bins: int = 512) -> Transf
 
     def apply(rgb: Tensor) -> Tensor:
         lab = rgb_to_lab(rgb)
-        matched = [_interpolate(lab[:, c], a[c], b[c]) for c in range(3)]
+        matched = [interpolate(lab[:, c], a[c], b[c]) for c in range(3)]
         return lab_to_rgb(torch.stack(matched, dim=1)).clamp(0, 1)
 
     return apply
@@ -109,7 +109,7 @@ def quantiles(values: Tensor, levels: Tensor) -> Tensor:
     return torch.lerp(ordered[low], ordered[high], (at - low)[:, None])
 
 
-def _interpolate(x: Tensor, xs: Tensor, ys: Tensor) -> Tensor:
+def interpolate(x: Tensor, xs: Tensor, ys: Tensor) -> Tensor:
     """Piecewise linear through (xs, ys), xs rising; beyond the ends it goes on with slope 1."""
     x = x.contiguous()
     high = torch.searchsorted(xs, x).clamp(1, len(xs) - 1)

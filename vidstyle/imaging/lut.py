@@ -1,4 +1,4 @@
-"""3D lookup tables: trilinear lookup in torch, tetrahedral lookup by FFmpeg's haldclut on a CPU.
+"""3D lookup tables: trilinear and tetrahedral lookup in torch, tetrahedral by FFmpeg's haldclut on a CPU.
 
 `av` is here for `haldclut` alone: its vector instructions take 0.4 of the time that torch's gathers take, and
 it is given its table as a picture, so no file has to be written.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import av
@@ -58,7 +59,65 @@ def baked(lut: Tensor) -> Grading:
     return partial(apply_atlas, atlas=lut_atlas(lut))
 
 
-# Nodes a side of a table for `haldclut`, which takes squares of whole numbers only.
+def apply_tetrahedral(rgb: Tensor, lut: Tensor) -> Tensor:
+    """RGB [N, 3, H, W] through a table [3, B, G, R], tetrahedral; outside [0, 1] the edge holds.
+
+    A cell of the table is cut into six tetrahedra along its gray diagonal. The way from its dark corner to
+    its bright one goes along the axes in the order of how far the color lies along them.
+    """
+    size = lut.shape[-1]
+    colors = lut.flatten(1).T.contiguous()
+    strides = torch.tensor((1, size, size * size), device=rgb.device)
+    out = torch.empty_like(rgb)
+    for top, bottom in row_strips(rgb):
+        at = rgb[:, :, top:bottom].nan_to_num(0.0, 1.0, 0.0).clamp_(0, 1).mul_(size - 1)
+        first = at.floor().clamp_(max=size - 2)
+        at -= first
+        dark = (first.long() * strides.view(1, 3, 1, 1)).sum(1)
+        far, farthest = at.max(1)
+        near, nearest = at.min(1)
+        middle = at.sum(1).sub_(far).sub_(near)
+        bright = dark + int(strides.sum())
+        found = colors[dark] * (1 - far)[..., None]
+        found += colors[dark + strides[farthest]] * (far - middle)[..., None]
+        found += colors[bright - strides[nearest]] * (middle - near)[..., None]
+        found += colors[bright] * near[..., None]
+        out[:, :, top:bottom] = found.permute(0, 3, 1, 2)
+    return out
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The way of colors into a table that does not begin at 0 and end at 1, or has curves before it."""
+
+    low: Tensor
+    """[3]: where the table begins, for R, G and B."""
+    high: Tensor
+    """[3]: where it ends."""
+    curves: Tensor | None = None
+    """[3, C]: what becomes of C values from low to high, evenly spaced; between them straight lines."""
+
+    @property
+    def is_nothing(self) -> bool:
+        plain = bool((self.low == 0).all()) and bool((self.high == 1).all())
+        return plain and self.curves is None
+
+    def __call__(self, rgb: Tensor) -> Tensor:
+        """RGB [N, 3, H, W] -> places in the table, 0 to 1."""
+        low, high = (end.to(rgb.device).view(1, 3, 1, 1) for end in (self.low, self.high))
+        places = ((rgb.nan_to_num(0.0, 1.0, 0.0) - low) / (high - low)).clamp_(0, 1)
+        if self.curves is None:
+            return places
+        last = self.curves.shape[1] - 1
+        for channel, curve in enumerate(self.curves.to(rgb.device)):
+            at = places[:, channel] * last
+            first = at.floor().clamp_(max=last - 1)
+            start = first.long()
+            places[:, channel] = torch.lerp(curve[start], curve[start + 1], at - first)
+        return places
+
+
+# Nodes a side of a table made for `haldclut`, which takes squares of whole numbers only.
 HALD_SIZE = 36
 # Pixels per call of the filter, whatever the frame's shape: 720p, 1080p and 2160p are multiples.
 _WIDTH, _HEIGHT = 1024, 75
@@ -75,16 +134,21 @@ class Lut3D:
     only.
     """
 
-    def __init__(self, lut: Tensor) -> None:
-        """lut: [3, B, G, R] of HALD_SIZE^3 colors, or of another square; see `Generator.lut`."""
-        if math.isqrt(lut.shape[-1]) ** 2 != lut.shape[-1]:
-            raise ValueError(f"a table has a square number of nodes a side, not {lut.shape[-1]}")
+    def __init__(self, lut: Tensor, entry: Entry | None = None) -> None:
+        """lut: [3, B, G, R] of any number of nodes a side; see `Generator.lut`.
+
+        entry: what comes before it. Where the number of nodes is no square, the table lies in the dark corner
+        of the next larger one, so no node of it is moved.
+        """
         self._lut = lut.detach().to("cpu", torch.float32).contiguous()
+        self._entry = entry
         self._idle: deque[_Filter] = deque()
-        self._plain: Grading | None = None if _HAS_HALDCLUT else baked(self._lut)
+        self._plain: Grading | None = None if _HAS_HALDCLUT else partial(apply_tetrahedral, lut=self._lut)
 
     @torch.no_grad()
     def __call__(self, rgb: Tensor) -> Tensor:
+        if self._entry is not None:
+            rgb = self._entry(rgb)
         if self._plain is not None:
             return self._plain(rgb)
         try:
@@ -97,18 +161,24 @@ class Lut3D:
         self._idle.append(filter_)  # not after an error: a frame may be waiting in it
         return out
 
-    def __getstate__(self) -> Tensor:
-        return self._lut
+    def __getstate__(self) -> tuple[Tensor, Entry | None]:
+        return self._lut, self._entry
 
-    def __setstate__(self, lut: Tensor) -> None:
-        Lut3D.__init__(self, lut)
+    def __setstate__(self, state: tuple[Tensor, Entry | None]) -> None:
+        Lut3D.__init__(self, *state)
 
 
 class _Filter:
     """One graph of FFmpeg with the table in it, for one thread at a time."""
 
     def __init__(self, lut: Tensor) -> None:
-        side = math.isqrt(lut[0].numel())
+        own = lut.shape[-1]
+        nodes = math.ceil(math.sqrt(own)) ** 2
+        self._scale = (own - 1) / (nodes - 1)
+        if nodes != own:
+            more = (0, nodes - own) * 3
+            lut = F.pad(lut[None], more, mode="replicate")[0]
+        side = math.isqrt(nodes**3)
         self._graph = av.filter.Graph()  # held: its filters do not keep it
         self._graph.threads = 1
         self._source, table = (
@@ -142,6 +212,8 @@ class _Filter:
             for plane, channel in zip(planes, _GBR, strict=True):
                 # Its vector instructions take what is no number for a place far outside of the table.
                 torch.nan_to_num(source[channel, start : start + size], 0.0, 1.0, 0.0, out=plane[:size])
+                if self._scale != 1:
+                    plane[:size].clamp_(0, 1).mul_(self._scale)
             self._frame.pts = self._pushed
             self._pushed += 1
             self._source.push(self._frame)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidstyle.imaging.lut import LUT_SIZE, Grading
+from vidstyle.imaging.lut import HALD_SIZE, LUT_SIZE, Grading, Lut3D, baked
 from vidstyle.imaging.resize import shrink
 from vidstyle.models.texture import join
 
@@ -51,6 +51,10 @@ class GeneratorConfig:
     """How many smoothed copies of the frame a painted style sees, see `filters.guided_smooth`."""
     backbone: int = 0
     """Blocks of the EfficientNet backbone of the colorizer, see `colorizer`. 0 for all other styles."""
+    table_size: int = 0
+    """Nodes a side of the table of a style that is a table, see `table`. 0 for all other styles."""
+    curve_size: int = 0
+    """Nodes of the curves before that table. 0: no curves."""
 
     def to_dict(self) -> dict[str, int]:
         return asdict(self)
@@ -215,6 +219,14 @@ class BaseGenerator(nn.Module, ABC):
         blue, green, red = torch.meshgrid(axis, axis, axis, indexing="ij")
         colors = torch.stack((red, green, blue), dim=-1).view(-1, 3)
         return self.grade(colors, code).view(size, size, size, 3).permute(3, 0, 1, 2).contiguous()
+
+    def baked_lut(self, code: Tensor) -> Tensor:
+        """The table that `grading` looks up on the device of the code."""
+        return self.lut(code, HALD_SIZE if code.device.type == "cpu" else LUT_SIZE)
+
+    def grading(self, lut: Tensor) -> Grading:
+        """The grade of frames, from what `baked_lut` made."""
+        return Lut3D(lut) if lut.device.type == "cpu" else baked(lut)
 
     def paint(
         self,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from vidstyle.models.base import BaseGenerator, GeneratorConfig
 from vidstyle.models.colorizer import Colorizer
 from vidstyle.models.generator import Generator
+from vidstyle.models.table import TableGenerator
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Architecture:
 # The first one that matches is meant. Configs of old style files must keep their class.
 ARCHITECTURES = (
     Architecture(Colorizer, lambda config: config.backbone > 0),
+    Architecture(TableGenerator, lambda config: config.table_size > 0),
     Architecture(Generator, lambda config: True),  # photographic, drawn and painted
 )
 

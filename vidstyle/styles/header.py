@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from vidstyle.errors import StyleError
+from vidstyle.styles.spec import is_lut
 
 FORMAT = "vidstyle-style-1"
 # A style file holds weights of a small network. What is far larger is something else, or an attack.
 MAX_FILE_BYTES = 64 << 20
+MAX_LUT_BYTES = 256 << 20  # of a table of colors: its numbers are text
 MOST_CARD = 1 << 18  # characters
 FAMILIES = ("photographic", "drawn", "painted", "colour")
 
@@ -51,7 +53,7 @@ def check_size(path: Path) -> None:
     """StyleError for a file that is not there, or too large for a style."""
     if not path.is_file():
         raise StyleError(f"{path}: there is no such style file. Check the path, or see vidstyle styles.")
-    if path.stat().st_size > MAX_FILE_BYTES:
+    if path.stat().st_size > (MAX_LUT_BYTES if is_lut(path) else MAX_FILE_BYTES):
         raise StyleError(f"{path}: too large for a style file. Use a file made by vidstyle train.")
 
 
@@ -66,7 +68,21 @@ def read_header(path: Path) -> dict[str, Any]:
 
 def read_facts(path: Path) -> StyleFacts:
     """Only the facts, without the weights. StyleError."""
-    return facts_of(path, read_header(path))
+    return lut_facts(path) if is_lut(path) else facts_of(path, read_header(path))
+
+
+def lut_facts(path: Path) -> StyleFacts:
+    """What can be said of a table of colors by its name. StyleError when it is not there."""
+    check_size(path)
+    return StyleFacts(
+        name=path.stem,
+        family="photographic",
+        summary=f"The table of colors {path.name}.",
+        provenance=path.name,
+        recommended_smooth=0.0,  # what changes each color alone does not flicker
+        looks=(path.stem,),
+        training={"way": "import", "file": path.name},
+    )
 
 
 def read_card(path: Path) -> str:
@@ -74,6 +90,8 @@ def read_card(path: Path) -> str:
 
     StyleError.
     """
+    if is_lut(path):
+        return ""
     inside = read_header(path).get("card", "")
     beside = path.with_suffix(".md")
     if isinstance(inside, str) and inside:

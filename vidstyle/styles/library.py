@@ -15,7 +15,7 @@ from pathlib import Path
 from vidstyle.errors import OutputError, StyleError
 from vidstyle.files import check_free, map_write_error, written_whole
 from vidstyle.styles.header import StyleFacts, read_facts
-from vidstyle.styles.spec import parse_style, style_name
+from vidstyle.styles.spec import LUT_SUFFIXES, is_lut, names_a_file, parse_style, style_name
 
 STYLE_FOLDER = Path(__file__).parent / "builtin"
 SUFFIX = ".safetensors"
@@ -57,7 +57,7 @@ def list_styles() -> list[StyleFacts]:
 def style_path(name_or_path: str) -> Path:
     """The file of a style, given by name or by path. StyleError for an unknown name."""
     path = Path(name_or_path)
-    if path.suffix == SUFFIX or os.sep in name_or_path:
+    if names_a_file(name_or_path):
         return path
     name = _known_name(name_or_path)
     for file in style_files():
@@ -97,23 +97,27 @@ def own_path(name: str) -> Path:
 def add_style(file: Path, name: str | None = None, overwrite: bool = False) -> Path:
     """Copy a style file into the user's folder, so that it has a name; with its card and sheet, if any.
 
+    A `.cube` or a HaldCLUT picture becomes a style that holds its table exactly.
     Card and sheet are inside the file (see `export_style`) or beside it. name: by default that of the file,
     else the one in the style's facts. StyleError when this vidstyle cannot read the file, OutputError when
     there is a style of that name. Nothing is changed then.
     """
     from vidstyle.styles.bundle import Attachments, card_path, copy_style, read_attachments, sheet_path
+    from vidstyle.styles.lut_style import as_style_file
     from vidstyle.styles.style_file import read_network
 
     facts = read_facts(file)
-    chosen = name or next((n for n in (file.stem, facts.name) if NAME.fullmatch(n)), file.stem)
+    plain = re.sub("[^a-z0-9]+", "_", file.stem.lower()).strip("_")[:40] if is_lut(file) else file.stem
+    chosen = name or next((n for n in (plain, facts.name) if NAME.fullmatch(n)), file.stem)
     target = own_path(chosen)
     check_free(target, overwrite)
-    read_network(file)
-    attached = read_attachments(file)
-    # The style comes last: a style that has a name is complete.
-    _replace(card_path(target), attached.card.encode())
-    _replace(sheet_path(target), attached.sheet)
-    return copy_style(file, target, chosen, Attachments())
+    with as_style_file(file) as style:
+        read_network(style)
+        attached = read_attachments(style)
+        # The style comes last: a style that has a name is complete.
+        _replace(card_path(target), attached.card.encode())
+        _replace(sheet_path(target), attached.sheet)
+        return copy_style(style, target, chosen, Attachments())
 
 
 def remove_style(name: str) -> Path:
@@ -140,6 +144,7 @@ def remove_style(name: str) -> Path:
 def export_style(name: str, target: Path, overwrite: bool = False) -> Path:
     """Write one file to share: the style with its card and its sheet inside. StyleError, OutputError."""
     from vidstyle.styles.bundle import copy_style, read_attachments
+    from vidstyle.styles.lut_style import as_style_file
 
     source = style_path(name)
     if target.suffix != SUFFIX:
@@ -147,7 +152,8 @@ def export_style(name: str, target: Path, overwrite: bool = False) -> Path:
             f"{target}: the name of a style file must end in {SUFFIX}. Use {target.stem}{SUFFIX}."
         )
     check_free(target, overwrite)
-    return copy_style(source, target, read_facts(source).name, read_attachments(source))
+    with as_style_file(source) as style:
+        return copy_style(style, target, read_facts(style).name, read_attachments(style))
 
 
 def _replace(path: Path, content: bytes) -> None:
@@ -168,5 +174,6 @@ def _unknown(name: str) -> str:
     hint = f"Did you mean {nearest[0]}? " if nearest else ""
     return (
         f"{name}: there is no such style. {hint}"
-        f"Known styles: {', '.join(known) or 'none'}; or give the path of a {SUFFIX} file."
+        f"Known styles: {', '.join(known) or 'none'}; or give the path of a {SUFFIX} or "
+        f"{LUT_SUFFIXES[0]} file."
     )

@@ -13,8 +13,9 @@ from vidstyle.errors import StyleError
 from vidstyle.styles.blend import Blend
 from vidstyle.styles.device import choose_device
 from vidstyle.styles.library import result_name, style_path
+from vidstyle.styles.lut_style import read_lut_network
 from vidstyle.styles.network_style import NetworkStyle
-from vidstyle.styles.spec import parse_style
+from vidstyle.styles.spec import is_lut, parse_style
 from vidstyle.styles.style import Style
 from vidstyle.styles.style_file import StyleFacts, hash_file, hash_text, read_network
 
@@ -74,7 +75,7 @@ def read_style(path: Path, looks: Mapping[str, float] | None = None) -> NetworkS
     Looks of one file are mixed by their codes, so the network paints one look that lies between them.
     Raises StyleError when the file is missing, damaged or malicious, or has no such look.
     """
-    generator, codes, facts = read_network(path)
+    generator, codes, facts = read_lut_network(path) if is_lut(path) else read_network(path)
     shares = _shares(path, facts, looks or {"": 1.0})
     code = torch.stack([codes[look] * share for look, share in shares]).sum(0)
     content_hash = hash_file(path)

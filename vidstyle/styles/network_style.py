@@ -12,7 +12,7 @@ from vidstyle.frames import PlaneFormat
 from vidstyle.imaging.correction import InputCorrection
 from vidstyle.imaging.finishing import Finish
 from vidstyle.imaging.hdr import HdrConversion
-from vidstyle.imaging.lut import HALD_SIZE, LUT_SIZE, Grading, Lut3D, baked
+from vidstyle.imaging.lut import Grading
 from vidstyle.models.base import BaseGenerator, Controls, Dials
 from vidstyle.models.cuda.fused import FusedPaint, reason_not, trouble
 from vidstyle.models.registry import build_generator
@@ -64,12 +64,11 @@ class NetworkStyle(Style):
         self.variation = variation
         self._plain_code = code
         self._code = varied(generator, code, variation).to(device)
-        on_cpu = device.type == "cpu"
         if lut is None:
             with torch.inference_mode():
-                lut = self._generator.lut(self._code, HALD_SIZE if on_cpu else LUT_SIZE)
+                lut = self._generator.baked_lut(self._code)
         self._lut = lut
-        self._grade: Grading = Lut3D(lut) if on_cpu else baked(lut)
+        self._grade: Grading = self._generator.grading(lut)
         self._fused: FusedPaint | None = None
         if device.type == "cuda" and generator.fuses and slow is None and not dials.is_identity:
             self._fused = FusedPaint(lut, dials)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,18 @@ from pathlib import Path
 from vidstyle.errors import StyleError
 
 _STYLE_SUFFIX = ".safetensors"
+# Tables of colors of other programs: `.cube`, and pictures in the layout of HaldCLUT.
+LUT_SUFFIXES = (".cube", ".png", ".tif", ".tiff")
+
+
+def is_lut(path: Path) -> bool:
+    """Whether a file is a table of colors, by its name."""
+    return path.suffix.lower() in LUT_SUFFIXES
+
+
+def names_a_file(text: str) -> bool:
+    """Whether a style is given by its file, and not by its name."""
+    return os.sep in text or text.endswith(_STYLE_SUFFIX) or is_lut(Path(text))
 
 
 @dataclass(frozen=True)
@@ -24,7 +37,8 @@ class BlendPart:
     @property
     def name(self) -> str:
         """The name that results get; safe in a file name."""
-        stem = Path(self.style).name.removesuffix(_STYLE_SUFFIX)
+        file = Path(self.style)
+        stem = file.stem if is_lut(file) else file.name.removesuffix(_STYLE_SUFFIX)
         look = re.sub(r"[^\w-]+", "_", self.look)
         return stem if look in ("", stem) else f"{stem}-{look}"
 
@@ -35,7 +49,8 @@ def parse_style(text: str) -> tuple[BlendPart, ...]:
     Names may also be joined by +, as results are called. Without a weight it is 1. Raises StyleError for
     invalid weights and missing names.
     """
-    whole = text.endswith(_STYLE_SUFFIX) and (Path(text).is_file() or "," not in text)
+    file = text.endswith(_STYLE_SUFFIX) or is_lut(Path(text))
+    whole = file and (Path(text).is_file() or "," not in text)
     found = []
     for part in [text] if whole else _parts(text):
         name, colon, weight = part.strip().rpartition(":")
@@ -72,7 +87,7 @@ def style_name(parts: Sequence[BlendPart]) -> str:
 
 def _is_path(text: str) -> bool:
     """Whether this is the end of a path, not a weight or a look: C:\\styles\\a.safetensors."""
-    return "/" in text or "\\" in text or text.endswith(_STYLE_SUFFIX)
+    return "/" in text or "\\" in text or names_a_file(text)
 
 
 def _weight(text: str, part: str) -> float:

@@ -117,9 +117,12 @@ class LearnOptions:
     """Options of `learn`. Where a field is not described here, it means what it does in `TrainOptions`."""
 
     material: tuple[Path, ...]
-    """Clips, pictures or folders of them, all of one look."""
+    """Clips, pictures or folders of them, all of one look. Empty with `before` and `after`."""
     name: str
     """What the style is called."""
+    before: tuple[Path, ...] = ()
+    """Clips, pictures or folders before a grade; `after` has the same shots with it."""
+    after: tuple[Path, ...] = ()
     content: tuple[Path, ...] = ()
     """Has no effect any more: the look is read from the material alone."""
     minutes: float = 3.5

@@ -15,7 +15,7 @@ from vidstyle.analysis.preview.contact_sheet import contact_sheet
 from vidstyle.analysis.preview.page import base64_text, printable, shell_quoted
 from vidstyle.analysis.preview.reel import Flicker
 from vidstyle.media.image_file import encode_png
-from vidstyle.styles.spec import parse_style
+from vidstyle.styles.spec import names_a_file, parse_style
 from vidstyle.styles.style import Style
 from vidstyle.version import __version__
 
@@ -149,7 +149,7 @@ def _rounded(row: Sequence[float | None]) -> list[float | None]:
 def _absolute_spec(spec: str) -> str:
     """A style spec as the user wrote it; the path of a single style file made absolute."""
     parts = parse_style(spec)
-    if len(parts) > 1 or (os.sep not in spec and not spec.endswith(".safetensors")):
+    if len(parts) > 1 or not names_a_file(parts[0].style):
         return spec
     look = f"#{parts[0].look}" if parts[0].look else ""
     return os.path.abspath(parts[0].style) + look

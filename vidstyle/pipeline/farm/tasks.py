@@ -25,7 +25,7 @@ from vidstyle.pipeline.plan import plain, plan_run, plan_segments, resolve
 from vidstyle.pipeline.render import RenderPass, run_pass, smooth_margin
 from vidstyle.styles.load import load_style
 from vidstyle.styles.restyler import Restyler
-from vidstyle.styles.spec import parse_style
+from vidstyle.styles.spec import names_a_file, parse_style
 from vidstyle.styles.style import Style
 
 OnProgress = Callable[[Progress], None]
@@ -107,8 +107,7 @@ def whole_style_name(wanted: str) -> str:
 
 
 def _absolute(style: str) -> str:
-    is_path = os.sep in style or style.endswith(".safetensors")
-    return os.path.abspath(style) if is_path else style
+    return os.path.abspath(style) if names_a_file(style) else style
 
 
 def style_for(plan: PlanFile, name: str | None, options: ApplyOptions) -> Style:

@@ -11,6 +11,7 @@ from torch import Tensor
 from vidstyle.models.base import BaseGenerator
 from vidstyle.models.colorizer import Colorizer
 from vidstyle.models.generator import Generator
+from vidstyle.models.table import TableGenerator
 from vidstyle.styles.blend import parts_of
 from vidstyle.styles.style import Style
 from vidstyle.version import __version__
@@ -36,7 +37,11 @@ def _left_out(generator: BaseGenerator) -> Iterator[str]:
 def is_color_alone(style: Style) -> bool:
     """Whether a style is mostly its color grade: true for photographic ones."""
     generators = [part.network[0] for part, _ in parts_of(style)]
-    return all(isinstance(generator, Generator) and generator.texture is None for generator in generators)
+    return all(
+        isinstance(generator, TableGenerator)
+        or (isinstance(generator, Generator) and generator.texture is None)
+        for generator in generators
+    )
 
 
 @torch.inference_mode()

@@ -9,11 +9,13 @@ from torch import Tensor
 from vidstyle.models.base import BaseGenerator
 from vidstyle.models.colorizer import Colorizer
 from vidstyle.models.generator import Generator
+from vidstyle.models.table import TableGenerator
 from vidstyle.options import ONNX_OPSET
 from vidstyle.styles.blend import parts_of
 from vidstyle.styles.export.onnx_colorizer import ColorizerLayers
 from vidstyle.styles.export.onnx_generator import GeneratorLayers
 from vidstyle.styles.export.onnx_graph import Graph, Value
+from vidstyle.styles.export.onnx_table import TableLayers
 from vidstyle.styles.style import MOVING_PAPER, Style
 from vidstyle.version import __version__
 
@@ -67,7 +69,11 @@ def draws(generator: BaseGenerator) -> bool:
     return isinstance(generator, Generator) and generator.texture is not None
 
 
-def _layers(graph: Graph, generator: BaseGenerator, code: Tensor) -> GeneratorLayers | ColorizerLayers:
+def _layers(
+    graph: Graph, generator: BaseGenerator, code: Tensor
+) -> GeneratorLayers | ColorizerLayers | TableLayers:
+    if isinstance(generator, TableGenerator):
+        return TableLayers(graph, generator, code)
     if isinstance(generator, Colorizer):
         return ColorizerLayers(graph, generator, code)
     if isinstance(generator, Generator):

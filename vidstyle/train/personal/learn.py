@@ -5,48 +5,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor
 
 from vidstyle.errors import OutputError
-from vidstyle.styles.bundle import card_path, sheet_path
-from vidstyle.styles.library import add_style, own_path
-from vidstyle.styles.load import load_style
-from vidstyle.styles.style_file import StyleFacts, save_style
+from vidstyle.models.base import BaseGenerator
+from vidstyle.models.table import table_generator
+from vidstyle.styles.library import own_path
 from vidstyle.train.data.pictures import PictureSet
 from vidstyle.train.graceful_stop import GracefulStop
 from vidstyle.train.options import LearnOptions, TrainingProgress
 from vidstyle.train.personal.grade_fit import OrdinaryColors, fit_grade, fit_residual
-from vidstyle.train.personal.look_reader import Reading, load_look_reader
+from vidstyle.train.personal.learn_pairs import learn_pairs
+from vidstyle.train.personal.look_reader import DOUBTFUL, Reading, load_look_reader
 from vidstyle.train.personal.material import Material, gather
+from vidstyle.train.personal.shelf import LearnedStyle, put_on_shelf
 from vidstyle.train.personal.style_card import card
 from vidstyle.train.sample_sheets import write_grid
 
 SHEET_COLUMNS = 6
 INVERSE_STEPS = 300  # the inverse only makes the sheet
 REPORT_STEPS = 50
-
-
-@dataclass(frozen=True)
-class LearnedStyle:
-    """What `learn` made."""
-
-    path: Path
-    """The style file in the user's library."""
-    frames: int
-    """Frames that were used."""
-    scenes: int
-    """Scenes that the frames come from."""
-    steps: int
-    """Steps of the fit of the style to the look."""
-    figures: dict[str, float]
-    """expected_error: mean CIELAB error to the true look on other material, as the look reader expects it.
-    change: mean CIELAB distance that the look moves ordinary photos, as the look reader judges.
-    fit: mean CIELAB distance of the style to the look that was read."""
 
 
 def learn(
@@ -58,6 +39,7 @@ def learn(
     """Learn the look of options.material and add it to the user's styles as options.name.
 
     The look reader estimates a 3D LUT from the frames, and the grade network of the style is fitted to it.
+    With options.before and options.after there is nothing to estimate: see `learn_pairs`.
     on_progress, on_warning, stop: see `train`. A stopped run keeps nothing.
     StyleError for a name that cannot be one, OutputError when a style of that name exists, TrainingError when
     no look can be read from the material.
@@ -65,6 +47,8 @@ def learn(
     target = own_path(options.name)
     if target.exists() and not options.overwrite:
         raise OutputError(f"{target}: a style of this name exists already. Use --overwrite to replace it.")
+    if options.before or options.after:
+        return learn_pairs(options, on_warning)
     begun = time.monotonic()
     material = gather(options.material, options.frame_size)
     if on_warning is not None:
@@ -72,37 +56,56 @@ def learn(
             on_warning(warning)
     reader = load_look_reader()
     reading = reader.read_look(material.frames, material.scene_numbers)
+    if on_warning is not None and reading.strength < DOUBTFUL:
+        on_warning(_doubt(reading.strength))
     colors = OrdinaryColors(reader.frequencies)
     work = _Work(options, on_progress, stop)
     with stop or nullcontext():
-        generator, code = fit_grade(reading.lut, colors, options.steps, seed=options.seed, on_step=work.go_on)
+        generator, code, fit = _made(reading, colors, options, work)
         if stop is not None and stop.requested:
             stop.obey()
-    facts = StyleFacts(
-        name=options.name,
-        family="photographic",
-        summary=options.summary or f"The look of {options.name}'s own material.",
-        licence=options.licence,
-        provenance=options.provenance or "material of the user's own",
-        looks=(options.name,),
-        training=_recipe(options, work.steps),
+    figures = {
+        "expected_error": reading.expected_error,
+        "change": reading.distance,
+        "fit": fit,
+        "strength": reading.strength,
+    }
+    figures = {name: round(value, 3) for name, value in figures.items()}
+    path = put_on_shelf(
+        options,
+        generator,
+        code,
+        _recipe(options, work.steps),
+        lambda sheet, style: write_sheet(sheet, material, reading, colors, style),
+        lambda: card(options, material, reading, figures, work.steps, time.monotonic() - begun),
+        smooth=0.0 if reading.monochrome else 1.0,
     )
-    with TemporaryDirectory() as folder:
-        made = save_style(
-            Path(folder) / f"{options.name}.safetensors", generator, {options.name: code}, facts
-        )
-        style = load_style(made)
-        figures = {
-            "expected_error": reading.expected_error,
-            "change": reading.distance,
-            "fit": fit_residual(generator.grade, code, reading.lut, colors),
-        }
-        figures = {name: round(value, 3) for name, value in figures.items()}
-        write_sheet(sheet_path(made), material, reading, colors, style)
-        seconds = time.monotonic() - begun
-        card_path(made).write_text(card(options, material, figures, work.steps, seconds))
-        path = add_style(made, options.name, overwrite=options.overwrite)
     return LearnedStyle(path, len(material.frames), len(material.scenes), work.steps, figures)
+
+
+def _made(
+    reading: Reading, colors: OrdinaryColors, options: LearnOptions, work: _Work
+) -> tuple[BaseGenerator, Tensor, float]:
+    """The generator of a style, its code, and the mean CIELAB distance to the reading.
+
+    A look without colors of its own is kept as a table, so that nothing of it is colored.
+    """
+    if reading.monochrome:
+        return table_generator(reading.lut.permute(3, 0, 1, 2)), torch.zeros(1, 1), 0.0
+    generator, code = fit_grade(reading.lut, colors, options.steps, seed=options.seed, on_step=work.go_on)
+    return generator, code, fit_residual(generator.grade, code, reading.lut, colors)
+
+
+def _doubt(strength: float) -> str:
+    if not strength:
+        return (
+            "the material looks as if it had no grade, so the style changes nothing. If it has one, give "
+            "more scenes of different things."
+        )
+    return (
+        f"the look is hardly told from no grade at all, so the style is {strength:.0%} of what was read. "
+        "More scenes of different things make it surer."
+    )
 
 
 class _Work:

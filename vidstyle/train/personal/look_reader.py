@@ -22,6 +22,7 @@ from vidstyle.imaging.yuv import luma_of
 from vidstyle.models.colorizer import Backbone
 from vidstyle.styles.library import style_path
 from vidstyle.styles.style_file import FORMAT, read_style_file, write_style_file
+from vidstyle.train.personal.grade_fit import OrdinaryColors
 from vidstyle.train.personal.look_networks import (
     CELL,
     CELLS,
@@ -40,12 +41,19 @@ from vidstyle.train.personal.look_networks import (
     split_into_cells,
     transfer_between,
 )
+from vidstyle.train.personal.monochrome import read_monochrome
 
 LOOK_READER_FILE = Path(__file__).parent / "look_reader.safetensors"
 TRUNK_STYLE, TRUNK_BLOCKS = "colour", 13  # the style that ships the trunk, and its depth
 LUT_SIZE = 33  # of the table handed out
 DRAWS = 4  # readings of different pixels that are averaged
 MAX_FRAMES = 160
+# Distance over expected error where nothing and where all of a reading is used; from many scenes, from few.
+EVIDENCE, EVIDENCE_OF_FEW = (1.05, 1.25), (0.9, 1.2)
+MOVED = (7.5, 9.5)  # the same for the distance of the plain transfer, CIELAB; sets without a look: 3.7 to 7.5
+RAN_LOW = 0.1  # measured over expected error of many scenes, less 1: 22 stocks that were held out
+DOUBTFUL = 0.75  # below this share people are told that the look is hardly told from none
+ORDINARY_COLORS = 8192
 # From this expected error on (CIELAB) the plain transfer is mixed in, fully from 2.5 more on, given scenes.
 UNSURE, UNSURE_RANGE, PLAIN_SHARE, FEW_SCENES, SOME_SCENES = 4.5, 2.5, 0.35, 4, 10
 
@@ -59,6 +67,8 @@ class Reading:
     distance: mean CIELAB distance of ordinary photos to themselves under the look, as the reader judges.
     coefficients: [K], the look in principal components, in their standard deviations; see `LookReader.lut`.
     scenes: how many scenes were told apart.
+    strength: share of what was read that is in all of these; below 1 where it is hardly told from no look.
+    monochrome: the material is black-and-white or toned; its look was read by its tones, not by the networks.
     """
 
     lut: Tensor
@@ -66,6 +76,8 @@ class Reading:
     distance: float
     coefficients: Tensor
     scenes: int
+    strength: float = 1.0
+    monochrome: bool = False
 
 
 class LookReader:
@@ -131,8 +143,10 @@ class LookReader:
         return Cells(features, places, rgb, colors_to_lab(rgb), self.typical(features, places))
 
     @torch.no_grad()
-    def read(self, cells: Cells, scene_of: Tensor) -> tuple[Tensor, Tensor]:
-        """Coefficients [K] and (error, distance) [2] of one set; scene_of: [F], its scenes from 0 on.
+    def read(self, cells: Cells, scene_of: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Coefficients [K], (error, distance) [2] and the plain transfer [K] of one set.
+
+        scene_of: [F], its scenes from 0 on.
 
         Looks unlike all that were taught are read badly, and the reader knows: some of the plain transfer,
         which was taught nothing, helps there (0.1 to 0.3 of 5.6 on validation stocks).
@@ -151,9 +165,8 @@ class LookReader:
         )
         judged = judged.exp()
         unsure = (judged[:, :1] - UNSURE) / UNSURE_RANGE
-        scenes = (member.shape[1] - FEW_SCENES) / (SOME_SCENES - FEW_SCENES)
-        share = PLAIN_SHARE * unsure.clamp(0, 1) * min(max(scenes, 0.0), 1.0)
-        return torch.lerp(coefficients, plain, share)[0], judged[0]
+        share = PLAIN_SHARE * unsure.clamp(0, 1) * _many(member.shape[1])
+        return torch.lerp(coefficients, plain, share)[0], judged[0], plain[0]
 
     def read_look(self, frames: Sequence[Tensor], scenes: Sequence[int] | None = None) -> Reading:
         """Estimate the look of frames [3, h, w] uint8 (R, G, B), all of one look; sizes may differ.
@@ -166,6 +179,11 @@ class LookReader:
             raise ValueError(f"{len(frames)} frames and {len(numbers)} scene numbers")
         step = -(-len(frames) // MAX_FRAMES)
         frames, scenes = frames[::step], numbers[::step]
+        colors = OrdinaryColors(self.frequencies)
+        ordinary = colors.draw(ORDINARY_COLORS, torch.Generator().manual_seed(0), any_colors=0.0)
+        if mono := read_monochrome(frames, len(set(scenes)), ordinary, LUT_SIZE):
+            change, none = _change(mono.lut, ordinary), torch.zeros(COMPONENTS)
+            return Reading(mono.lut, mono.expected_error, change, none, len(set(scenes)), monochrome=True)
         shapes = [(LONG, SHORT) if frame.shape[1] > frame.shape[2] else (SHORT, LONG) for frame in frames]
         names = {name: number for number, name in enumerate(dict.fromkeys(scenes))}
         parts, scene_of = [], []
@@ -181,10 +199,40 @@ class LookReader:
             drawn = [vars(self.cells(pictures, features, random)).values() for pictures, features in parts]
             cells = Cells(*(torch.cat(tensors) for tensors in zip(*drawn, strict=True)))
             found.append(self.read(cells, torch.tensor(scene_of)))
-        coefficients = torch.stack([c for c, _ in found]).mean(0)
-        error, distance = torch.stack([judged for _, judged in found]).mean(0).tolist()
+        coefficients, judged, plain = (torch.stack(part).mean(0) for part in zip(*found, strict=True))
+        error, distance = judged.tolist()
+        error *= self.error_scale
+        moved = _change(self.lut(plain[None])[0], ordinary)
+        strength = strength_by_evidence(error, distance, moved, len(names))
+        coefficients *= strength
         lut = self.lut(coefficients[None], LUT_SIZE)[0]
-        return Reading(lut, error * self.error_scale, distance, coefficients, len(names))
+        error *= 1 + RAN_LOW * _many(len(names))
+        return Reading(lut, error, distance * strength, coefficients, len(names), strength)
+
+
+def _many(scenes: int) -> float:
+    """0 for few scenes, 1 for many."""
+    return min(max((scenes - FEW_SCENES) / (SOME_SCENES - FEW_SCENES), 0.0), 1.0)
+
+
+def _change(lut: Tensor, colors: Tensor) -> float:
+    """Mean CIELAB distance that a table [n, n, n, 3] moves colors [P, 3]."""
+    made = colors_to_lab(lookup(lut[None], colors[None])[0])
+    return float((made - colors_to_lab(colors)).norm(dim=-1).mean())
+
+
+def strength_by_evidence(error: float, distance: float, moved: float, scenes: int) -> float:
+    """The share of a reading that is used, from the error and the distance that the networks expect.
+
+    Of pictures without any look both are about the same: the distance is the error. From several scenes that
+    is told surely, from one it is not, so there the way from nothing to all is wider. moved: the distance of
+    the plain transfer. Of several scenes without a look it stays small; a large one is evidence by itself.
+    """
+    many = _many(scenes)
+    nothing, everything = (a + (b - a) * many for a, b in zip(EVIDENCE_OF_FEW, EVIDENCE, strict=True))
+    told = (distance / error - nothing) / (everything - nothing)
+    far = many * (moved - MOVED[0]) / (MOVED[1] - MOVED[0])
+    return min(max(told, far, 0.0), 1.0)
 
 
 def load_trunk() -> Backbone:

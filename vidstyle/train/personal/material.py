@@ -85,16 +85,22 @@ def gather(paths: Sequence[Path], size: int, most: int = MAX_FRAMES) -> Material
     scenes = _chosen([scene for scene in scenes if scene], most)
     if not scenes:
         others = f", {sum(ignored.values())} files are of other kinds" if ignored else ""
+        if len(unreadable) < len(files):
+            raise _of_one_color()
         raise TrainingError(
             f"the material: no frame is usable ({len(files)} files read, {len(unreadable)} of them not "
             f"readable{others}). Give at least {ENOUGH_FRAMES} different frames, from several scenes."
         )
     if all(contrast(frame) < LEAST_CONTRAST for scene in scenes for frame in scene):
-        raise TrainingError(
-            "the material: every frame is of one color, so no look can be read from it. Give frames that "
-            "show things."
-        )
+        raise _of_one_color()
     return Material(tuple(map(tuple, scenes)), len(files), tuple(unreadable), ignored, repeated)
+
+
+def _of_one_color() -> TrainingError:
+    return TrainingError(
+        "the material: every frame is of one color, so no look can be read from it. Give frames that show "
+        "things."
+    )
 
 
 def contrast(picture: Tensor) -> float:

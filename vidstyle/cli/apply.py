@@ -111,11 +111,7 @@ def apply(
     options = apply_options(batch_size, values)
     check_pipes(inputs, output, container, as_json or progress in ("openjd", "farm"))
     wanted = tuple(dict.fromkeys(wanted))
-    if at is not None:
-        _check_at(at, output, options)
-    if match and reference is not None:
-        raise click.UsageError("--match and --match-to exclude each other. Leave one out.")
-    match = match or reference is not None
+    match = _is_matched(match, reference)
     _check_names(wanted, output, template, match, skip_existing and options.overwrite)
     groups = pairs_of(
         inputs,
@@ -129,18 +125,13 @@ def apply(
         always_named=template is not None,
     )
     pairs = [pair for group in groups for pair in group]
-    if at is None and output is not None and is_still(output) and not is_still(pairs[0][0]):
-        raise OutputError(
-            f"{output}: this is the name of a picture. Add --at 3.2 for the frame at 3.2 seconds, "
-            "or name a clip."
-        )
+    _check_at(at, pairs[0][0], output, options)
     style_of = {target: style for style, group in zip(wanted, groups, strict=False) for _, target in group}
     skipped = tuple(target for _, target in pairs if skip_existing and exists(target))
-    pairs = [pair for pair in pairs if pair[1] not in skipped]
     if match:
-        check_match(len(pairs), options, reference)
+        check_match(len(pairs) - len(skipped), options, reference)
     job = Job(
-        pairs=tuple(pairs),
+        pairs=tuple(pair for pair in pairs if pair[1] not in skipped),
         style_of=style_of,
         wanted=wanted,
         places=Places(output, output_dir, container),
@@ -182,8 +173,25 @@ def _check_names(
         raise click.UsageError("--match: it works with one style at a time. Give --style once.")
 
 
-def _check_at(at: str, output: Path | None, options: ApplyOptions) -> None:
-    """UsageError for a place that is none, and for options that a single frame cannot follow."""
+def _is_matched(match: bool, reference: Path | None) -> bool:
+    """Whether inputs are matched in any way. UsageError where both ways are asked for."""
+    if match and reference is not None:
+        raise click.UsageError("--match and --match-to exclude each other. Leave one out.")
+    return match or reference is not None
+
+
+def _check_at(at: str | None, source: Path, output: Path | None, options: ApplyOptions) -> None:
+    """UsageError for a place that is none, and for options that a single frame cannot follow.
+
+    OutputError where a clip should become a picture and no place is named.
+    """
+    if at is None:
+        if output is not None and is_still(output) and not is_still(source):
+            raise OutputError(
+                f"{output}: this is the name of a picture. Add --at 3.2 for the frame at 3.2 seconds, "
+                "or name a clip."
+            )
+        return
     from vidstyle.pipeline.grab import Moment
 
     try:

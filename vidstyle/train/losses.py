@@ -1,8 +1,8 @@
 """Losses of G and D: each with its formula, shapes and source. All return a scalar with a gradient.
 
 In `Weights` and in the statistics of a run they have short names: structure, transport, temporal,
-distribution and grade (`sliced_wasserstein`, `quantile_matching`), tone (`tone_and_hue`), calm
-(`light_smoothness`), foreign (`chroma_outliers`), guess (`rebalanced_cross_entropy`).
+distribution and grade (`sliced_wasserstein`, `quantile_matching`), tone (`tone_and_hue`,
+`bleached`), calm (`light_smoothness`), foreign (`chroma_outliers`), guess (`rebalanced_cross_entropy`).
 """
 
 from __future__ import annotations
@@ -85,31 +85,36 @@ def transport_cost(result: Tensor, source: Tensor) -> Tensor:
     return F.mse_loss(result, source)
 
 
-def tone_and_hue(result: Tensor, source: Tensor) -> Tensor:
-    """What a colorist keeps in any look: dark skin, the texture of highlights, the blue of skies.
+def tone_and_hue(graded: Tensor, source: Tensor) -> Tensor:
+    """What a colorist keeps in any grade: dark skin, some light in shadows, the blue of skies.
 
-    result, source: [N, 3, H, W], the result not clamped. The sum of three means in CIELAB, each 0 where
-    nothing is lost:
-    colors below L* 45 that get darker than 0.62 of their L*, skin (hue 20 to 70 degrees, chroma 10 to 45)
-    darker than 0.88 of it; colors with a channel above 0.98 that had none; blue (hue -130 to -60 degrees,
-    chroma above 12, L* above 40) that turns by more than 15 degrees or keeps less than 0.7 of its chroma.
-    In units of 10 of L* or chroma.
+    graded, source: [N, 3, H, W]. The sum of two means in CIELAB, each 0 where nothing is lost, in units of
+    10 of L* or chroma: colors below L* 45 that get darker than 0.55 of their L*, skin (hue 20 to 70 degrees,
+    chroma 10 to 45) darker than 0.88 of it; and blue (hue -130 to -60 degrees, chroma above 12, L* above 40)
+    that turns by more than 15 degrees or keeps less than 0.7 of its chroma.
     """
-    before, after = rgb_to_lab(source), rgb_to_lab(result)
+    before, after = rgb_to_lab(source), rgb_to_lab(graded)
     lightness, a, b = before.unbind(1)
     chroma, hue = (a.square() + b.square() + 1e-6).sqrt(), torch.atan2(b, a).rad2deg()
     skin = ((40 - (hue - 45).abs()) / 15).clamp(0, 1) * ((chroma - 5) / 5).clamp(0, 1) * (chroma < 45)
-    least = (0.62 + 0.26 * skin) * lightness
-    crushed = (F.relu(least - after[:, 0]) * ((45 - lightness) / 10).clamp(0, 1)).mean() / 10
-    top, peak = source.amax(dim=1), result.amax(dim=1)
-    bleached = (F.relu(peak - 0.98) * ((0.97 - top) / 0.05).clamp(0, 1)).mean() * 10
+    least = (0.55 + 0.33 * skin) * lightness
+    crushed = F.relu(least - after[:, 0]) * ((45 - lightness) / 10).clamp(0, 1)
     blue = (
         ((hue > -130) & (hue < -60)) * ((chroma - 12) / 8).clamp(0, 1) * ((lightness - 40) / 10).clamp(0, 1)
     )
     along = (a * after[:, 1] + b * after[:, 2]) / chroma
     aside = (a * after[:, 2] - b * after[:, 1]).abs() / chroma
     turned = F.relu(aside - math.tan(math.radians(15)) * along.clamp(min=0)) + F.relu(0.7 * chroma - along)
-    return crushed + bleached + (turned * blue).mean() / 10
+    return (crushed + turned * blue).mean() / 10
+
+
+def bleached(result: Tensor, source: Tensor) -> Tensor:
+    """10 mean relu(largest channel - 0.98), where the source's largest is below 0.97: texture of highlights.
+
+    result, source: [N, 3, H, W], the result not clamped.
+    """
+    room = ((0.97 - source.amax(dim=1)) / 0.05).clamp(0, 1)
+    return (F.relu(result.amax(dim=1) - 0.98) * room).mean() * 10
 
 
 def light_smoothness(maps: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ class Weights:
     """How far the grade moves colors."""
     calm: float = 1.0
     """Smoothness and size of light maps; smoothness of chroma in the family `colour`."""
-    tone: float = 3.0
+    tone: float = 10.0
     """Crushed dark skin, bleached highlights, skies of another hue; photographic styles only."""
     variation: float = 0.2
     """A minimum difference between two style codes."""

@@ -85,9 +85,8 @@ class Photographic(GradedFamily[PhotographicBatch]):
         lit = generator.lit(batch.graded.detach(), batch.light)  # a gradient for the light alone
         terms = self.distribution_terms(batch, lit)
         terms["structure"] = losses.structure(lit, batch.graded.detach())
-        terms["tone"] = losses.tone_and_hue(
-            batch.fake[..., ::TONE_STEP, ::TONE_STEP], x[..., ::TONE_STEP, ::TONE_STEP]
-        )
+        few, source = (part[..., ::TONE_STEP, ::TONE_STEP] for part in (batch.graded, x))
+        terms["tone"] = losses.tone_and_hue(few, source) + losses.bleached(batch.fake, x)
         terms["calm"] = losses.light_smoothness(batch.light.light)
         if TEMPORAL.includes(batch.step):
             terms["temporal"] = self._temporal(batch, lit)

@@ -13,7 +13,7 @@ import click
 from vidstyle.cli.apply_run import each, grab, plan, print_plan, print_report, restyle
 from vidstyle.cli.journal import Journal
 from vidstyle.cli.match import find_matches
-from vidstyle.cli.progress import open_screen
+from vidstyle.cli.progress import Screen, open_screen
 from vidstyle.cli.startup import loading
 from vidstyle.cli.stdio import PIPE, piped, pour
 from vidstyle.errors import OutputError
@@ -22,6 +22,7 @@ from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.process_settings import keep_freed_memory
 
 if TYPE_CHECKING:
+    from vidstyle.analysis.match_clips import ClipMatches
     from vidstyle.pipeline.engine import Engine
     from vidstyle.styles.style import Style
 
@@ -116,18 +117,7 @@ class Job:
                 self.progress, len(self.pairs) * (2 if self.match else 1) + (self.reference is not None)
             )
             screen.number = len(journal.ended)
-            matched = None
-            if self.match:
-                sources = [source for source, _ in files]
-                matched = find_matches(
-                    sources,
-                    styles[self.wanted[0]],
-                    made,
-                    screen,
-                    self.as_json,
-                    journal.begin,
-                    self.reference,
-                )
+            matched = self._matched([source for source, _ in files], styles, made, screen, journal)
 
             def ready(source: Path, target: Path) -> Style:
                 style = styles[self.style_of.get(target, self.wanted[0])]
@@ -165,6 +155,20 @@ class Job:
             if code == 0:
                 pour(files[0][1], files[0][0], self.places.container)
             return code
+
+    def _matched(
+        self,
+        sources: list[Path],
+        styles: dict[str, Style],
+        options: ApplyOptions,
+        screen: Screen,
+        journal: Journal,
+    ) -> ClipMatches | None:
+        """The corrections of all sources; None where they are not matched."""
+        if not self.match:
+            return None
+        style = styles[self.wanted[0]]
+        return find_matches(sources, style, options, screen, self.as_json, journal.begin, self.reference)
 
 
 @contextmanager

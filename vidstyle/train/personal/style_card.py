@@ -40,7 +40,7 @@ MEASURED = (
     Measured("80 frames of ten scenes", 80, 10, 11.87, 7.50, 4.67, 2.36, 8.52, 14),
     Measured("72 frames of nine clips", 72, 9, 11.87, 7.24, 4.80, 2.55, 8.48, 14),
 )
-# Measured over expected error, of eight of ten readings of stocks that were never used.
+# Measured over expected error, of eight of ten readings of the 14 test stocks, which also set its scale.
 SPREAD = (0.65, 1.5)
 UNSTATED_LICENCE = "Not stated. Whoever owns the material decides; say so with --licence."
 CARD = """# {name}

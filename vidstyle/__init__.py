@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vidstyle.pipeline.apply import Progress, Report, apply
     from vidstyle.pipeline.plan import plan
     from vidstyle.pipeline.still import restyle_still
+    from vidstyle.pipeline.street import Frame, restyle
     from vidstyle.styles.library import list_styles
     from vidstyle.styles.load import load_style
     from vidstyle.styles.style import Style
@@ -39,6 +40,7 @@ _HOME = {
     "pipeline.apply": ("Progress", "Report", "apply"),
     "pipeline.plan": ("plan",),
     "pipeline.still": ("restyle_still",),
+    "pipeline.street": ("Frame", "restyle"),
     "styles.library": ("list_styles",),
     "styles.load": ("load_style",),
     "styles.style": ("Style",),
@@ -48,6 +50,7 @@ _MODULE = {name: module for module, names in _HOME.items() for name in names}
 __all__ = [
     "ApplyOptions",
     "DeviceError",
+    "Frame",
     "InputError",
     "OutOfMemoryError",
     "OutputError",
@@ -62,6 +65,7 @@ __all__ = [
     "list_styles",
     "load_style",
     "plan",
+    "restyle",
     "restyle_still",
 ]
 

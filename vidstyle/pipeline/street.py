@@ -1,0 +1,215 @@
+"""restyle(): the frames of a clip, or of any program, restyled one after the other, in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vidstyle.errors import InputError
+from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
+from vidstyle.imaging.hdr import HdrConversion
+from vidstyle.imaging.yuv import to_rgb
+from vidstyle.media.black_edges import NO_BARS, Bars
+from vidstyle.media.decode import Decoder
+from vidstyle.options import ApplyOptions
+from vidstyle.pipeline.amount import Amount
+from vidstyle.pipeline.batching import Batches
+from vidstyle.pipeline.devices import auto_batch_size, device_of
+from vidstyle.pipeline.framing import Framing
+from vidstyle.pipeline.plan import plan_segments, resolve
+from vidstyle.pipeline.prefetch import prefetch
+from vidstyle.pipeline.render import hdr_conversion, smooth_options
+from vidstyle.styles.load import load_style
+from vidstyle.styles.style import Style
+from vidstyle.temporal.smoother import Smoother
+
+Pixels = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A restyled frame. Its samples are those that `apply` would give to the encoder."""
+
+    batch: FrameBatch
+    """The frame as planes, in the format of the clip."""
+    start_seconds: float = 0.0
+    """Time of the clip's first frame on its own clock."""
+
+    @property
+    def index(self) -> int:
+        """Number of the frame, from 0."""
+        return self.batch.index
+
+    @property
+    def pts(self) -> int:
+        """Presentation timestamp, in units of `time_base`."""
+        return self.batch.pts[0]
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds per unit of `pts`."""
+        return self.batch.time_base
+
+    @property
+    def seconds(self) -> float:
+        """Time from the first frame of the clip on."""
+        return float(self.pts * self.time_base) - self.start_seconds
+
+    def tensor(self) -> Tensor:
+        """RGB [3, H, W], float32 in [0, 1], upright, on the CPU."""
+        rgb = to_rgb(self.batch.planes, self.batch.format)
+        return torch.rot90(rgb, self.batch.quarter_turns, (2, 3))[0]
+
+    def array(self) -> Pixels:
+        """RGB [H, W, 3], upright: uint8, or uint16 in full range for clips of more than 8 bits."""
+        deep = self.batch.format.bit_depth > 8
+        white, kind = (65535, np.uint16) if deep else (255, np.uint8)
+        levels = self.tensor().permute(1, 2, 0).numpy() * white + 0.5
+        return np.ascontiguousarray(levels.astype(kind))
+
+
+def restyle(
+    source: Path | str | Iterable[Pixels],
+    style: Style | str | Path,
+    options: ApplyOptions | None = None,
+    *,
+    fps: Fraction | float = 25,
+    cancel: threading.Event | None = None,
+    **changes: Any,
+) -> Generator[Frame, None, None]:
+    """Yield the restyled frames of a clip, in order, with bounded memory; nothing is written.
+
+    source: a clip or pattern of numbered pictures, or any iterable of RGB arrays [H, W, 3] of one size, uint8
+    or uint16. Of arrays `fps` is the rate. style: a Style, or what `load_style` takes. changes: fields of
+    ApplyOptions by name, such as smooth="off" or device="cuda"; what encodes is not used. Decoding, the style
+    and smoothing run on threads of their own. They end when the generator is closed or runs out, or soon
+    after `cancel` is set. Raises InputError, StyleError or DeviceError, ValueError or TypeError for what is
+    no picture or no option.
+    """
+    options = replace(options or ApplyOptions(), **changes)
+    found = load_style(style) if isinstance(style, str | Path) else style
+    resolved, options = resolve(found, options)
+    assert isinstance(resolved, Style)
+    opened = (
+        _Clip(Path(source), resolved, options) if isinstance(source, str | Path) else _Arrays(source, fps)
+    )
+    with ExitStack() as stack:
+        for batch in _street(stack, opened, resolved, options):
+            if cancel is not None and cancel.is_set():
+                return
+            yield Frame(batch, opened.start_seconds)
+
+
+def _street(
+    stack: ExitStack, source: _Clip | _Arrays, style: Style, options: ApplyOptions
+) -> Iterator[FrameBatch]:
+    """Whole restyled frames, one in each batch. What works for it ends with the stack."""
+    info, hdr = source.info, source.hdr
+    running = stack.enter_context(style.at_work(hdr))
+    size = options.batch_size or auto_batch_size(info, device_of(style))
+    frames = stack.enter_context(closing(source.batches(size)))
+    batches = stack.enter_context(closing(prefetch(frames, 2, "decode")))
+    framing = Framing(source.bars, info, hdr)
+    amount = stack.enter_context(Amount.of(options, info, source.start_seconds, framing))
+    restyler = Batches(style, size, running.depth if running is not None else 1, hdr)
+    pairs = stack.enter_context(closing(prefetch(restyler.restyle(framing.pictures(batches)), 1, "restyle")))
+    smoother = Smoother(smooth_options(options, style.family))
+    smoothed = prefetch(smoother.smooth(amount.pairs(pairs)), 1, "smooth", restyler.close)
+    for batch in stack.enter_context(closing(smoothed)):
+        whole = framing.whole(amount.mixed(batch))
+        yield from (whole.part(number, number + 1) for number in range(len(whole)))
+
+
+class _Clip:
+    """The frames of a file or of numbered pictures."""
+
+    def __init__(self, path: Path, style: Style, options: ApplyOptions) -> None:
+        plan = plan_segments(path, style.content_hash, device_of(style), path, options)
+        self._plan, self.bars = plan, plan.bars
+        self.info, self.start_seconds = plan.media.info, plan.media.start_seconds
+        self.hdr: HdrConversion | None = hdr_conversion(plan, plan.options)
+
+    def batches(self, size: int) -> Generator[FrameBatch, None, None]:
+        options = self._plan.options
+        with (
+            Decoder(self._plan.media, deinterlace=options.deinterlace, hwaccel=options.hwaccel) as decoder,
+            closing(decoder.batches(size)) as batches,
+        ):
+            yield from batches
+
+
+class _Arrays:
+    """Frames that another program has made."""
+
+    bars: Bars = NO_BARS
+    hdr: HdrConversion | None = None
+    start_seconds = 0.0
+
+    def __init__(self, frames: Iterable[Pixels], fps: Fraction | float) -> None:
+        frames = iter(frames)
+        first = next(frames, None)
+        if first is None:
+            raise InputError("frames: there is none. Give at least one picture.")
+        self._shape, self._kind = _checked(first, None).shape, first.dtype
+        self._frames = chain((first,), frames)
+        rate = Fraction(fps).limit_denominator(1_000_000)
+        if rate <= 0:
+            raise ValueError(f"fps must be above 0, not {fps}")
+        fmt = PlaneFormat(
+            bit_depth=8 if first.dtype == np.uint8 else 16, chroma_shift=(0, 0), matrix="rgb", full_range=True
+        )
+        self.info = VideoInfo(
+            width=self._shape[1],
+            height=self._shape[0],
+            average_fps=rate,
+            time_base=1 / rate,
+            duration_seconds=0.0,
+            pixel_format="gbrp" if fmt.bit_depth == 8 else "gbrp16le",
+            format=fmt,
+        )
+
+    def batches(self, size: int) -> Generator[FrameBatch, None, None]:
+        waiting: list[Tensor] = []
+        number = 0
+        for frame in self._frames:
+            _checked(frame, (self._shape, self._kind))
+            waiting.append(torch.from_numpy(np.array(frame[..., [1, 2, 0]], order="C")))  # G, B, R; a copy
+            if len(waiting) == size:
+                yield self._batch(waiting, number)
+                number += len(waiting)
+                waiting = []
+        if waiting:
+            yield self._batch(waiting, number)
+
+    def _batch(self, frames: list[Tensor], number: int) -> FrameBatch:
+        stacked = torch.stack(frames)
+        planes = tuple(stacked[..., channel].contiguous() for channel in range(3))
+        pts = tuple(range(number, number + len(frames)))
+        return FrameBatch(planes, pts, self.info.time_base, self.info.format, index=number)
+
+
+def _checked(frame: Pixels, wanted: tuple[tuple[int, ...], np.dtype[Any]] | None) -> Pixels:
+    """The frame itself. TypeError or ValueError for what is no picture, or none of the first one's kind."""
+    if not isinstance(frame, np.ndarray):
+        raise TypeError(f"frames must be numpy arrays [H, W, 3], not {type(frame).__name__}")
+    if frame.dtype not in (np.uint8, np.uint16):
+        raise TypeError(f"frames must be uint8 or uint16, not {frame.dtype}")
+    if frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
+        raise ValueError(f"frames must be RGB [H, W, 3], not {frame.shape}")
+    if wanted is not None and (frame.shape, frame.dtype) != wanted:
+        raise ValueError(
+            f"all frames must be alike: the first is {wanted[0]} {wanted[1]}, "
+            f"one is {frame.shape} {frame.dtype}"
+        )
+    return frame

@@ -198,9 +198,11 @@ def test_the_sample_is_restyled(tmp_path: Path) -> None:
 
 
 def test_the_python_of_the_first_page_runs(desk: Path) -> None:
-    """As printed; it lists the styles and reports the frames of its clip."""
-    (script,) = blocks("python")
-    assert len(script.splitlines()) <= 8
+    """As printed; it lists the styles and reports the frames of its clip, and gives frames to a program."""
+    script, frames = blocks("python")
+    assert max(len(text.splitlines()) for text in (script, frames)) <= 8
+    shape = call(sys.executable, "-c", f"{frames}\nprint(pixels.ndim, frame.index)", folder=desk)
+    assert shape.split()[0] == "3"
     styles, report = call(sys.executable, "-c", script, folder=desk).splitlines()
     assert "vlogger" in styles
     assert report.startswith("6 frames, ")

@@ -51,6 +51,12 @@ class GeneratorConfig:
     """How many smoothed copies of the frame a painted style sees, see `filters.guided_smooth`."""
     backbone: int = 0
     """Blocks of the EfficientNet backbone of the colorizer, see `colorizer`. 0 for all other styles."""
+    context: int = 0
+    """Numbers in which the colorizer knows what a picture shows, see `context_decoder`. 0: first version."""
+    sharpness: int = 0
+    """Colorizer: how much likely colors are preferred, in percent. 0: as much as in the first version."""
+    vividness: int = 100
+    """Colorizer: factor on the saturation, in percent."""
 
     def to_dict(self) -> dict[str, int]:
         return asdict(self)
@@ -169,6 +175,16 @@ class BaseGenerator(nn.Module, ABC):
     @abstractmethod
     def input_size(self) -> InputSize:
         """The size of the frames that `look` gives to `think`."""
+
+    @property
+    def half_on_cpu(self) -> bool:
+        """Whether `think` may compute in bfloat16 on CPUs that are made for it."""
+        return False
+
+    @property
+    def tints_planes(self) -> bool:
+        """Whether it leaves luma alone, so that planes are painted without a way through RGB."""
+        return False
 
     @property
     def conv_stacks(self) -> tuple[nn.Module, ...]:

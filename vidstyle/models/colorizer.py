@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vidstyle.frames import PlaneFormat
+from vidstyle.imaging.dither import Dither
 from vidstyle.imaging.filters import box_mean_cut
 from vidstyle.imaging.lut import Grading
 from vidstyle.imaging.resize import UpsampledRows, expand, row_strips
-from vidstyle.imaging.yuv import LUMA_BT601, luma_of
+from vidstyle.imaging.yuv import LUMA_BT601, LUMA_OF_MATRIX, chroma_planes, chroma_sized, luma_of
 from vidstyle.models.base import BaseGenerator, Controls, Dials, GeneratorConfig, InputSize, Mapping
+from vidstyle.models.context_decoder import ContextDecoder
 from vidstyle.models.layers import Modulated, place
 
 # The inverted residual blocks of EfficientNet-Lite0: kernel, stride, expansion, channels.
@@ -23,6 +27,7 @@ BLOCKS = (
     *((3, 2, 6, 80), (3, 1, 6, 80), (3, 1, 6, 80)),
     *((5, 1, 6, 112), (5, 1, 6, 112), (5, 1, 6, 112)),
     *((5, 2, 6, 192), (5, 1, 6, 192), (5, 1, 6, 192), (5, 1, 6, 192)),
+    (3, 1, 6, 320),
 )
 FEWEST_BLOCKS = 6  # fewer do not reach stride 16
 # The values of R - Y and of B - Y that the network chooses from; closer together near gray.
@@ -135,13 +140,19 @@ class Colorizer(BaseGenerator):
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__(config)
         self.backbone = Backbone(config.backbone)
-        self.decoder = Decoder(self.backbone.widths, config.trunk_width, len(NODES) ** 2, config.code_size)
+        shape = (self.backbone.widths, config.trunk_width, len(NODES) ** 2, config.code_size)
+        self.decoder = ContextDecoder(*shape, config.context) if config.context else Decoder(*shape)
         self.mapping = Mapping(config.noise_size, config.code_size)
         self.grade = Gray()
 
     @property
     def input_size(self) -> InputSize:
         return InputSize(self.config.working_size, multiple=self.backbone.stride)
+
+    @property
+    def temperature(self) -> float:
+        """Of the annealed mean at run time."""
+        return 100 / self.config.sharpness if self.config.sharpness else TEMPERATURE
 
     def look(self, rgb: Tensor) -> Tensor:
         """Luma [N, 1, h, w] at the working resolution."""
@@ -150,10 +161,19 @@ class Colorizer(BaseGenerator):
 
     def think(self, rgb: Tensor, code: Tensor, paper: float = 1.0, grade: Grading | None = None) -> Controls:
         luma = self.look(rgb)
-        chroma = chosen(self.guess(luma, code), TEMPERATURE)
+        logits = self.guess(luma, code).float()
+        chroma = chosen(logits, self.temperature) * (self.config.vividness / 100)
         size = tuple(length * self.config.light_scale for length in chroma.shape[-2:])
         guide = F.interpolate(luma, size=size, mode="bilinear", antialias=True, align_corners=False)
         return Controls(light=guided(expand(chroma.to(guide.dtype), size), guide))
+
+    @property
+    def half_on_cpu(self) -> bool:
+        return self.config.context > 0  # the first version keeps the pixels that it had
+
+    @property
+    def tints_planes(self) -> bool:
+        return self.config.context > 0
 
     def guess(self, luma: Tensor, code: Tensor) -> Tensor:
         """Luma from `look` -> logits [N, NODES^2, h / 4, w / 4] over the colors to choose from."""
@@ -184,6 +204,26 @@ class Colorizer(BaseGenerator):
                 base = torch.lerp(source, base, dials.strength)
             out[:, :, top:bottom] = base
         return out.clamp_(0, 1)
+
+
+def tinted_planes(
+    planes: Sequence[Tensor],
+    fmt: PlaneFormat,
+    luma: Tensor,
+    controls: Controls,
+    dials: Dials,
+    dither: Dither | None = None,
+) -> tuple[Tensor, ...]:
+    """Planes whose luma stays as it is and whose chroma is painted, at the size that chroma has.
+
+    luma: of the planes, [N, 1, H, W] in [0, 1]. Much faster than `to_rgb`, `paint_baked` and `from_rgb`, and
+    the brightness of the clip's own matrix stays to the last bit. Not for planes of RGB or of gray alone.
+    """
+    assert controls.light is not None
+    small = chroma_sized(luma, fmt).clamp_(0, 1)
+    maps = expand(controls.light, small.shape[-2:])
+    red, blue = tint(small, maps, dials.light, LUMA_OF_MATRIX[fmt.matrix]).unbind(1)
+    return (planes[0], *chroma_planes(red, blue, planes[1:], dials.strength, fmt, dither))
 
 
 def chroma_of(rgb: Tensor) -> Tensor:
@@ -229,6 +269,26 @@ def tinted(base: Tensor, luma: Tensor, maps: Tensor, amount: float) -> Tensor:
     room = torch.where(change > 0, 1 - base, -base)
     beyond = (change / room.sign().mul(room.abs().clamp(min=1e-4))).amax(dim=1, keepdim=True)
     return base + change / beyond.clamp(min=1)
+
+
+def tint(luma: Tensor, maps: Tensor, amount: float, weights: tuple[float, float, float]) -> Tensor:
+    """R - Y and B - Y [N, 2, H, W] that maps [N, 4, H, W] predict for luma Y [N, 1, H, W].
+
+    weights: of R, G and B in Y. The colors are those of `tinted`, made as bright as Y by these weights. What
+    RGB cannot hold loses saturation.
+    """
+    chroma = torch.addcmul(maps[:, 2:4], maps[:, 0:2], luma).mul_(amount)
+    red, blue = chroma.unbind(1)
+    green = (red * LUMA_BT601[0]).add_(blue, alpha=LUMA_BT601[2]).mul_(-1 / LUMA_BT601[1])
+    if weights != LUMA_BT601:
+        brighter = (red * weights[0]).add_(green, alpha=weights[1]).add_(blue, alpha=weights[2])
+        chroma -= brighter[:, None]
+        green -= brighter
+    highest = torch.maximum(torch.maximum(red, blue), green)
+    lowest = torch.minimum(torch.minimum(red, blue), green)
+    luma = luma[:, 0]
+    fits = torch.minimum((1 - luma) / highest.clamp_(min=1e-4), luma / lowest.neg_().clamp_(min=1e-4))
+    return chroma.mul_(fits.clamp_(0, 1)[:, None])
 
 
 def _three(red: Tensor, blue: Tensor) -> Tensor:

@@ -140,11 +140,15 @@ def test_the_folder_of_the_output_is_made(clip: Clip, stub: Path, run: Run, tmp_
 
 
 def test_colorizing_what_has_color_says_so(run: Run, tmp_path: Path) -> None:
-    """`colour` makes color for black and white; on a picture in color it warns, on a gray one it does not."""
+    """`colour` makes color for black and white: it warns of color, says a word on sepia, none on gray."""
     picture = tmp_path / "p.png"
-    rgb = np.zeros((48, 64, 3), np.uint8)
-    rgb[..., 0], rgb[..., 2] = 40, 200
-    for content, warned in ((rgb, True), (np.full((48, 64, 3), 90, np.uint8), False)):
+    ramp = np.linspace(40, 200, 64).astype(np.uint8) * np.ones((48, 1), np.uint8)
+    gray = np.stack((ramp, ramp, ramp), axis=2)
+    sepia = np.stack((ramp // 2, ramp // 4 * 3, ramp), axis=2)
+    colors = gray.copy()
+    colors[:, ::2, 0], colors[:24, :, 2] = 200, 40
+    words = "has color already", "takes it as black and white"
+    for content, said in ((colors, (True, False)), (sepia, (False, True)), (gray, (False, False))):
         cv2.imwrite(str(picture), content)
         code, _, err = run("apply", picture, "-s", "colour", "--overwrite", "--progress", "none")
-        assert code == 0 and ("has color already" in err) == warned, err
+        assert code == 0 and tuple(word in err for word in words) == said, err

@@ -1,12 +1,17 @@
-"""Whether a clip or a picture is in black and white, from a few of its frames."""
+"""Whether a clip or a picture is in black and white, in one tone or in color, from a few of its frames."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
+from enum import IntEnum
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from vidstyle.analysis.color_matching import is_colorless
+from vidstyle.imaging.lab import rgb_to_lab
 from vidstyle.imaging.resize import shrink
 from vidstyle.imaging.yuv import to_rgb
 from vidstyle.media.decode import Decoder
@@ -15,18 +20,63 @@ from vidstyle.media.inputs import is_still
 
 _FRAMES = 48
 _SIDE = 64
+# How far in a* and b* nine tenths of the pixels may be from the tone of their lightness and their place.
+# Of 113 photos in color one was nearer; the same photos as sepia and as blue prints, with grain and JPEG, were
+# at most 3.8 away.
+_ONE_TONE = 4.0
 
 
-def has_color(source: Path) -> bool:
-    """Whether there is color in a picture, or in the first 48 frames of a clip. InputError."""
+class Coloring(IntEnum):
+    """What colors there are, the more the higher."""
+
+    NONE = 0
+    ONE_TONE = 1  # sepia, a blue print, paper that has gone yellow
+    MANY = 2
+
+
+def coloring(source: Path) -> Coloring:
+    """That of a picture, or the highest of some of the first 48 frames of a clip. InputError."""
+    found = Coloring.NONE
+    with closing(_samples(source)) as samples:
+        for rgb in samples:
+            found = max(found, _coloring(_small(rgb)))
+            if found is Coloring.MANY:
+                break
+    return found
+
+
+def _samples(source: Path) -> Iterator[Tensor]:
     if is_still(source):
-        return not is_colorless(_small(read_picture(source)[None].float() / 255))
+        yield read_picture(source)[None].float() / 255
+        return
     with Decoder(source, stop=_FRAMES) as decoder:
         for batch in decoder.batches(1):
-            if batch.index % 12 == 0 and not is_colorless(_small(to_rgb(batch.planes, batch.format))):
-                return True
-    return False
+            if batch.index % 12 == 0:
+                yield to_rgb(batch.planes, batch.format)
 
 
-def _small(rgb: torch.Tensor) -> torch.Tensor:
+def _coloring(rgb: Tensor) -> Coloring:
+    if is_colorless(rgb):
+        return Coloring.NONE
+    return Coloring.ONE_TONE if distance_from_one_tone(rgb) < _ONE_TONE else Coloring.MANY
+
+
+def distance_from_one_tone(rgb: Tensor) -> float:
+    """Of a picture [1, 3, h, w]: the distance in a* and b* below which nine tenths of its pixels are.
+
+    The tone may change with lightness (toned shadows) and across the picture (paper fades from its edges).
+    """
+    lightness, a, b = rgb_to_lab(rgb).double().flatten(2)[0]
+    down, across = torch.meshgrid(*(torch.linspace(-1, 1, n).double() for n in rgb.shape[2:]), indexing="ij")
+    light = lightness / 50 - 1
+    known = (torch.ones_like(light), light, light**2, light**3, down.flatten(), across.flatten())
+    causes = torch.stack(known, dim=1)
+    tones = torch.stack((a, b), dim=1)
+    # A little regularization: a flat picture leaves some of the causes open.
+    square = causes.T @ causes + 1e-3 * len(causes) * torch.eye(len(known), dtype=torch.double)
+    away = tones - causes @ torch.linalg.solve(square, causes.T @ tones)
+    return float(away.norm(dim=1).quantile(0.9))
+
+
+def _small(rgb: Tensor) -> Tensor:
     return shrink(rgb, min(_SIDE, *rgb.shape[-2:]))

@@ -106,14 +106,17 @@ def restyle(
 
 
 def _told_of_color(source: Path, style: Style) -> list[str]:
-    """A warning where a style that makes color is put on what has color already."""
+    """A word where a style that makes color is put on what has color already, and on sepia."""
     if style.family != "colour":
         return []
-    from vidstyle.analysis.has_color import has_color
+    from vidstyle.analysis.has_color import Coloring, coloring
 
     with suppress(VidstyleError):  # the run itself says what is wrong with the source
-        if has_color(source):
+        found = coloring(source)
+        if found is Coloring.MANY:
             return [f"it has color already; {style.name} replaces it, and is meant for black and white"]
+        if found is Coloring.ONE_TONE:
+            return [f"it is in one tone, like sepia; {style.name} takes it as black and white"]
     return []
 
 

@@ -4,8 +4,8 @@ r"""The family colour on photographs it did not see: turned gray, colored, and h
         [--sheet sheet.png]
 
 CIEDE2000: mean visible difference to the truth. ab: mean distance in a* and b*. Both are small for dull
-results (a gray picture does well), so they stand beside others. nearer: share of the photos that are nearer to
-the truth (CIEDE2000) than gray is. colorfulness: after Hasler and Suesstrunk, and that of the truth for "true".
+results (a gray picture does well), so they stand beside others. nearer: share of the photos that are nearer
+to the truth (CIEDE2000) than gray is. colorfulness: after Hasler and Suesstrunk; the truth has its own.
 vividness: mean distance from gray over the truth's, 1 is right, more is garish. color: sliced Wasserstein
 distance in CIELAB between the results and the true pictures as sets. The same for gray, for one tone on all
 (the mean a* and b* of the photos) and for sepia. luma: largest change of luma, in

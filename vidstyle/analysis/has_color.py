@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from enum import IntEnum
 from pathlib import Path
@@ -21,8 +21,8 @@ from vidstyle.media.inputs import is_still
 _FRAMES = 48
 _SIDE = 64
 # How far in a* and b* nine tenths of the pixels may be from the tone of their lightness and their place.
-# Of 113 photos in color one was nearer; the same photos as sepia and as blue prints, with grain and JPEG, were
-# at most 3.8 away.
+# Of 113 photos in color one was nearer; the same photos as sepia and as blue prints, with grain and JPEG,
+# were at most 3.8 away.
 _ONE_TONE = 4.0
 
 
@@ -45,7 +45,7 @@ def coloring(source: Path) -> Coloring:
     return found
 
 
-def _samples(source: Path) -> Iterator[Tensor]:
+def _samples(source: Path) -> Generator[Tensor, None, None]:
     if is_still(source):
         yield read_picture(source)[None].float() / 255
         return

@@ -76,6 +76,14 @@ if TYPE_CHECKING:
     help=f"{', '.join(CONTAINERS)}.  [default: as the input]",
 )
 @source_options
+@click.option(
+    "--reference",
+    "references",
+    metavar="FILE",
+    type=PATH,
+    multiple=True,
+    help="For colour: a still in color of the same things; repeatable.",
+)
 @flag_option("--match", help_text="First bring the light and color of several inputs together.")
 @overwrite_option("Replace results that exist.")
 @device_option(ApplyOptions)
@@ -100,6 +108,7 @@ def apply(
     cluster: str | None,
     batch_size: str,
     match: bool,
+    references: tuple[Path, ...],
     progress: str | None,
     dry_run: bool,
     as_json: bool,
@@ -132,7 +141,7 @@ def apply(
         import vidstyle.pipeline.apply  # noqa: F401 - needed soon, and then it is there
 
     options, engine = _engine(options, devices, workers, cluster)
-    run = _Run(options, engine, progress, as_json, dry_run, skipped)
+    run = _Run(options, engine, progress, as_json, dry_run, skipped, references)
     return run.work(pairs, style_of, wanted, output, output_dir, container, match)
 
 
@@ -147,6 +156,7 @@ class _Run:
         as_json: bool,
         dry_run: bool,
         skipped: tuple[Path, ...],
+        references: tuple[Path, ...],
     ) -> None:
         self._options = options
         self._engine = engine
@@ -154,6 +164,7 @@ class _Run:
         self._as_json = as_json
         self._dry_run = dry_run
         self._skipped = skipped
+        self._references = references
 
     def work(
         self,
@@ -166,10 +177,8 @@ class _Run:
         match: bool,
     ) -> int:
         """Restyle every source into its target, or print what would be done. Returns the exit code."""
-        from vidstyle.styles.load import load_style
-
         with piped(pairs, container, self._options) as (files, made):
-            styles = {name: load_style(name).with_options(made) for name in wanted}
+            styles = {name: self._style(name, made) for name in wanted}
             home = output_dir or (output.parent if output not in (None, PIPE) else None)
             for target in self._skipped:
                 click.echo(f"{target}: skipped, it exists", err=self._as_json)
@@ -202,6 +211,15 @@ class _Run:
             if code == 0:
                 pour(files[0][1], files[0][0], container)
             return code
+
+    def _style(self, name: str, options: ApplyOptions) -> Style:
+        from vidstyle.media.image_file import read_picture
+        from vidstyle.styles.load import load_style
+
+        style = load_style(name).with_options(options)
+        if self._references:
+            return style.with_references([read_picture(path) for path in self._references])
+        return style
 
 
 def _check_names(

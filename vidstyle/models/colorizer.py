@@ -17,6 +17,7 @@ from vidstyle.imaging.resize import UpsampledRows, expand, row_strips
 from vidstyle.imaging.yuv import LUMA_BT601, LUMA_OF_MATRIX, chroma_planes, chroma_sized, luma_of
 from vidstyle.models.base import BaseGenerator, Controls, Dials, GeneratorConfig, InputSize, Mapping
 from vidstyle.models.context_decoder import ContextDecoder
+from vidstyle.models.hints import Hints, hinted, hints_from
 from vidstyle.models.layers import Modulated, place
 
 # The inverted residual blocks of EfficientNet-Lite0: kernel, stride, expansion, channels.
@@ -159,13 +160,28 @@ class Colorizer(BaseGenerator):
         luma = luma_of(rgb) if rgb.shape[1] == 3 else rgb
         return self.input_size.fit(luma)
 
-    def think(self, rgb: Tensor, code: Tensor, paper: float = 1.0, grade: Grading | None = None) -> Controls:
+    def think(
+        self,
+        rgb: Tensor,
+        code: Tensor,
+        paper: float = 1.0,
+        grade: Grading | None = None,
+        hints: Hints | None = None,
+    ) -> Controls:
         luma = self.look(rgb)
-        logits = self.guess(luma, code).float()
+        features = self.backbone(luma)
+        logits = self.decoder(features, code).float()
         chroma = chosen(logits, self.temperature) * (self.config.vividness / 100)
+        if hints is not None:
+            chroma = hinted(chroma, features, luma, hints)
         size = tuple(length * self.config.light_scale for length in chroma.shape[-2:])
         guide = F.interpolate(luma, size=size, mode="bilinear", antialias=True, align_corners=False)
         return Controls(light=guided(expand(chroma.to(guide.dtype), size), guide))
+
+    def hints(self, stills: Sequence[Tensor]) -> Hints:
+        """Hints for `think` from stills in color [1, 3, H, W]."""
+        lumas = [self.look(still) for still in stills]
+        return hints_from([self.backbone(luma) for luma in lumas], lumas, [chroma_of(s) for s in stills])
 
     @property
     def half_on_cpu(self) -> bool:

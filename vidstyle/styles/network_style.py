@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from hashlib import sha256
 
 import torch
 from torch import Tensor
@@ -15,14 +16,15 @@ from vidstyle.imaging.hdr import HdrConversion
 from vidstyle.imaging.lut import HALD_SIZE, LUT_SIZE, Grading, Lut3D, baked
 from vidstyle.imaging.yuv import luma_plane
 from vidstyle.models.base import BaseGenerator, Controls, Dials
-from vidstyle.models.colorizer import tinted_planes
+from vidstyle.models.colorizer import Colorizer, tinted_planes
 from vidstyle.models.cuda.fused import FusedPaint, reason_not, trouble
+from vidstyle.models.hints import Hints
 from vidstyle.models.precision import has_fast_bfloat16
 from vidstyle.models.registry import build_generator
 from vidstyle.options import ApplyOptions
 from vidstyle.styles.device import choose_device
 from vidstyle.styles.style import MOVING_PAPER, Style
-from vidstyle.styles.style_file import StyleFacts
+from vidstyle.styles.style_file import StyleFacts, hash_text
 
 
 class NetworkStyle(Style):
@@ -41,11 +43,12 @@ class NetworkStyle(Style):
         finish: Finish | None = None,
         before: InputCorrection | None = None,
         lut: Tensor | None = None,
+        hints: Hints | None = None,
     ) -> None:
         """code: style code [1, K]. variation: seed of a variation of the look; 0 is the look itself.
 
-        lut: the grade of this code as a table, where it is known already. The generator is moved to the
-        device and frozen.
+        lut: the grade of this code as a table, where it is known already. hints: see `with_references`. The
+        generator is moved to the device and frozen.
         """
         device = device or torch.device("cpu")
         dials = dials or Dials(strength=facts.recommended_strength)
@@ -75,6 +78,7 @@ class NetworkStyle(Style):
                 lut = self._generator.lut(self._code, HALD_SIZE if on_cpu else LUT_SIZE)
         self._lut = lut
         self._grade: Grading = Lut3D(lut) if on_cpu else baked(lut)
+        self._hints = None if hints is None else hints.to(device)
         self._fused: FusedPaint | None = None
         if device.type == "cuda" and generator.fuses and slow is None and not dials.is_identity:
             self._fused = FusedPaint(lut, dials)
@@ -103,15 +107,36 @@ class NetworkStyle(Style):
         They see the frames upright, that is after `quarter_turns` of 90 degrees counter-clockwise: phones
         store portrait clips lying on their side.
         """
-        # Every weight is used once, so there is nothing to cache, and a CUDA graph must not hold a cache.
-        half = torch.autocast(
-            self.device.type, self._dtype, enabled=self._dtype != torch.float32, cache_enabled=False
-        )
-        with torch.inference_mode(), half:
+        with torch.inference_mode(), self._half():
             small = self._generator.look(rgb.to(self.device))
             upright = torch.rot90(small, quarter_turns, (2, 3))
-            controls = self._generator.think(upright, self._code, paper, self._grade)
+            if isinstance(self._generator, Colorizer):
+                controls = self._generator.think(upright, self._code, hints=self._hints)
+            else:
+                controls = self._generator.think(upright, self._code, paper, self._grade)
         return controls.turned(-quarter_turns).to(torch.float32)
+
+    def with_references(self, stills: Sequence[Tensor]) -> Style:
+        if not isinstance(self._generator, Colorizer):
+            return super().with_references(stills)
+        pictures = [
+            still[None].to(self.device, torch.float32) / (255 if still.dtype == torch.uint8 else 1)
+            for still in stills
+        ]
+        with torch.inference_mode(), self._half():
+            hints = self._generator.hints(pictures)
+        style = copy.copy(self)
+        style._hints = hints
+        pixels = [sha256(still.contiguous().cpu().numpy().tobytes()).hexdigest() for still in stills]
+        style.content_hash = hash_text(self.content_hash, *pixels)
+        return style
+
+    def _half(self) -> torch.autocast:
+        """Half precision for the networks, where `_dtype` says so."""
+        # Every weight is used once, so there is nothing to cache, and a CUDA graph must not hold a cache.
+        return torch.autocast(
+            self.device.type, self._dtype, enabled=self._dtype != torch.float32, cache_enabled=False
+        )
 
     def paint(self, rgb: Tensor, controls: Controls) -> Tensor:
         """Apply controls at full size, with plain torch: RGB [N, 3, H, W] in [0, 1] -> the same."""
@@ -163,6 +188,7 @@ class NetworkStyle(Style):
             variation=variation,
             finish=finish,
             before=self.before.to(device),
+            hints=self._hints,
             lut=self._lut if (device, variation) == (self.device, self.variation) else None,
         )
 

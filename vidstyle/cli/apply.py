@@ -24,6 +24,7 @@ from vidstyle.cli.match import check_match, find_matches
 from vidstyle.cli.naming import name_pattern
 from vidstyle.cli.outputs import CONTAINERS, exists, pairs_of
 from vidstyle.cli.progress import open_screen
+from vidstyle.cli.references import with_references
 from vidstyle.cli.shared import Command
 from vidstyle.cli.shared_options import (
     PATH,
@@ -80,9 +81,8 @@ if TYPE_CHECKING:
     "--reference",
     "references",
     metavar="FILE",
-    type=PATH,
     multiple=True,
-    help="For colour: a still in color of the same things; repeatable.",
+    help="For colour: still in color; 00:12=STILL for a scene; repeatable.",
 )
 @flag_option("--match", help_text="First bring the light and color of several inputs together.")
 @overwrite_option("Replace results that exist.")
@@ -108,7 +108,7 @@ def apply(
     cluster: str | None,
     batch_size: str,
     match: bool,
-    references: tuple[Path, ...],
+    references: tuple[str, ...],
     progress: str | None,
     dry_run: bool,
     as_json: bool,
@@ -156,7 +156,7 @@ class _Run:
         as_json: bool,
         dry_run: bool,
         skipped: tuple[Path, ...],
-        references: tuple[Path, ...],
+        references: tuple[str, ...],
     ) -> None:
         self._options = options
         self._engine = engine
@@ -177,8 +177,11 @@ class _Run:
         match: bool,
     ) -> int:
         """Restyle every source into its target, or print what would be done. Returns the exit code."""
+        from vidstyle.styles.load import load_style
+
         with piped(pairs, container, self._options) as (files, made):
-            styles = {name: self._style(name, made) for name in wanted}
+            loaded = {name: load_style(name).with_options(made) for name in wanted}
+            styles = {name: with_references(style, self._references) for name, style in loaded.items()}
             home = output_dir or (output.parent if output not in (None, PIPE) else None)
             for target in self._skipped:
                 click.echo(f"{target}: skipped, it exists", err=self._as_json)
@@ -211,15 +214,6 @@ class _Run:
             if code == 0:
                 pour(files[0][1], files[0][0], container)
             return code
-
-    def _style(self, name: str, options: ApplyOptions) -> Style:
-        from vidstyle.media.image_file import read_picture
-        from vidstyle.styles.load import load_style
-
-        style = load_style(name).with_options(options)
-        if self._references:
-            return style.with_references([read_picture(path) for path in self._references])
-        return style
 
 
 def _check_names(

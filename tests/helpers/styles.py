@@ -32,7 +32,7 @@ COLORIST = {
     "sharpness": 0,
 }
 # The one that knows what a picture shows; it needs all blocks.
-KNOWING = {**COLORIST, "backbone": 16, "context": 12, "sharpness": 150, "vividness": 120}
+KNOWING = {**COLORIST, "backbone": 16, "context": 12, "sharpness": 150, "vividness": 120, "purity": 30}
 
 
 def tiny_generator(seed: int = 0, **changes: int) -> BaseGenerator:

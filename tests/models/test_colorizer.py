@@ -23,6 +23,7 @@ from vidstyle.models.colorizer import (
     Colorizer,
     chosen,
     chroma_of,
+    enlivened,
     guided,
     tint,
     tinted,
@@ -151,6 +152,16 @@ def test_guided_chroma_ends_where_brightness_ends() -> None:
     back = maps[:, 2:] + maps[:, :2] * guide
     across = float((back[..., 12] - back[..., 11]).mean())
     assert across > 2.5 * float((chroma[..., 12] - chroma[..., 11]).mean())
+
+
+def test_purity_lowers_weak_colors_and_raises_strong_ones() -> None:
+    """Hues stay, the order of saturations stays, and 0 changes nothing."""
+    chroma = torch.tensor([[0.01, 0.02], [0.3, -0.4]])[:, :, None, None]
+    assert torch.equal(enlivened(chroma, GeneratorConfig()), chroma)
+    factor = enlivened(chroma, GeneratorConfig(purity=30)) / chroma
+    assert (
+        torch.allclose(factor[:, 0], factor[:, 1]) and 0.5 < float(factor[0, 0]) < 1 < float(factor[1, 0]) < 2
+    )
 
 
 def test_the_choice_is_its_node_when_sure() -> None:

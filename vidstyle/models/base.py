@@ -57,6 +57,8 @@ class GeneratorConfig:
     """Colorizer: how much likely colors are preferred, in percent. 0: as much as in the first version."""
     vividness: int = 100
     """Colorizer: factor on the saturation, in percent."""
+    purity: int = 0
+    """Colorizer: how much more strong colors are raised than weak ones, see `colorizer.enlivened`."""
 
     def to_dict(self) -> dict[str, int]:
         return asdict(self)

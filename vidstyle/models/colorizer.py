@@ -37,6 +37,7 @@ NODES = (-0.6, -0.4, -0.26, -0.16, -0.08, 0.0, 0.08, 0.16, 0.26, 0.4, 0.6)
 # At run time it is softer than in training: that flickers less and is hardly duller.
 TEMPERATURE = 0.8
 TRAINED_TEMPERATURE = 0.5
+KNEE = 0.1  # length of the chroma that purity leaves as it is
 GUIDE_RADIUS = 3  # cells of the light maps around each in which chroma is a linear function of luma
 GUIDE_EPSILON = 2e-3
 
@@ -171,7 +172,7 @@ class Colorizer(BaseGenerator):
         luma = self.look(rgb)
         features = self.backbone(luma)
         logits = self.decoder(features, code).float()
-        chroma = chosen(logits, self.temperature) * (self.config.vividness / 100)
+        chroma = enlivened(chosen(logits, self.temperature), self.config)
         if hints is not None:
             chroma = hinted(chroma, features, luma, hints)
         size = tuple(length * self.config.light_scale for length in chroma.shape[-2:])
@@ -261,6 +262,17 @@ def chosen(logits: Tensor, temperature: float) -> Tensor:
     red = torch.einsum("nrbhw,r->nhw", share, nodes)
     blue = torch.einsum("nrbhw,b->nhw", share, nodes)
     return torch.stack((red, blue), dim=1)
+
+
+def enlivened(chroma: Tensor, config: GeneratorConfig) -> Tensor:
+    """Chroma c [N, 2, h, w] times vividness (|c| / KNEE)^purity, both as shares of 100.
+
+    Weak chroma is mostly doubt: a tint on something neutral. Strong chroma is dull, because it is a mean.
+    """
+    raised = chroma * (config.vividness / 100)
+    if not config.purity:
+        return raised
+    return raised * ((chroma.norm(dim=1, keepdim=True) + 1e-3) / KNEE).pow(config.purity / 100)
 
 
 def guided(chroma: Tensor, guide: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from vidstyle.imaging.yuv import LUMA_BT601
 from vidstyle.models.base import Dials
-from vidstyle.models.colorizer import GUIDE_EPSILON, GUIDE_RADIUS, NODES, Colorizer, Decoder, Inverted
+from vidstyle.models.colorizer import GUIDE_EPSILON, GUIDE_RADIUS, KNEE, NODES, Colorizer, Decoder, Inverted
 from vidstyle.models.context_decoder import ContextBlock, ContextDecoder
 from vidstyle.models.layers import Modulated
 from vidstyle.styles.export.onnx_graph import Graph, Value
@@ -28,9 +28,9 @@ class ColorizerLayers(Layers):
         base = luma if dials.grade == 1 else rgb + (luma - rgb) * dials.grade
         small = self.shrunk(luma, generator.input_size)
         logits = self.guess(small) / generator.temperature
-        nodes = np.array(NODES) * (generator.config.vividness / 100)
+        nodes = np.array(NODES)
         choice = np.stack((np.repeat(nodes, len(nodes)), np.tile(nodes, len(nodes))))[:, :, None, None]
-        chroma = graph.conv(logits.of("Softmax", axis=1), choice)
+        chroma = self.enlivened(graph.conv(logits.of("Softmax", axis=1), choice))
         size = [side * generator.config.light_scale for side in (chroma.height, chroma.width)]
         maps = self.guided(graph.enlarge(chroma, *size), graph.resample(small, *size))
         if not dials.light:
@@ -117,6 +117,15 @@ class ColorizerLayers(Layers):
         y = y * (both.channels(0, width) + 1.0) + both.channels(width, 2 * width)
         y = graph.conv(y, *conv_weights(block.expand)).clamp(0.0, 6.0)
         return x + graph.conv(y, *conv_weights(block.project))
+
+    def enlivened(self, chroma: Value) -> Value:
+        """`colorizer.enlivened`."""
+        config = self.generator.config
+        raised = chroma * (config.vividness / 100)
+        if not config.purity:
+            return raised
+        length = chroma.of("ReduceL2", axes=[1], keepdims=1)
+        return raised * ((length + 1e-3) / KNEE).of("Pow", config.purity / 100)
 
     def guided(self, chroma: Value, guide: Value) -> Value:
         """`colorizer.guided`."""

@@ -3,10 +3,12 @@ r"""The family colour on photographs it did not see: turned gray, colored, and h
     python benchmarks/colour_figures.py --style colour --photos held_out/ [--clip clip.mp4 ...] \
         [--sheet sheet.png]
 
-ab: mean distance to the true color in a* and b*. It is small for dull results (a gray picture does well), so
-it stands beside two others. vividness: mean distance from gray over the truth's, 1 is right, more is garish.
-colour: sliced Wasserstein distance in CIELAB between the results and the true pictures as sets. The same for
-gray, for one tone on all (the mean a* and b* of the photos) and for sepia. luma: largest change of luma, in
+CIEDE2000: mean visible difference to the truth. ab: mean distance in a* and b*. Both are small for dull
+results (a gray picture does well), so they stand beside others. nearer: share of the photos that are nearer
+to the truth (CIEDE2000) than gray is. colorfulness: after Hasler and Suesstrunk; the truth has its own.
+vividness: mean distance from gray over the truth's, 1 is right, more is garish. color: sliced Wasserstein
+distance in CIELAB between the results and the true pictures as sets. The same for gray, for one tone on all
+(the mean a* and b* of the photos) and for sepia. luma: largest change of luma, in
 steps of 255. E_warp: of every clip, made gray before, over the gray clip's own, unsmoothed. seconds: of CPU
 for one frame of 1280x720, from planes to planes, on one thread.
 """
@@ -21,6 +23,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import torch
+from ciede2000 import ciede2000, colorfulness
 from common import best_seconds, report, table
 from style_figures import CLIP_FRAMES, sheet
 from torch import Tensor
@@ -55,13 +58,19 @@ def toned(ab: tuple[float, float]) -> Callable[[Tensor], Tensor]:
 
 
 def figures(results: list[Tensor], truth: list[Tensor]) -> dict[str, float]:
-    errors, ours, theirs = [], [], []
+    errors, ours, theirs, visible, nearer = [], [], [], [], []
     for result, true in zip(results, truth, strict=True):
-        a, b = rgb_to_lab(result[None])[:, 1:], rgb_to_lab(true[None])[:, 1:]
+        made, lab = rgb_to_lab(result[None]), rgb_to_lab(true[None])
+        visible.append(float(ciede2000(made, lab).mean()))
+        nearer.append(visible[-1] < float(ciede2000(rgb_to_lab(gray_of(true[None])), lab).mean()))
+        a, b = made[:, 1:], lab[:, 1:]
         errors.append(float((a - b).norm(dim=1).mean()))
         ours.append(float(a.norm(dim=1).mean()))
         theirs.append(float(b.norm(dim=1).mean()))
     return {
+        "ciede2000": round(sum(visible) / len(visible), 2),
+        "nearer": round(sum(nearer) / len(nearer), 3),
+        "colorfulness": round(sum(map(colorfulness, results)) / len(results), 1),
         "ab": round(sum(errors) / len(errors), 2),
         "vividness": round(sum(ours) / sum(theirs), 3),
         "colour": round(color_distance(results, truth), 3),
@@ -113,9 +122,10 @@ def main() -> None:
         arguments.style: style,
     }
     results = {name: [look(picture[None])[0] for picture in source] for name, look in looks.items()}
+    results["true"] = truth
     found = {name: figures(set_, truth) for name, set_ in results.items()}
     table(
-        ("", "ab", "vividness", "colour"),
+        ("", "CIEDE2000", "nearer", "colorfulness", "ab", "vividness", "color"),
         [(name, *(str(value) for value in row.values())) for name, row in found.items()],
     )
     pairs = zip(results[arguments.style], source, strict=True)

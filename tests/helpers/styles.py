@@ -23,7 +23,16 @@ from vidstyle.styles.style_file import StyleFacts, save_style
 
 TINY = {"grade_width": 8, "trunk_width": 8, "trunk_blocks": 2, "working_size": 32}
 # The same for the family colour: the fewest blocks that reach stride 16.
-COLORIST = {"backbone": 6, "trunk_width": 8, "working_size": 32, "light_scale": 2}
+COLORIST = {
+    "backbone": 6,
+    "trunk_width": 8,
+    "working_size": 32,
+    "light_scale": 2,
+    "context": 0,
+    "sharpness": 0,
+}
+# The one that knows what a picture shows; it needs all blocks.
+KNOWING = {**COLORIST, "backbone": 16, "context": 12, "sharpness": 150, "vividness": 120, "purity": 30}
 
 
 def tiny_generator(seed: int = 0, **changes: int) -> BaseGenerator:

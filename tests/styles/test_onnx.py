@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.helpers.styles import COLORIST, blobs, tiny_style
+from tests.helpers.styles import COLORIST, KNOWING, blobs, tiny_style
 from vidstyle.cli import main
 from vidstyle.options import ONNX_OPSET, ApplyOptions
 from vidstyle.styles.export.onnx_model import onnx_model
@@ -30,6 +30,7 @@ FAMILIES: dict[str, dict[str, int]] = {
     "without_sheet": DRAWN | {"sheet_waves": 0},
     "painted": DRAWN | {"washes": 2},
     "colour": COLORIST,
+    "colour, knowing": KNOWING,
 }
 SIZES = [
     (1, 48, 64),

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn.functional import batch_norm, conv2d
 
-from tests.helpers.styles import COLORIST
+from tests.helpers.styles import COLORIST, KNOWING
 from tests.helpers.training import (
     changes_in_a_step,
     checkpoint_weights,
@@ -31,11 +31,12 @@ from vidstyle.train.families.colorize import Colorize, class_weights, soft_encod
 from vidstyle.train.loop import train, trainer_for
 from vidstyle.train.options import TrainOptions
 from vidstyle.train.pretrained_backbone import BATCH_NORM_EPSILON, fold_batch_norm, load_pretrained
+from vidstyle.train.synthetic_motion import square_crops, warp_by_grid
 from vidstyle.train.trainer import Trainer
 
 
-@pytest.fixture
-def options(tmp_path: Path) -> TrainOptions:
+@pytest.fixture(params=[COLORIST, KNOWING], ids=["first", "knowing"])
+def options(tmp_path: Path, request: pytest.FixtureRequest) -> TrainOptions:
     return tiny_training(
         tmp_path,
         "warm",
@@ -44,7 +45,7 @@ def options(tmp_path: Path) -> TrainOptions:
         batch_size=4,
         paint_size=32,
         tick_steps=3,
-        generator=COLORIST,
+        generator=request.param,
     )
 
 
@@ -65,6 +66,8 @@ def test_law_11_each_step_leaves_the_other_network_and_the_backbone_untouched(op
     trainer = Trainer(watched(Colorize)(options))
     backbone = weights_of(trainer.networks.generator.backbone)
     steps(trainer, 1)
+    assert changes_in_a_step(trainer) == ("", "G"), "D joins late"
+    steps(trainer, 3)
     assert changes_in_a_step(trainer) == ("D", "G")
     assert weights_of(trainer.networks.generator.backbone) == backbone
 
@@ -124,6 +127,30 @@ def test_the_right_guess_costs_least_and_rare_colors_cost_more() -> None:
     weights = class_weights([torch.cat((gray, red)).to(torch.uint8)])
     numbers, _ = soft_encode(chroma_of(red / 255))
     assert float(weights[numbers[0, 0, 0, 0]]) > 5 * float(weights[len(NODES) ** 2 // 2])
+
+
+def test_near_colors_cost_little_and_gray_for_red_costs_more_than_orange() -> None:
+    """The visible distance grows with what the eye sees; the true color costs nothing."""
+    red, orange, gray = (
+        torch.tensor(color)[None, :, None, None].expand(1, 3, 4, 4)
+        for color in ([0.7, 0.2, 0.1], [0.65, 0.23, 0.05], [0.34, 0.34, 0.34])
+    )
+    same, near, far = (float(losses.visible_distance(color, red)) for color in (red, orange, gray))
+    assert same == pytest.approx(0, abs=1e-4) and same < near < 0.5 * far
+
+
+def test_crops_are_squares_inside_the_picture() -> None:
+    """A ramp across the picture stays one of the same step: the pixels are square and none is mirrored."""
+    ramp = torch.arange(64.0).expand(5, 1, 48, 64)
+    both = torch.cat((ramp, torch.arange(48.0)[:, None].expand(5, 1, 48, 64)), dim=1)
+    cut = warp_by_grid(both, square_crops(both, 24, (0.5, 1.0), torch.Generator().manual_seed(1)))
+    across, down = cut[:, 0].diff(dim=2), cut[:, 1].diff(dim=1)
+    assert cut.shape == (5, 2, 24, 24)
+    for first, second in zip(across, down, strict=True):
+        step = float(first.mean())
+        assert 1 - 1e-3 < step < 2 + 1e-3
+        assert torch.allclose(first, first.new_tensor(step), atol=1e-3)
+        assert torch.allclose(second, second.new_tensor(step), atol=1e-3)
 
 
 def test_blotches_on_flat_ground_cost_and_colors_that_end_with_things_do_not() -> None:

@@ -69,6 +69,13 @@ from vidstyle.options import ApplyOptions
     help=f"{', '.join(CONTAINERS)}.  [default: as the input]",
 )
 @source_options
+@click.option(
+    "--reference",
+    "references",
+    metavar="FILE",
+    multiple=True,
+    help="For colour: still in color; 00:12=STILL for a scene; repeatable.",
+)
 @flag_option("--match", help_text="First bring the light and color of several inputs together.")
 @click.option(
     "--match-to",
@@ -102,6 +109,7 @@ def apply(
     batch_size: str,
     match: bool,
     reference: Path | None,
+    references: tuple[str, ...],
     progress: str | None,
     dry_run: bool,
     as_json: bool,
@@ -134,6 +142,7 @@ def apply(
         pairs=tuple(pair for pair in pairs if pair[1] not in skipped),
         style_of=style_of,
         wanted=wanted,
+        references=references,
         places=Places(output, output_dir, container),
         options=options,
         machines=Machines(devices, workers, cluster),

@@ -14,6 +14,7 @@ from vidstyle.cli.apply_run import each, grab, plan, print_plan, print_report, r
 from vidstyle.cli.journal import Journal
 from vidstyle.cli.match import find_matches
 from vidstyle.cli.progress import Screen, open_screen
+from vidstyle.cli.references import with_references
 from vidstyle.cli.startup import loading
 from vidstyle.cli.stdio import PIPE, piped, pour
 from vidstyle.errors import OutputError
@@ -74,6 +75,8 @@ class Job:
     """Target -> the style as it was named."""
     wanted: tuple[str, ...]
     """All styles."""
+    references: tuple[str, ...]
+    """Stills in color, as typed, that give their colors to a style that makes color."""
     places: Places
     options: ApplyOptions
     machines: Machines
@@ -110,7 +113,8 @@ class Job:
         from vidstyle.styles.load import load_style
 
         with piped(pairs, self.places.container, options) as (files, made):
-            styles = {name: load_style(name).with_options(made) for name in self.wanted}
+            loaded = {name: load_style(name).with_options(made) for name in self.wanted}
+            styles = {name: with_references(style, self.references) for name, style in loaded.items()}
             output, output_dir = self.places.output, self.places.output_dir
             home = output_dir or (output.parent if output not in (None, PIPE) else None)
             screen = open_screen(

@@ -86,6 +86,46 @@ def from_rgb(
     )
 
 
+@torch.no_grad()
+def luma_plane(planes: Sequence[torch.Tensor], fmt: PlaneFormat) -> torch.Tensor:
+    """Luma [N, 1, H, W] in [0, 1], of the planes' own matrix; not for planes of RGB."""
+    offset, luma_span, _, _ = code_levels(fmt)
+    return planes[0].to(torch.float32).sub_(offset).mul_(1 / luma_span).clamp_(0, 1)[:, None]
+
+
+def chroma_sized(luma: torch.Tensor, fmt: PlaneFormat) -> torch.Tensor:
+    """Luma [N, 1, H, W] at the places of the chroma samples, [N, 1, Hc, Wc]; a new tensor."""
+    small = _downsample(luma, fmt)
+    return luma.clone() if small is luma else small
+
+
+@torch.no_grad()
+def chroma_planes(
+    red: Tensor,
+    blue: Tensor,
+    before: Sequence[Tensor],
+    share: float,
+    fmt: PlaneFormat,
+    dither: Dither | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The chroma planes of R - Y and B - Y [N, Hc, Wc], which are overwritten.
+
+    before: the chroma planes as they were; share: how much of the new ones is taken, 0 to 1. dither: as
+    `from_rgb` takes it.
+    """
+    quantize = functools.partial(_quantize, fmt=fmt, dither=dither if fmt.bit_depth == 8 else None)
+    _, _, chroma_zero, chroma_span = code_levels(fmt)
+    weights = LUMA_OF_MATRIX[fmt.matrix]
+    made = []
+    for plane, difference, weight in ((1, blue, weights[2]), (2, red, weights[0])):
+        levels = difference.mul_(chroma_span / (2 * (1 - weight)))
+        if share != 1:
+            old = before[plane - 1].to(torch.float32).sub_(chroma_zero)
+            levels = torch.lerp(old, levels, share)
+        made.append(quantize(levels, chroma_zero, plane))
+    return made[0], made[1]
+
+
 def code_levels(fmt: PlaneFormat) -> tuple[float, float, float, float]:
     """(black, white - black, neutral chroma, chroma span) in code values."""
     step = 1 << (fmt.bit_depth - 8)

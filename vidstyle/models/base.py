@@ -55,6 +55,14 @@ class GeneratorConfig:
     """Nodes a side of the table of a style that is a table, see `table`. 0 for all other styles."""
     curve_size: int = 0
     """Nodes of the curves before that table. 0: no curves."""
+    context: int = 0
+    """Numbers in which the colorizer knows what a picture shows, see `context_decoder`. 0: first version."""
+    sharpness: int = 0
+    """Colorizer: how much likely colors are preferred, in percent. 0: as much as in the first version."""
+    vividness: int = 100
+    """Colorizer: factor on the saturation, in percent."""
+    purity: int = 0
+    """Colorizer: how much more strong colors are raised than weak ones, see `colorizer.enlivened`."""
 
     def to_dict(self) -> dict[str, int]:
         return asdict(self)
@@ -173,6 +181,16 @@ class BaseGenerator(nn.Module, ABC):
     @abstractmethod
     def input_size(self) -> InputSize:
         """The size of the frames that `look` gives to `think`."""
+
+    @property
+    def half_on_cpu(self) -> bool:
+        """Whether `think` may compute in bfloat16 on CPUs that are made for it."""
+        return False
+
+    @property
+    def tints_planes(self) -> bool:
+        """Whether it leaves luma alone, so that planes are painted without a way through RGB."""
+        return False
 
     @property
     def conv_stacks(self) -> tuple[nn.Module, ...]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vidstyle.frames import PlaneFormat
+from vidstyle.imaging.dither import Dither
 from vidstyle.imaging.filters import box_mean_cut
 from vidstyle.imaging.lut import Grading
 from vidstyle.imaging.resize import UpsampledRows, expand, row_strips
-from vidstyle.imaging.yuv import LUMA_BT601, luma_of
+from vidstyle.imaging.yuv import LUMA_BT601, LUMA_OF_MATRIX, chroma_planes, chroma_sized, luma_of
 from vidstyle.models.base import BaseGenerator, Controls, Dials, GeneratorConfig, InputSize, Mapping
+from vidstyle.models.context_decoder import ContextDecoder
+from vidstyle.models.hints import Hints, hinted, hints_from
 from vidstyle.models.layers import Modulated, place
 
 # The inverted residual blocks of EfficientNet-Lite0: kernel, stride, expansion, channels.
@@ -23,6 +28,7 @@ BLOCKS = (
     *((3, 2, 6, 80), (3, 1, 6, 80), (3, 1, 6, 80)),
     *((5, 1, 6, 112), (5, 1, 6, 112), (5, 1, 6, 112)),
     *((5, 2, 6, 192), (5, 1, 6, 192), (5, 1, 6, 192), (5, 1, 6, 192)),
+    (3, 1, 6, 320),
 )
 FEWEST_BLOCKS = 6  # fewer do not reach stride 16
 # The values of R - Y and of B - Y that the network chooses from; closer together near gray.
@@ -31,6 +37,7 @@ NODES = (-0.6, -0.4, -0.26, -0.16, -0.08, 0.0, 0.08, 0.16, 0.26, 0.4, 0.6)
 # At run time it is softer than in training: that flickers less and is hardly duller.
 TEMPERATURE = 0.8
 TRAINED_TEMPERATURE = 0.5
+KNEE = 0.1  # length of the chroma that purity leaves as it is
 GUIDE_RADIUS = 3  # cells of the light maps around each in which chroma is a linear function of luma
 GUIDE_EPSILON = 2e-3
 
@@ -135,7 +142,8 @@ class Colorizer(BaseGenerator):
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__(config)
         self.backbone = Backbone(config.backbone)
-        self.decoder = Decoder(self.backbone.widths, config.trunk_width, len(NODES) ** 2, config.code_size)
+        shape = (self.backbone.widths, config.trunk_width, len(NODES) ** 2, config.code_size)
+        self.decoder = ContextDecoder(*shape, config.context) if config.context else Decoder(*shape)
         self.mapping = Mapping(config.noise_size, config.code_size)
         self.grade = Gray()
 
@@ -143,17 +151,46 @@ class Colorizer(BaseGenerator):
     def input_size(self) -> InputSize:
         return InputSize(self.config.working_size, multiple=self.backbone.stride)
 
+    @property
+    def temperature(self) -> float:
+        """Of the annealed mean at run time."""
+        return 100 / self.config.sharpness if self.config.sharpness else TEMPERATURE
+
     def look(self, rgb: Tensor) -> Tensor:
         """Luma [N, 1, h, w] at the working resolution."""
         luma = luma_of(rgb) if rgb.shape[1] == 3 else rgb
         return self.input_size.fit(luma)
 
-    def think(self, rgb: Tensor, code: Tensor, paper: float = 1.0, grade: Grading | None = None) -> Controls:
+    def think(
+        self,
+        rgb: Tensor,
+        code: Tensor,
+        paper: float = 1.0,
+        grade: Grading | None = None,
+        hints: Hints | None = None,
+    ) -> Controls:
         luma = self.look(rgb)
-        chroma = chosen(self.guess(luma, code), TEMPERATURE)
+        features = self.backbone(luma)
+        logits = self.decoder(features, code).float()
+        chroma = enlivened(chosen(logits, self.temperature), self.config)
+        if hints is not None:
+            chroma = hinted(chroma, features, luma, hints)
         size = tuple(length * self.config.light_scale for length in chroma.shape[-2:])
         guide = F.interpolate(luma, size=size, mode="bilinear", antialias=True, align_corners=False)
         return Controls(light=guided(expand(chroma.to(guide.dtype), size), guide))
+
+    def hints(self, stills: Sequence[Tensor]) -> Hints:
+        """Hints for `think` from stills in color [1, 3, H, W]."""
+        lumas = [self.look(still) for still in stills]
+        return hints_from([self.backbone(luma) for luma in lumas], lumas, [chroma_of(s) for s in stills])
+
+    @property
+    def half_on_cpu(self) -> bool:
+        return self.config.context > 0  # the first version keeps the pixels that it had
+
+    @property
+    def tints_planes(self) -> bool:
+        return self.config.context > 0
 
     def guess(self, luma: Tensor, code: Tensor) -> Tensor:
         """Luma from `look` -> logits [N, NODES^2, h / 4, w / 4] over the colors to choose from."""
@@ -186,6 +223,26 @@ class Colorizer(BaseGenerator):
         return out.clamp_(0, 1)
 
 
+def tinted_planes(
+    planes: Sequence[Tensor],
+    fmt: PlaneFormat,
+    luma: Tensor,
+    controls: Controls,
+    dials: Dials,
+    dither: Dither | None = None,
+) -> tuple[Tensor, ...]:
+    """Planes whose luma stays as it is and whose chroma is painted, at the size that chroma has.
+
+    luma: of the planes, [N, 1, H, W] in [0, 1]. Much faster than `to_rgb`, `paint_baked` and `from_rgb`, and
+    the brightness of the clip's own matrix stays to the last bit. Not for planes of RGB or of gray alone.
+    """
+    assert controls.light is not None
+    small = chroma_sized(luma, fmt).clamp_(0, 1)
+    maps = expand(controls.light, small.shape[-2:])
+    red, blue = tint(small, maps, dials.light, LUMA_OF_MATRIX[fmt.matrix]).unbind(1)
+    return (planes[0], *chroma_planes(red, blue, planes[1:], dials.strength, fmt, dither))
+
+
 def chroma_of(rgb: Tensor) -> Tensor:
     """R - Y and B - Y: [N, 3, H, W] -> [N, 2, H, W]."""
     return rgb[:, 0::2] - luma_of(rgb)
@@ -205,6 +262,17 @@ def chosen(logits: Tensor, temperature: float) -> Tensor:
     red = torch.einsum("nrbhw,r->nhw", share, nodes)
     blue = torch.einsum("nrbhw,b->nhw", share, nodes)
     return torch.stack((red, blue), dim=1)
+
+
+def enlivened(chroma: Tensor, config: GeneratorConfig) -> Tensor:
+    """Chroma c [N, 2, h, w] times vividness (|c| / KNEE)^purity, both as shares of 100.
+
+    Weak chroma is mostly doubt: a tint on something neutral. Strong chroma is dull, because it is a mean.
+    """
+    raised = chroma * (config.vividness / 100)
+    if not config.purity:
+        return raised
+    return raised * ((chroma.norm(dim=1, keepdim=True) + 1e-3) / KNEE).pow(config.purity / 100)
 
 
 def guided(chroma: Tensor, guide: Tensor) -> Tensor:
@@ -229,6 +297,26 @@ def tinted(base: Tensor, luma: Tensor, maps: Tensor, amount: float) -> Tensor:
     room = torch.where(change > 0, 1 - base, -base)
     beyond = (change / room.sign().mul(room.abs().clamp(min=1e-4))).amax(dim=1, keepdim=True)
     return base + change / beyond.clamp(min=1)
+
+
+def tint(luma: Tensor, maps: Tensor, amount: float, weights: tuple[float, float, float]) -> Tensor:
+    """R - Y and B - Y [N, 2, H, W] that maps [N, 4, H, W] predict for luma Y [N, 1, H, W].
+
+    weights: of R, G and B in Y. The colors are those of `tinted`, made as bright as Y by these weights. What
+    RGB cannot hold loses saturation.
+    """
+    chroma = torch.addcmul(maps[:, 2:4], maps[:, 0:2], luma).mul_(amount)
+    red, blue = chroma.unbind(1)
+    green = (red * LUMA_BT601[0]).add_(blue, alpha=LUMA_BT601[2]).mul_(-1 / LUMA_BT601[1])
+    if weights != LUMA_BT601:
+        brighter = (red * weights[0]).add_(green, alpha=weights[1]).add_(blue, alpha=weights[2])
+        chroma -= brighter[:, None]
+        green -= brighter
+    highest = torch.maximum(torch.maximum(red, blue), green)
+    lowest = torch.minimum(torch.minimum(red, blue), green)
+    luma = luma[:, 0]
+    fits = torch.minimum((1 - luma) / highest.clamp_(min=1e-4), luma / lowest.neg_().clamp_(min=1e-4))
+    return chroma.mul_(fits.clamp_(0, 1)[:, None])
 
 
 def _three(red: Tensor, blue: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from hashlib import sha256
 
 import torch
 from torch import Tensor
@@ -13,13 +14,17 @@ from vidstyle.imaging.correction import InputCorrection
 from vidstyle.imaging.finishing import Finish
 from vidstyle.imaging.hdr import HdrConversion
 from vidstyle.imaging.lut import Grading
+from vidstyle.imaging.yuv import luma_plane
 from vidstyle.models.base import BaseGenerator, Controls, Dials
+from vidstyle.models.colorizer import Colorizer, tinted_planes
 from vidstyle.models.cuda.fused import FusedPaint, reason_not, trouble
+from vidstyle.models.hints import Hints
+from vidstyle.models.precision import has_fast_bfloat16
 from vidstyle.models.registry import build_generator
 from vidstyle.options import ApplyOptions
 from vidstyle.styles.device import choose_device
 from vidstyle.styles.style import MOVING_PAPER, Style
-from vidstyle.styles.style_file import StyleFacts
+from vidstyle.styles.style_file import StyleFacts, hash_text
 
 
 class NetworkStyle(Style):
@@ -38,11 +43,12 @@ class NetworkStyle(Style):
         finish: Finish | None = None,
         before: InputCorrection | None = None,
         lut: Tensor | None = None,
+        hints: Hints | None = None,
     ) -> None:
         """code: style code [1, K]. variation: seed of a variation of the look; 0 is the look itself.
 
-        lut: the grade of this code as a table, where it is known already. The generator is moved to the
-        device and frozen.
+        lut: the grade of this code as a table, where it is known already. hints: see `with_references`. The
+        generator is moved to the device and frozen.
         """
         device = device or torch.device("cpu")
         dials = dials or Dials(strength=facts.recommended_strength)
@@ -58,6 +64,8 @@ class NetworkStyle(Style):
         )
         # Half precision where the hardware is built for it; colors are always mixed in float32.
         self._dtype = torch.float16 if device.type == "cuda" else torch.float32
+        if device.type == "cpu" and generator.half_on_cpu and has_fast_bfloat16():
+            self._dtype = torch.bfloat16
         # Channels last: convolutions take a seventh less time on a CPU, and tensor cores want it so.
         self._generator = generator.to(device).to(memory_format=torch.channels_last)
         self._generator.eval().requires_grad_(False)
@@ -69,6 +77,7 @@ class NetworkStyle(Style):
                 lut = self._generator.baked_lut(self._code)
         self._lut = lut
         self._grade: Grading = self._generator.grading(lut)
+        self._hints = None if hints is None else hints.to(device)
         self._fused: FusedPaint | None = None
         if device.type == "cuda" and generator.fuses and slow is None and not dials.is_identity:
             self._fused = FusedPaint(lut, dials)
@@ -97,15 +106,36 @@ class NetworkStyle(Style):
         They see the frames upright, that is after `quarter_turns` of 90 degrees counter-clockwise: phones
         store portrait clips lying on their side.
         """
-        # Every weight is used once, so there is nothing to cache, and a CUDA graph must not hold a cache.
-        half = torch.autocast(
-            self.device.type, self._dtype, enabled=self._dtype != torch.float32, cache_enabled=False
-        )
-        with torch.inference_mode(), half:
+        with torch.inference_mode(), self._half():
             small = self._generator.look(rgb.to(self.device))
             upright = torch.rot90(small, quarter_turns, (2, 3))
-            controls = self._generator.think(upright, self._code, paper, self._grade)
+            if isinstance(self._generator, Colorizer):
+                controls = self._generator.think(upright, self._code, hints=self._hints)
+            else:
+                controls = self._generator.think(upright, self._code, paper, self._grade)
         return controls.turned(-quarter_turns).to(torch.float32)
+
+    def with_references(self, stills: Sequence[Tensor]) -> Style:
+        if not isinstance(self._generator, Colorizer):
+            return super().with_references(stills)
+        pictures = [
+            still[None].to(self.device, torch.float32) / (255 if still.dtype == torch.uint8 else 1)
+            for still in stills
+        ]
+        with torch.inference_mode(), self._half():
+            hints = self._generator.hints(pictures)
+        style = copy.copy(self)
+        style._hints = hints
+        pixels = [sha256(still.contiguous().cpu().numpy().tobytes()).hexdigest() for still in stills]
+        style.content_hash = hash_text(self.content_hash, *pixels)
+        return style
+
+    def _half(self) -> torch.autocast:
+        """Half precision for the networks, where `_dtype` says so."""
+        # Every weight is used once, so there is nothing to cache, and a CUDA graph must not hold a cache.
+        return torch.autocast(
+            self.device.type, self._dtype, enabled=self._dtype != torch.float32, cache_enabled=False
+        )
 
     def paint(self, rgb: Tensor, controls: Controls) -> Tensor:
         """Apply controls at full size, with plain torch: RGB [N, 3, H, W] in [0, 1] -> the same."""
@@ -131,7 +161,15 @@ class NetworkStyle(Style):
             graded = self._fused.graded(planes, fmt)
             controls = self.controls(graded.rgb, quarter_turns, MOVING_PAPER)
             return self._fused.planes(graded, controls, fmt, dither=self.dither)
+        if alone and self._generator.tints_planes and self._tints(fmt):
+            luma = luma_plane(planes, fmt)
+            controls = self.controls(luma, quarter_turns)
+            return tinted_planes(planes, fmt, luma, controls, self.dials, self.dither)
         return super().on_device(planes, fmt, quarter_turns, hdr)
+
+    def _tints(self, fmt: PlaneFormat) -> bool:
+        """Whether the look is new chroma for planes of this kind, and nothing else."""
+        return fmt.matrix not in ("rgb", "gray") and self.dials.grade == 1 and not self.dials.is_identity
 
     def _copy(self, device: torch.device, dials: Dials, variation: int, finish: Finish) -> NetworkStyle:
         generator = self._generator
@@ -149,6 +187,7 @@ class NetworkStyle(Style):
             variation=variation,
             finish=finish,
             before=self.before.to(device),
+            hints=self._hints,
             lut=self._lut if (device, variation) == (self.device, self.variation) else None,
         )
 

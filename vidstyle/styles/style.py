@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vidstyle.errors import StyleError
 from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.imaging.correction import InputCorrection
 from vidstyle.imaging.dither import Dither
@@ -105,6 +106,17 @@ class Style(ABC):
         if not before.is_nothing:
             style.content_hash = hash_text(self.content_hash, before.text)
         return style
+
+    def with_references(self, stills: Sequence[Tensor]) -> Style:
+        """The same style, with the colors of stills on what looks like the things on them.
+
+        stills: RGB [3, H, W], uint8 or floats in [0, 1], of any sizes. Only styles of the family `colour` can
+        do that: StyleError for others.
+        """
+        raise StyleError(
+            f"{self.name}: it takes no colors from references, only colour and styles like it do. "
+            "Leave them out."
+        )
 
     @torch.inference_mode()
     def __call__(self, rgb: Any) -> Any:

@@ -2,7 +2,8 @@
 
 In `Weights` and in the statistics of a run they have short names: structure, transport, temporal,
 distribution and grade (`sliced_wasserstein`, `quantile_matching`), tone (`tone_and_hue`,
-`bleached`), calm (`light_smoothness`), foreign (`chroma_outliers`), guess (`rebalanced_cross_entropy`).
+`bleached`), calm (`light_smoothness`), foreign (`chroma_outliers`), guess (`rebalanced_cross_entropy`),
+nearness (`visible_distance`).
 """
 
 from __future__ import annotations
@@ -165,6 +166,17 @@ def rebalanced_cross_entropy(logits: Tensor, nodes: Tensor, shares: Tensor, weig
     likely = (logits.log_softmax(dim=1).gather(1, nodes) * shares).sum(1)
     weight = (weights[nodes] * shares).sum(1)
     return -(likely * weight).mean()
+
+
+def visible_distance(result: Tensor, truth: Tensor) -> Tensor:
+    """mean sqrt(1 + dL^2 + (da^2 + db^2) / (1 + 0.045 C)^2) - 1: how far colors look from the true ones.
+
+    Both [N, 3, h, w] in sRGB, about [0, 1]. C: chroma of the truth. The weights of CIE94 (CIE 116-1995),
+    which is near CIEDE2000 and has a gradient everywhere; hue and chroma count alike here.
+    """
+    lightness, a, b = (rgb_to_lab(result) - rgb_to_lab(truth)).unbind(1)
+    chroma = rgb_to_lab(truth)[:, 1:].square().sum(1).sqrt()
+    return ((1 + lightness**2 + (a**2 + b**2) / (1 + 0.045 * chroma) ** 2).sqrt() - 1).mean()
 
 
 def edge_aware_smoothness(chroma: Tensor, luma: Tensor) -> Tensor:

@@ -35,6 +35,8 @@ class Weights:
     """Colors that the style never has; drawn and painted styles only."""
     guess: float = 1.0
     """Cross entropy of the chosen colors; the family `colour` only."""
+    nearness: float = 0.0
+    """How far the chosen colors look from the true ones; the family `colour` only."""
 
 
 @dataclass(frozen=True)

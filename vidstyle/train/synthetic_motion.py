@@ -27,12 +27,19 @@ def random_motion(count: int, height: int, width: int, generator: torch.Generato
     return grid * zoom + shift + wobble
 
 
-def random_crops(count: int, height: int, width: int, generator: torch.Generator) -> Tensor:
-    """A sampling grid [N, H, W, 2] on the CPU: random crops of 65 to 100 % of each side."""
-    part = torch.rand(count, 1, 1, 1, generator=generator) * 0.35 + 0.65
-    shift = (torch.rand(count, 1, 1, 2, generator=generator) * 2 - 1) * (1 - part)
-    grid = F.affine_grid(torch.eye(2, 3).expand(count, 2, 3), [count, 1, height, width], align_corners=False)
-    return grid * part + shift
+def square_crops(
+    pictures: Tensor, side: int, parts: tuple[float, float], generator: torch.Generator
+) -> Tensor:
+    """A sampling grid [N, side, side, 2]: random squares of pictures [N, C, H, W], none bigger than they are.
+
+    parts: least and largest side of a square, over the short side of the pictures.
+    """
+    count, _, height, width = pictures.shape
+    part = torch.rand(count, 1, generator=generator) * (parts[1] - parts[0]) + parts[0]
+    part = part * min(height, width) / torch.tensor([width, height])
+    shift = (torch.rand(count, 2, generator=generator) * 2 - 1) * (1 - part)
+    theta = torch.cat((torch.diag_embed(part), shift[:, :, None]), dim=2)
+    return F.affine_grid(theta, [count, 1, side, side], align_corners=False).to(pictures.device)
 
 
 def warp_by_grid(x: Tensor, grid: Tensor) -> Tensor:

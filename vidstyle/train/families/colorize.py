@@ -2,11 +2,13 @@
 
 Pairs cost nothing here, so most of the training is a classification: which color has this cell? What a thing
 could be is many colors, though, and their mean is a dull brown. So G chooses colors from a palette, rare ones
-count for more, the saturation of whole batches is compared with the truth, and D judges what is left.
+count for more, and the saturation of whole batches is compared with the truth. How far the chosen color looks
+from the true one counts too. D joins late, when there is something to judge.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,33 +22,41 @@ from vidstyle.imaging.resize import shrink
 from vidstyle.imaging.yuv import luma_of
 from vidstyle.models.base import BaseGenerator
 from vidstyle.models.colorizer import NODES, TRAINED_TEMPERATURE, Colorizer, chosen, chroma_of, with_chroma
+from vidstyle.models.context_decoder import ContextDecoder
 from vidstyle.models.discriminators import PatchDiscriminator
 from vidstyle.models.layers import place
+from vidstyle.models.precision import has_fast_bfloat16
 from vidstyle.train import losses
 from vidstyle.train.data.film import simulate_film
-from vidstyle.train.families.base import Batch, Family, Interval, LearningRates
+from vidstyle.train.families.base import Batch, Family, Interval, LearningRates, Phase
+from vidstyle.train.options import Weights
 from vidstyle.train.pretrained_backbone import load_pretrained
 from vidstyle.train.sample_sheets import write_grid
-from vidstyle.train.synthetic_motion import random_crops, synthetic_neighbor, warp_by_grid
+from vidstyle.train.synthetic_motion import square_crops, synthetic_neighbor, warp_by_grid
 
-# Class weights are half the same for all colors and half by how rare a color is.
+# Class weights are half the same for all colors and half by how rare a color is, and then drawn together.
 REBALANCING_SHARE = 0.5
-POINTS = 1024  # pixels per picture that the saturation loss looks at
+REBALANCING_POWER = 0.5
+CROP_SIDE = 224  # pixels per side of what G sees in training, a multiple of the deepest stride
+CROP_PARTS = (0.6, 1.0)  # sides of the crop over the short side of the picture
+ADVERSARIAL_FROM = 0.7  # part of the steps that G learns without D
+WARMUP = 200  # steps in which the learning rate rises
+RECORDS = 48  # pictures on which the scale of the features is measured
+POINTS = 256  # pixels per picture that the saturation loss looks at
 CHROMA_SCALE = 30.0  # chroma and its changes are small numbers beside a cross entropy
 NEIGHBOR_NOISE = 0.02
-TEMPORAL = Interval(2)
+TEMPORAL = Interval(4)
+WEIGHTS = Weights(distribution=10.0, nearness=0.1)
 
 
 @dataclass(frozen=True)
 class ColorizeBatch(Batch):
-    """The first `known` of all pictures are those of the look, whose true colors are known.
+    """What one step compares, at the size of the choices [N, ., h, w].
 
-    seen: luma as G sees it. luma: the same at the size of the choices, [N, 1, h, w]. logits: G's choice of
-    colors. painted: the chroma chosen, [N, 2, h, w]. truth: the true chroma, [known, 2, h, w].
-    code: the style code.
+    seen: luma as G sees it [N, 1, H, W]. luma: of the true pictures. logits: G's choice of colors. painted:
+    the chroma chosen, truth: the true one, [N, 2, h, w] each. code: the style code.
     """
 
-    known: int
     seen: Tensor
     luma: Tensor
     logits: Tensor
@@ -60,14 +70,21 @@ class Colorize(Family[ColorizeBatch]):
 
     uses_frame_pairs = False
     generator_defaults: ClassVar[dict[str, int]] = {
-        "backbone": 13,
-        "working_size": 192,
+        "backbone": 16,
+        "working_size": 256,
         "trunk_width": 48,
         "light_scale": 2,
+        "context": 256,
+        "sharpness": 150,
     }
-    balanced_terms = ("guess", "distribution")
+    loss_weights = WEIGHTS
+    warmup_weights: ClassVar[dict[str, float]] = {
+        name: getattr(WEIGHTS, name) for name in ("guess", "distribution", "calm", "temporal", "nearness")
+    }
+    balanced_terms = ("guess", "distribution", "nearness")
 
     generator: Colorizer
+    _progress = 0.0
 
     def picture_size(self) -> int:
         return self.config.working_size
@@ -76,8 +93,17 @@ class Colorize(Family[ColorizeBatch]):
         return PatchDiscriminator(6, 24)
 
     def prepare(self) -> None:
-        load_pretrained(self.generator.backbone)
-        self.generator.backbone.requires_grad_(False)
+        backbone, decoder = self.generator.backbone, self.generator.decoder
+        head = decoder.head if isinstance(decoder, ContextDecoder) else None
+        load_pretrained(backbone, head)
+        backbone.requires_grad_(False)
+        self.generator.to(memory_format=torch.channels_last)
+        if isinstance(decoder, ContextDecoder):
+            decoder.head.requires_grad_(False)
+            random = torch.Generator().manual_seed(0)
+            groups = [style.batch(RECORDS, False, random) for style in self.styles.values()]
+            crops = [self._cropped(pictures, random) for pictures in groups]
+            decoder.normalize([x.float() for x in self._features(luma_of(torch.cat(crops)))])
         self.class_weights = {
             look: class_weights(style.shapes()).to(self.device) for look, style in self.styles.items()
         }
@@ -86,29 +112,54 @@ class Colorize(Family[ColorizeBatch]):
     def warmup_steps(self) -> int:
         return 0  # there is no grade to fit
 
+    def phase(self, step: int) -> Phase:
+        """Without D at first: `warmup_terms` are all other losses."""
+        return Phase.WARM_UP if self._progress < ADVERSARIAL_FROM else Phase.ADVERSARIAL
+
     def learning_rates(self, step: int, progress: float) -> LearningRates:
-        rate = self.options.learning_rate * min(1.0, (step + 1) / 100)
-        rate = rate * min(1.0, (1 - progress) / 0.6 + 0.01)
-        return LearningRates(2 * rate, 2 * rate, 0.5 * rate)
+        self._progress = progress  # asked before each step, and a run can be limited by time
+        rate = self.options.learning_rate * min(1.0, (step + 1) / WARMUP)
+        falling = 0.5 + 0.5 * math.cos(math.pi * min(progress, 1.0)) + 0.005
+        return LearningRates(1.5 * rate * falling, 1.5 * rate * falling, 0.5 * rate)
+
+    def warmup_terms(self, look: str) -> dict[str, Tensor]:
+        """All losses but the adversarial one; the temporal one as often as later on."""
+        step = int(torch.randint(TEMPORAL.every, (), generator=self.random))
+        return self.terms(self.sample(look, step))
 
     def sample(self, look: str, step: int) -> ColorizeBatch:
         count, style = self.options.batch_size, self.styles[look]
         portrait = float(torch.rand(1, generator=self.random)) < style.portrait_share()
-        y = style.batch(count, portrait, self.random).to(self.device)
-        crops = random_crops(len(y), y.shape[2], y.shape[3], self.random).to(self.device)
-        y = warp_by_grid(y, crops).clamp(0, 1)
-        x = self.content.batch(max(1, count // 4), portrait, self.random).to(self.device)
-        gray = simulate_film(torch.cat((y, x)), self.random)
+        y = self._cropped(style.batch(count, portrait, self.random).to(self.device), self.random)
+        gray = simulate_film(y, self.random)
         code = self.style_code(look)
-        seen = self.generator.look(gray)
-        logits = self.generator.guess(seen, code)
+        logits = self._guess(gray, code)
         painted = chosen(logits, TRAINED_TEMPERATURE)
         size = logits.shape[-2:]
-        luma = F.interpolate(seen, size=size, mode="bilinear", antialias=True)
+        luma = F.interpolate(luma_of(y), size=size, mode="bilinear", antialias=True)
         truth = F.interpolate(chroma_of(y), size=size, mode="bilinear", antialias=True)
-        real = with_chroma(luma[: len(y)], truth)
-        fake = with_chroma(luma, painted)[len(x) :]  # as many as reals; those of the content set among them
-        return ColorizeBatch(look, step, real, fake, len(y), seen, luma, logits, painted, truth, code)
+        real, fake = with_chroma(luma, truth), with_chroma(luma, painted)
+        return ColorizeBatch(look, step, real, fake, gray, luma, logits, painted, truth, code)
+
+    def _cropped(self, pictures: Tensor, random: torch.Generator) -> Tensor:
+        """Random squares of the pictures, of the size at which G sees them in training."""
+        side = min(CROP_SIDE, self.config.working_size)
+        return warp_by_grid(pictures, square_crops(pictures, side, CROP_PARTS, random)).clamp(0, 1)
+
+    def _features(self, gray: Tensor) -> list[Tensor]:
+        """What the backbone, which learns nothing, sees. In bfloat16 where the processor computes with it."""
+        with torch.no_grad(), self._fast():
+            return self.generator.backbone(gray.contiguous(memory_format=torch.channels_last))
+
+    def _guess(self, gray: Tensor, code: Tensor) -> Tensor:
+        with self._fast():
+            logits = self.generator.decoder(self._features(gray), code)
+        return logits.float().contiguous()
+
+    def _fast(self) -> torch.autocast:
+        """bfloat16 where the processor computes with it: half the time."""
+        able = self.device.type == "cuda" or has_fast_bfloat16()
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=able)
 
     def views(self, pictures: Tensor, augment: Callable[[Tensor], Tensor]) -> Tensor:
         """The colors as they are chosen, before any detail, with the place of each pixel."""
@@ -116,12 +167,13 @@ class Colorize(Family[ColorizeBatch]):
         return torch.cat((small, place(small)), dim=1)
 
     def terms(self, batch: ColorizeBatch) -> dict[str, Tensor]:
-        known, painted, truth = batch.known, batch.painted, batch.truth
+        painted, truth = batch.painted, batch.truth
         nodes, shares = soft_encode(truth)
         weights = self.class_weights[batch.look]
         terms = {
-            "guess": losses.rebalanced_cross_entropy(batch.logits[:known], nodes, shares, weights),
-            "distribution": self._saturation(batch.luma[:known], painted[:known], truth),
+            "guess": losses.rebalanced_cross_entropy(batch.logits, nodes, shares, weights),
+            "nearness": losses.visible_distance(batch.fake, batch.real),
+            "distribution": self._saturation(batch.luma, painted, truth),
             "calm": CHROMA_SCALE * losses.edge_aware_smoothness(painted, batch.luma),
         }
         if TEMPORAL.includes(batch.step):
@@ -133,7 +185,7 @@ class Colorize(Family[ColorizeBatch]):
 
     def measures(self, batch: ColorizeBatch) -> dict[str, float]:
         """vividness: mean saturation of what is painted over the true one."""
-        painted = mean_saturation(batch.painted[: batch.known])
+        painted = mean_saturation(batch.painted)
         return {"vividness": float(painted / mean_saturation(batch.truth))}
 
     def _saturation(self, luma: Tensor, painted: Tensor, truth: Tensor) -> Tensor:
@@ -151,7 +203,7 @@ class Colorize(Family[ColorizeBatch]):
         """Synthetic motion: the moved, noisy gray picture gets the moved colors."""
         half = max(1, len(batch.seen) // 2)
         neighbor, grid = synthetic_neighbor(batch.seen[:half], NEIGHBOR_NOISE, self.random)
-        again = chosen(self.generator.guess(neighbor, batch.code), TRAINED_TEMPERATURE)
+        again = chosen(self._guess(neighbor, batch.code), TRAINED_TEMPERATURE)
         size = batch.painted.shape[-2:]
         small = F.interpolate(grid.permute(0, 3, 1, 2), size=size, mode="bilinear").permute(0, 2, 3, 1)
         return losses.temporal(warp_by_grid(batch.painted[:half], small), again)
@@ -195,6 +247,7 @@ def class_weights(groups: list[Tensor]) -> Tensor:
             counts.index_add_(0, numbers.flatten(), shares.flatten())
     share = counts / counts.sum()
     weights = 1 / ((1 - REBALANCING_SHARE) * share + REBALANCING_SHARE / len(share))
+    weights = weights**REBALANCING_POWER
     return weights / (weights * share).sum()
 
 

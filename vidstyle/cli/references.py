@@ -1,0 +1,45 @@
+"""`apply --reference`: stills that give their colors to a clip, or to one scene of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vidstyle.styles.style import Style
+
+_TIMED = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)=(.+)")
+
+
+def parse_reference(text: str) -> tuple[Fraction | None, Path]:
+    """`still.jpg` or `00:12=still.jpg` -> (seconds from which on it holds, None for the whole clip; path)."""
+    timed = _TIMED.fullmatch(text)
+    if timed is None:
+        return None, Path(text)
+    hours, minutes, seconds, path = timed.groups()
+    return int(hours or 0) * 3600 + int(minutes) * 60 + Fraction(seconds), Path(path)
+
+
+def with_references(style: Style, references: Sequence[str]) -> Style:
+    """The style with the colors of the stills. A timed one holds from its time until the next time.
+
+    InputError for a still that cannot be read, StyleError for a style that takes none.
+    """
+    from vidstyle.media.image_file import read_picture
+    from vidstyle.styles.timed import TimedStyle
+
+    always: list[Tensor] = []
+    scenes: dict[Fraction, list[Tensor]] = {}
+    for seconds, path in map(parse_reference, references):
+        (always if seconds is None else scenes.setdefault(seconds, [])).append(read_picture(path))
+    if not scenes:
+        return style.with_references(always) if always else style
+    parts = [(seconds, style.with_references([*always, *stills])) for seconds, stills in scenes.items()]
+    if Fraction(0) not in scenes:
+        parts.append((Fraction(0), style.with_references(always) if always else style))
+    return TimedStyle(parts)

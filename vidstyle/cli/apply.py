@@ -121,17 +121,8 @@ def apply(
     wanted = tuple(dict.fromkeys(wanted))
     match = _is_matched(match, reference)
     _check_names(wanted, output, template, match, skip_existing and options.overwrite)
-    groups = pairs_of(
-        inputs,
-        [name_pattern(template, style, options) for style in wanted],
-        output,
-        output_dir,
-        container,
-        options,
-        styles=[name_pattern("{stem}{style}", s, options).removeprefix("{stem}") for s in wanted],
-        recursive=recursive,
-        always_named=template is not None,
-    )
+    places = Places(output, output_dir, container)
+    groups = _groups(inputs, wanted, template, places, options, recursive)
     pairs = [pair for group in groups for pair in group]
     _check_at(at, pairs[0][0], output, options)
     style_of = {target: style for style, group in zip(wanted, groups, strict=False) for _, target in group}
@@ -143,7 +134,7 @@ def apply(
         style_of=style_of,
         wanted=wanted,
         references=references,
-        places=Places(output, output_dir, container),
+        places=places,
         options=options,
         machines=Machines(devices, workers, cluster),
         match=match,
@@ -155,6 +146,28 @@ def apply(
         at=at,
     )
     return _run(job)
+
+
+def _groups(
+    inputs: tuple[str, ...],
+    wanted: tuple[str, ...],
+    template: str | None,
+    places: Places,
+    options: ApplyOptions,
+    recursive: bool,
+) -> list[list[tuple[Path, Path]]]:
+    """For each style, every source with its target."""
+    return pairs_of(
+        inputs,
+        [name_pattern(template, style, options) for style in wanted],
+        places.output,
+        places.output_dir,
+        places.container,
+        options,
+        styles=[name_pattern("{stem}{style}", s, options).removeprefix("{stem}") for s in wanted],
+        recursive=recursive,
+        always_named=template is not None,
+    )
 
 
 def _run(job: Job) -> int:

@@ -19,6 +19,7 @@ from vidstyle.media.inputs import is_still
 from vidstyle.media.probe import Source
 from vidstyle.styles.blend import parts_of
 from vidstyle.styles.style import Style
+from vidstyle.styles.timed import TimedStyle
 
 _FRAMES = 48
 _SIDE = 64
@@ -59,6 +60,7 @@ def color_warnings(source: Source | Path, style: object) -> tuple[str, ...]:
     """
     if not isinstance(style, Style) or style.dials.is_identity:
         return ()
+    style = style.first if isinstance(style, TimedStyle) else style
     makers = [part.name for part, _ in parts_of(style) if part.family == "colour"]
     found = coloring(source) if makers else Coloring.NONE
     if found is Coloring.MANY:

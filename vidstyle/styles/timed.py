@@ -39,6 +39,11 @@ class TimedStyle(Style):
             slow=first.slow,
         )
 
+    @property
+    def first(self) -> Style:
+        """The style that holds from the start."""
+        return self._parts[0][1]
+
     def to(self, device: str | torch.device) -> TimedStyle:
         return TimedStyle([(seconds, style.to(device)) for seconds, style in self._parts])
 

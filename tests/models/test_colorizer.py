@@ -141,6 +141,14 @@ def test_a_color_that_rgb_cannot_hold_loses_saturation_not_luma() -> None:
     assert red == pytest.approx(-blue, abs=1e-6) and 0.01 < red < 0.3
 
 
+def test_white_that_rounding_has_raised_stays_white() -> None:
+    """Luma of white is 1 and a little more: it takes no chroma, and keeps its luma."""
+    luma = torch.full((1, 1, 1, 1), 1 + 2e-7)
+    maps = torch.tensor([0.0, 0.0, 0.2, -0.3])[None, :, None, None]
+    out = tinted(luma.expand(1, 3, 1, 1), luma, maps, 1.0).clamp(0, 1)
+    assert float((1 - out).max()) < 1e-3
+
+
 def test_guided_chroma_ends_where_brightness_ends() -> None:
     """Color that fades out over an edge of brightness ends there at once."""
     guide = torch.zeros(1, 1, 24, 24)

@@ -183,11 +183,6 @@ class BaseGenerator(nn.Module, ABC):
         """The size of the frames that `look` gives to `think`."""
 
     @property
-    def half_on_cpu(self) -> bool:
-        """Whether `think` may compute in bfloat16 on CPUs that are made for it."""
-        return False
-
-    @property
     def tints_planes(self) -> bool:
         """Whether it leaves luma alone, so that planes are painted without a way through RGB."""
         return False

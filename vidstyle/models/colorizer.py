@@ -185,12 +185,8 @@ class Colorizer(BaseGenerator):
         return hints_from([self.backbone(luma) for luma in lumas], lumas, [chroma_of(s) for s in stills])
 
     @property
-    def half_on_cpu(self) -> bool:
-        return self.config.context > 0  # the first version keeps the pixels that it had
-
-    @property
     def tints_planes(self) -> bool:
-        return self.config.context > 0
+        return self.config.context > 0  # the first version keeps the pixels that it had
 
     def guess(self, luma: Tensor, code: Tensor) -> Tensor:
         """Luma from `look` -> logits [N, NODES^2, h / 4, w / 4] over the colors to choose from."""
@@ -294,8 +290,9 @@ def tinted(base: Tensor, luma: Tensor, maps: Tensor, amount: float) -> Tensor:
     """
     chroma = torch.addcmul(maps[:, 2:4], maps[:, 0:2], luma).mul(amount)
     change = _three(chroma[:, 0:1], chroma[:, 1:2])
-    room = torch.where(change > 0, 1 - base, -base)
-    beyond = (change / room.sign().mul(room.abs().clamp(min=1e-4))).amax(dim=1, keepdim=True)
+    # White may be a little above 1 by rounding: there is no room at all, not room on the other side.
+    room = torch.where(change > 0, (1 - base).clamp(min=1e-4), (-base).clamp(max=-1e-4))
+    beyond = (change / room).amax(dim=1, keepdim=True)
     return base + change / beyond.clamp(min=1)
 
 

@@ -19,7 +19,6 @@ from vidstyle.models.base import BaseGenerator, Controls, Dials
 from vidstyle.models.colorizer import Colorizer, tinted_planes
 from vidstyle.models.cuda.fused import FusedPaint, reason_not, trouble
 from vidstyle.models.hints import Hints
-from vidstyle.models.precision import has_fast_bfloat16
 from vidstyle.models.registry import build_generator
 from vidstyle.options import ApplyOptions
 from vidstyle.styles.device import choose_device
@@ -64,8 +63,6 @@ class NetworkStyle(Style):
         )
         # Half precision where the hardware is built for it; colors are always mixed in float32.
         self._dtype = torch.float16 if device.type == "cuda" else torch.float32
-        if device.type == "cpu" and generator.half_on_cpu and has_fast_bfloat16():
-            self._dtype = torch.bfloat16
         # Channels last: convolutions take a seventh less time on a CPU, and tensor cores want it so.
         self._generator = generator.to(device).to(memory_format=torch.channels_last)
         self._generator.eval().requires_grad_(False)

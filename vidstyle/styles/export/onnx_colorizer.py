@@ -146,7 +146,6 @@ class ColorizerLayers(Layers):
         red, blue = chroma.channels(0, 1), chroma.channels(1, 2)
         green = (red * LUMA_BT601[0] + blue * LUMA_BT601[2]) / -LUMA_BT601[1]
         change = graph.join(red, green, blue)
-        room = graph.choose(change.above(0.0), 1.0 - base, base * -1.0)
-        kept = room.of("Sign") * room.of("Abs").most(1e-4)
-        beyond = (change / kept).of("ReduceMax", axes=[1], keepdims=1)
+        room = graph.choose(change.above(0.0), (1.0 - base).most(1e-4), (base * -1.0).least(-1e-4))
+        beyond = (change / room).of("ReduceMax", axes=[1], keepdims=1)
         return base + change / beyond.most(1.0)

@@ -25,7 +25,6 @@ from vidstyle.models.colorizer import NODES, TRAINED_TEMPERATURE, Colorizer, cho
 from vidstyle.models.context_decoder import ContextDecoder
 from vidstyle.models.discriminators import PatchDiscriminator
 from vidstyle.models.layers import place
-from vidstyle.models.precision import has_fast_bfloat16
 from vidstyle.train import losses
 from vidstyle.train.data.film import simulate_film
 from vidstyle.train.families.base import Batch, Family, Interval, LearningRates, Phase
@@ -71,11 +70,13 @@ class Colorize(Family[ColorizeBatch]):
     uses_frame_pairs = False
     generator_defaults: ClassVar[dict[str, int]] = {
         "backbone": 16,
-        "working_size": 256,
+        "working_size": 224,
         "trunk_width": 48,
         "light_scale": 2,
         "context": 256,
-        "sharpness": 150,
+        "sharpness": 250,
+        "vividness": 112,
+        "purity": 30,
     }
     loss_weights = WEIGHTS
     warmup_weights: ClassVar[dict[str, float]] = {
@@ -87,7 +88,7 @@ class Colorize(Family[ColorizeBatch]):
     _progress = 0.0
 
     def picture_size(self) -> int:
-        return self.config.working_size
+        return self.config.working_size * 8 // 7  # room for crops
 
     def make_discriminator(self) -> nn.Module:
         return PatchDiscriminator(6, 24)
@@ -158,7 +159,7 @@ class Colorize(Family[ColorizeBatch]):
 
     def _fast(self) -> torch.autocast:
         """bfloat16 where the processor computes with it: half the time."""
-        able = self.device.type == "cuda" or has_fast_bfloat16()
+        able = self.device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
         return torch.autocast(self.device.type, torch.bfloat16, enabled=able)
 
     def views(self, pictures: Tensor, augment: Callable[[Tensor], Tensor]) -> Tensor:

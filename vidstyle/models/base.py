@@ -49,6 +49,10 @@ class GeneratorConfig:
     """Number of waves along which a drawn style may hatch, see `texture.sheet`."""
     washes: int = 0
     """How many smoothed copies of the frame a painted style sees, see `filters.guided_smooth`."""
+    brush_width: int = 0
+    """Channels of the brush of drawn styles, see `drawer`. 0: no brush."""
+    brush_blocks: int = 3
+    """Residual blocks of the brush."""
     backbone: int = 0
     """Blocks of the EfficientNet backbone of the colorizer, see `colorizer`. 0 for all other styles."""
 
@@ -175,8 +179,8 @@ class BaseGenerator(nn.Module, ABC):
         """The networks that training may run in another precision or memory layout."""
         return ()
 
-    def look(self, rgb: Tensor) -> Tensor:
-        """Frames [N, 3, H, W] at the size at which the networks see them."""
+    def look(self, rgb: Tensor, paper: float = 1.0) -> Tensor:
+        """Frames [N, 3, H, W] at the size at which the networks see them. paper: see `think`."""
         return self.input_size.fit(rgb)
 
     @abstractmethod

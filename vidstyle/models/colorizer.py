@@ -143,7 +143,7 @@ class Colorizer(BaseGenerator):
     def input_size(self) -> InputSize:
         return InputSize(self.config.working_size, multiple=self.backbone.stride)
 
-    def look(self, rgb: Tensor) -> Tensor:
+    def look(self, rgb: Tensor, paper: float = 1.0) -> Tensor:
         """Luma [N, 1, h, w] at the working resolution."""
         luma = luma_of(rgb) if rgb.shape[1] == 3 else rgb
         return self.input_size.fit(luma)

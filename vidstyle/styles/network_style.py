@@ -103,7 +103,7 @@ class NetworkStyle(Style):
             self.device.type, self._dtype, enabled=self._dtype != torch.float32, cache_enabled=False
         )
         with torch.inference_mode(), half:
-            small = self._generator.look(rgb.to(self.device))
+            small = self._generator.look(rgb.to(self.device), paper)
             upright = torch.rot90(small, quarter_turns, (2, 3))
             controls = self._generator.think(upright, self._code, paper, self._grade)
         return controls.turned(-quarter_turns).to(torch.float32)

@@ -35,7 +35,7 @@ def halves(side: int = 48) -> Tensor:
 def test_a_wash_is_flat_inside_and_crisp_at_edges() -> None:
     """Grain goes, and the step between two areas stays as steep as it was."""
     rgb = halves()
-    flat = fields.wash(rgb, 3)
+    flat = fields.wash(rgb, 4)
     assert flat[..., 8:16].std() < 0.5 * rgb[..., 8:16].std()
     assert (flat[..., 25] - flat[..., 22]).mean() > 0.45
 

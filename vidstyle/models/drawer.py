@@ -26,7 +26,7 @@ MOST_LINES = 2160  # of stills; larger ones are drawn with so many
 CELL = 4  # side in units of the cells of the small network
 STRONGEST = 1.2  # change of a wash by ink
 MIXED = 16  # channels of the network of single pixels
-WOBBLE = 0.7  # deviation in units by which edges are displaced
+WOBBLE = 1.0  # deviation in units by which edges are displaced
 SEEN = 3 + 3 + 2 + 3  # colors, wash, strokes, surroundings
 
 
@@ -143,7 +143,10 @@ class Drawer(BaseGenerator):
     def seen(self, rgb: Tensor, sheet: Tensor, grade: Grading, unit: int) -> Tensor:
         """The fields of frames [N, SEEN, h, w]: colors, graded wash, strokes, surroundings of the wash."""
         rgb = fields.displaced(rgb, sheet[:, fields.NOISES :], WOBBLE * unit)
-        wash = grade(fields.wash(rgb, fields.WASH * unit)).to(rgb.dtype)
+        wash = rgb
+        for radius in fields.WASHES:
+            wash = fields.wash(wash, radius * unit)
+        wash = grade(wash).to(rgb.dtype)
         strokes = fields.strokes(luma_of(rgb), unit)
         around = fields.surroundings(luma_of(wash), unit)
         return torch.cat((rgb * 2 - 1, wash * 2 - 1, strokes * 4, around * 4), dim=1)

@@ -17,7 +17,7 @@ from vidstyle.imaging.filters import box_mean, box_mean_inside
 from vidstyle.imaging.yuv import luma_of
 
 TILE = 384  # side in units of the sheet of paper, which repeats
-WASH = 3  # radius of the wash
+WASHES = (4, 6)  # radii of the windows of a wash, one pass after the other; even
 CALM = 2e-4  # variance of luma below which a window is calm
 REACHES = (1, 3, 8)  # of what a tone is compared with
 NOISES = 6  # of the sheet; two more displace edges
@@ -41,12 +41,14 @@ def wash(rgb: Tensor, radius: int) -> Tensor:
     """Flat areas with crisp edges [N, 3, h, w]: each pixel is the mean of its calmest neighboring window.
 
     The filter of Kuwahara et al. (1976) on four windows, weighted smoothly by their variance of luma, so that
-    noise does not make pixels jump between windows.
+    noise does not make pixels jump between windows. radius: even. The windows are pyramids, not boxes, so that
+    no squares are seen.
     """
     height, width = rgb.shape[-2:]
     luma = luma_of(rgb)
     padded = F.pad(torch.cat((rgb, luma * luma), dim=1), (radius,) * 4, mode="replicate")
-    means = box_mean_inside(padded, radius + 1)
+    half = radius // 2 + 1
+    means = box_mean_inside(box_mean_inside(padded, half), half)
     total, weights = None, None
     for top in (0, radius):
         for left in (0, radius):

@@ -1,4 +1,4 @@
-"""The texture head of drawn and painted styles: draws at low resolution and adds the ink at full size."""
+"""The texture head of drawn and painted styles of before `models.drawer`; their files still load. It draws at low resolution and adds the ink at full size."""
 
 from __future__ import annotations
 

@@ -64,7 +64,10 @@ class DrawerLayers(GradedLayers):
         """`Drawer.drawn` of frames at the drawing size."""
         sheet = self.paper(rgb) * paper
         rgb = self.displaced(rgb, sheet.channels(fields.NOISES, fields.NOISES + 2))
-        wash = self.graded(self.wash(rgb))
+        wash = rgb
+        for radius in fields.WASHES:
+            wash = self.wash(wash, radius)
+        wash = self.graded(wash)
         luma, tone = self.luma(rgb), self.luma(wash)
         around = [(tone - tone.box_mean(2 * reach + 1)) * 4.0 for reach in fields.REACHES]
         seen = self.graph.join(rgb * 2.0 - 1.0, wash * 2.0 - 1.0, self.strokes(luma) * 4.0, *around)
@@ -91,11 +94,12 @@ class DrawerLayers(GradedLayers):
         grid = graph.node("Expand", grid, sizes)
         return rgb.of("GridSample", grid, align_corners=0, mode="bilinear", padding_mode="border")
 
-    def wash(self, rgb: Value) -> Value:
+    def wash(self, rgb: Value, radius: int) -> Value:
         """`fields.wash`."""
-        radius, luma = fields.WASH, self.luma(rgb)
-        window = [radius + 1, radius + 1]
-        means = self.graph.join(rgb, luma * luma).edged(radius).of("AveragePool", kernel_shape=window)
+        luma, window = self.luma(rgb), [radius // 2 + 1] * 2
+        means = self.graph.join(rgb, luma * luma).edged(radius)
+        for _ in range(2):
+            means = means.of("AveragePool", kernel_shape=window)
         total = weights = None
         for top in (0, radius):
             for left in (0, radius):

@@ -73,7 +73,7 @@ class Drawn(GradedFamily[DrawnBatch]):
         "drawing_size": 512,
     }
     loss_weights = Weights(
-        adversarial=0.2, distribution=10.0, structure=3.0, temporal=2.0, variation=0.1, foreign=4.0
+        adversarial=0.35, distribution=10.0, structure=3.0, temporal=2.0, variation=0.1, foreign=4.0
     )
     warmup_weights: ClassVar[dict[str, float]] = {
         "grade": 3.0,
@@ -83,7 +83,7 @@ class Drawn(GradedFamily[DrawnBatch]):
         "foreign": 4.0,
     }
     rate_shares = (0.0, 1.0)  # the grade has its fit
-    penalty_weight = 0.3
+    penalty_weight = 0.1
     certainty_gain = 4.0
     head_start_steps = 60  # an untrained D has nothing to teach
     generator: Drawer
@@ -116,7 +116,7 @@ class Drawn(GradedFamily[DrawnBatch]):
         }
 
     def make_discriminator(self) -> nn.Module:
-        return MarkDiscriminator(4, 20)
+        return MarkDiscriminator(4, 24)
 
     def prepare(self) -> None:
         """Find the hatching, the colors and the marks of every look."""

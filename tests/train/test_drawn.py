@@ -15,7 +15,7 @@ from vidstyle.options import ApplyOptions
 from vidstyle.styles.load import load_style
 from vidstyle.train import features, losses
 from vidstyle.train.families.drawn import Drawn
-from vidstyle.train.hatching import BINS, DEFAULT, hatching_angle
+from vidstyle.train.hatching import BINS, NONE, hatching_angle
 from vidstyle.train.loop import train, trainer_for
 from vidstyle.train.options import TrainOptions
 
@@ -117,9 +117,9 @@ def test_the_direction_of_hatching_is_found(angle: float) -> None:
     assert abs((found - angle + 90) % 180 - 90) <= 180 / BINS
 
 
-def test_drawings_without_hatching_have_the_usual_direction() -> None:
+def test_drawings_without_hatching_have_none() -> None:
     """Nothing stands out, so nothing is found."""
-    assert hatching_angle([drawings(None)], drawings(None)[:8]) == DEFAULT
+    assert hatching_angle([drawings(None)], drawings(None)[:8]) == NONE
 
 
 def test_features_of_marks_tell_lines_from_an_even_gray() -> None:

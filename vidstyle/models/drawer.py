@@ -60,14 +60,7 @@ class Brush(nn.Module):
         if torch.is_grad_enabled():
             whole = expand(decided, size)[..., :height, :width]
             return self.pixels(seen, noise.expand(len(seen), -1, -1, -1), whole, code)
-        # Strips of rows stay in the cache of a CPU.
-        enlarged = UpsampledRows(decided, size)
-        parts = []
-        for top, bottom in row_strips(seen):
-            strip = enlarged.rows(top, bottom)[..., :width]
-            below = noise[:, :, top:bottom].expand(len(seen), -1, -1, -1)
-            parts.append(self.pixels(seen[:, :, top:bottom], below, strip, code))
-        return torch.cat(parts, dim=2)
+        return self.pixels_in_strips(seen, noise, UpsampledRows(decided, size), code)
 
     def pixels(self, seen: Tensor, noise: Tensor, decided: Tensor, code: Tensor) -> Tensor:
         """The network of single pixels; all of one size."""
@@ -75,11 +68,36 @@ class Brush(nn.Module):
         y = F.leaky_relu_(self.mix_again(y, code), 0.2)
         return STRONGEST * torch.tanh(self.ink(y))
 
+    def pixels_in_strips(self, seen: Tensor, noise: Tensor, decided: UpsampledRows, code: Tensor) -> Tensor:
+        """The same without gradients, as matrix products of rows, which stay in the cache of a CPU."""
+        count, channels, height, width = seen.shape
+        (first, offset), (second, shift) = _matrix(self.mix, code), _matrix(self.mix_again, code)
+        last, bias = self.ink.weight[:, :, 0, 0], self.ink.bias
+        assert bias is not None
+        out = seen.new_empty(count, 3, height, width)
+        for top, bottom in row_strips(seen):
+            x = seen[:, :, top:bottom].reshape(count, channels, -1)
+            below = noise[:, :, top:bottom].flatten(2).to(x.dtype)
+            y = decided.rows(top, bottom)[..., :width].reshape(count, MIXED, -1).to(x.dtype)
+            y = y + offset + first[:, :, :channels] @ x + first[:, :, channels:] @ below
+            y = second @ F.leaky_relu_(y, 0.2) + shift
+            y = last @ F.leaky_relu_(y, 0.2) + bias[:, None]
+            out[:, :, top:bottom] = torch.tanh(y).view(count, 3, bottom - top, width)
+        return out * STRONGEST
+
+
+def _matrix(layer: Modulated, code: Tensor) -> tuple[Tensor, Tensor]:
+    """A modulated convolution of single pixels as weight [N, C', C] and bias [N, C', 1]."""
+    scale, shift = layer.scale_shift(code)[:, :, None].chunk(2, dim=1)
+    bias = layer.conv.bias
+    assert bias is not None
+    return layer.conv.weight[None, :, :, 0, 0] * (1 + scale), bias[None, :, None] * (1 + scale) + shift
+
 
 class Drawer(BaseGenerator):
     """The generator of drawn styles. See `BaseGenerator`.
 
-    angle: of hatching, see `fields.tile`; found in the pictures of the style.
+    angle: of hatching, see `fields.tile`; found in the pictures of the style. Negative: there is none.
     """
 
     fuses = True
@@ -123,7 +141,7 @@ class Drawer(BaseGenerator):
     def draw(self, rgb: Tensor, code: Tensor, paper: float = 1.0, grade: Grading | None = None) -> Tensor:
         height, width = rgb.shape[-2:]
         unit = self.unit_of(min(height, width))
-        sheet = fields.paper(float(self.angle), height, width, unit).to(rgb) * paper
+        sheet = fields.whole_paper(float(self.angle), height, width, unit).to(rgb) * paper
         grade = grade or partial(self.graded, code=code)
         drawn = self.drawn(rgb, sheet, code, grade, unit)
         luma = luma_of(rgb)

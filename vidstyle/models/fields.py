@@ -17,7 +17,7 @@ from vidstyle.imaging.filters import box_mean, box_mean_inside
 from vidstyle.imaging.yuv import luma_of
 
 TILE = 384  # side in units of the sheet of paper, which repeats
-WASHES = (4, 6)  # radii of the windows of a wash, one pass after the other; even
+WASHES = (4, 4)  # radii of the windows of a wash, one pass after the other; even
 CALM = 2e-4  # variance of luma below which a window is calm
 REACHES = (1, 3, 8)  # of what a tone is compared with
 NOISES = 6  # of the sheet; two more displace edges
@@ -41,8 +41,8 @@ def wash(rgb: Tensor, radius: int) -> Tensor:
     """Flat areas with crisp edges [N, 3, h, w]: each pixel is the mean of its calmest neighboring window.
 
     The filter of Kuwahara et al. (1976) on four windows, weighted smoothly by their variance of luma, so that
-    noise does not make pixels jump between windows. radius: even. The windows are pyramids, not boxes, so that
-    no squares are seen.
+    noise does not make pixels jump between windows. radius: even. The windows are pyramids, not boxes, so
+    that no squares are seen.
     """
     height, width = rgb.shape[-2:]
     luma = luma_of(rgb)
@@ -110,8 +110,8 @@ def surroundings(luma: Tensor, unit: int) -> Tensor:
 def tile(angle: float) -> Tensor:
     """The sheet of paper [NOISES + 2, TILE, TILE], periodic, each channel with mean 0 and deviation 1.
 
-    Hatching at `angle` (degrees, counter-clockwise from the right) and across it; grain of four sizes; the
-    displacement of edges, down and across.
+    Hatching at `angle` (degrees, counter-clockwise from the right) and across it, zeros for a negative one;
+    grain of four sizes; the displacement of edges, down and across.
     """
     with torch.inference_mode(False):
         random = torch.Generator().manual_seed(20)
@@ -128,7 +128,17 @@ def tile(angle: float) -> Tensor:
             masks.append(torch.exp(-2 * (math.pi * sigma) ** 2 * (down**2 + across**2)))
         noise = torch.fft.irfft2(spectrum * torch.stack(masks), s=(TILE, TILE))
         noise = noise - noise.mean(dim=(1, 2), keepdim=True)
-        return noise / noise.std(dim=(1, 2), keepdim=True)
+        noise = noise / noise.std(dim=(1, 2), keepdim=True)
+        if angle < 0:
+            noise[:2] = 0
+        return noise
+
+
+@lru_cache(maxsize=4)
+def whole_paper(angle: float, height: int, width: int, unit: int) -> Tensor:
+    """`paper` from its upper left corner, kept for the next frame. Not to be changed."""
+    with torch.inference_mode(False):
+        return paper(angle, height, width, unit)
 
 
 def paper(angle: float, height: int, width: int, unit: int = 1, place: tuple[int, int] = (0, 0)) -> Tensor:

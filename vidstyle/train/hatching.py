@@ -12,11 +12,11 @@ from vidstyle.imaging.yuv import luma_of
 BINS = 36  # of directions, in half a turn
 BAND = (0.08, 0.35)  # cycles per pixel of strokes
 NEEDED = 1.6  # times the share that photos have in a direction
-DEFAULT = 45.0
+NONE = -1.0
 
 
 def hatching_angle(styles: Sequence[Tensor], photos: Tensor) -> float:
-    """Degrees counter-clockwise from the right, 0 to 180; DEFAULT where no direction stands out.
+    """Degrees counter-clockwise from the right, 0 to 180; NONE where no direction stands out.
 
     styles, photos: pictures [M, 3, S, S] uint8. A direction stands out when the spectra of the drawings have
     much more power across it than those of photos, which prefer upright and level edges.
@@ -25,7 +25,7 @@ def hatching_angle(styles: Sequence[Tensor], photos: Tensor) -> float:
     ratio = (ratio + 0.5 * (ratio.roll(1) + ratio.roll(-1))) / 2
     best = int(ratio.argmax())
     if ratio[best] < NEEDED:
-        return DEFAULT
+        return NONE
     return (180 / BINS * (best + 0.5) + 90) % 180
 
 

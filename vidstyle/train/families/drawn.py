@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidstyle.imaging.filters import box_mean_inside
+from vidstyle.imaging.filters import box_mean, box_mean_inside
 from vidstyle.imaging.yuv import luma_of
 from vidstyle.models import fields
 from vidstyle.models.discriminators import MarkDiscriminator
@@ -40,7 +40,9 @@ QUEUE_SIZE = 80_000  # pixels of the last steps, which stand for the whole conte
 COMPARED = 4096  # of these, and of the pixels of the style, that a step compares
 # Standard deviation of the noise that D's pictures get, below which it sees no grain.
 VIEW_NOISE = 0.02
+SCALES = (3, 7, 15)  # sides in pixels of the squares whose mean D's marks are less of
 GRADE_SHARE = 0.75  # of the warm-up
+D_RATE = 2.0  # of the learning rate
 BRUSH_RATE = 2.0  # of the learning rate, in the rest of the warm-up
 SOFT_COLORS = 5000  # of softened pictures, which a step of the grade compares
 SOFT = 13  # side in pixels of the square whose mean color is the tone of a place
@@ -85,7 +87,7 @@ class Drawn(GradedFamily[DrawnBatch]):
     rate_shares = (0.0, 1.0)  # the grade has its fit
     penalty_weight = 0.1
     certainty_gain = 4.0
-    head_start_steps = 60  # an untrained D has nothing to teach
+    head_start_steps = 80  # an untrained D has nothing to teach
     generator: Drawer
 
     def picture_size(self) -> int:
@@ -93,7 +95,8 @@ class Drawn(GradedFamily[DrawnBatch]):
 
     def learning_rates(self, step: int, progress: float) -> LearningRates:
         if step >= self.warmup_steps:
-            return super().learning_rates(step, progress)
+            rates = super().learning_rates(step, progress)
+            return replace(rates, discriminator=rates.discriminator * D_RATE)
         rate, grade = self.options.learning_rate, self._grade_steps
         if step < grade:
             rate *= WARMUP_RATE * min(1.0, (grade - step) / (0.5 * grade) + 0.33)
@@ -116,7 +119,7 @@ class Drawn(GradedFamily[DrawnBatch]):
         }
 
     def make_discriminator(self) -> nn.Module:
-        return MarkDiscriminator(4, 24)
+        return MarkDiscriminator(3 + len(SCALES), 24)
 
     def prepare(self) -> None:
         """Find the hatching, the colors and the marks of every look."""
@@ -134,6 +137,8 @@ class Drawn(GradedFamily[DrawnBatch]):
         self.soft_chroma = {
             look: chroma_statistics(colors).to(self.device) for look, colors in self.palettes.items()
         }
+        shown = torch.cat([self._crops(style, 40) for style in self.styles.values()])
+        self.mark_strength = _apart(luma_of(shown)).std(dim=(0, 2, 3), keepdim=True) + VIEW_NOISE
         self.marks: dict[str, Tensor] = {}
         self.mark_scales: dict[str, Tensor] = {}
         self.queues: dict[str, FeatureQueue] = {}
@@ -191,12 +196,10 @@ class Drawn(GradedFamily[DrawnBatch]):
         return DrawnBatch(look, step, y, self._draw(x, sheet, code), x, sheet, code, style_code)
 
     def views(self, pictures: Tensor, augment: Callable[[Tensor], Tensor]) -> Tensor:
-        """Pictures [N, 3, c, c] with noise, and with the fine marks apart."""
+        """Pictures [N, 3, c, c] with noise, and their marks of each scale apart, as strong as colors."""
         rgb = augment(pictures)
         rgb = rgb + torch.randn(rgb.shape, generator=self.random).to(self.device) * VIEW_NOISE
-        luma = luma_of(rgb)
-        fine = luma - F.avg_pool2d(F.pad(luma, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
-        return torch.cat((rgb * 2 - 1, fine * 5), dim=1)
+        return torch.cat((rgb * 2 - 1, _apart(luma_of(rgb)) / self.mark_strength), dim=1)
 
     def _picture_terms(self, batch: DrawnBatch) -> dict[str, Tensor]:
         """What is asked of every drawing."""
@@ -258,3 +261,8 @@ def _soft(pictures: PictureSet) -> PictureSet:
     small = F.avg_pool2d(pictures.landscape.float(), SOFT, stride=4) if len(pictures.landscape) else None
     assert small is not None
     return replace(pictures, landscape=small.round().to(torch.uint8))
+
+
+def _apart(luma: Tensor) -> Tensor:
+    """Luma [N, 1, h, w] less the mean around it, for each of SCALES."""
+    return torch.cat([luma - box_mean(luma, side) for side in SCALES], dim=1)

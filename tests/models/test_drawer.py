@@ -12,7 +12,7 @@ from torch import Tensor
 from tests.helpers.styles import blobs, tiny_generator, tiny_style
 from vidstyle.imaging.yuv import luma_of
 from vidstyle.models import fields
-from vidstyle.models.drawer import MOST_LINES, Drawer
+from vidstyle.models.drawer import MOST_LINES, STRIP, Drawer
 from vidstyle.styles.load import read_style
 from vidstyle.styles.style import MOVING_PAPER
 
@@ -107,6 +107,16 @@ def test_strips_of_rows_are_the_whole() -> None:
     whole = generator.brush(seen, noise, code, 1)
     with torch.no_grad():
         assert torch.allclose(generator.brush(seen, noise, code, 1), whole, atol=1e-5)
+
+
+def test_fields_of_strips_are_those_of_the_whole() -> None:
+    """Nothing beyond the rows that a strip sees around it has a part in it."""
+    generator, code = drawer(), torch.full((1, 16), 0.3)
+    rgb, sheet = torch.rand(1, 3, 2 * STRIP + 30, 40), fields.paper(20.0, 2 * STRIP + 30, 40)
+    with torch.no_grad():
+        both = [f(rgb, sheet, lambda x: x, 1) for f in (generator.seen, generator.seen_in_strips)]
+        assert torch.allclose(*both, atol=2e-3)
+        assert generator.drawn(rgb, sheet, code, lambda x: x).shape == rgb.shape
 
 
 def test_a_drawing_has_no_grid() -> None:

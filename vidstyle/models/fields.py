@@ -49,16 +49,13 @@ def wash(rgb: Tensor, radius: int) -> Tensor:
     padded = F.pad(torch.cat((rgb, luma * luma), dim=1), (radius,) * 4, mode="replicate")
     half = radius // 2 + 1
     means = box_mean_inside(box_mean_inside(padded, half), half)
-    total, weights = None, None
-    for top in (0, radius):
-        for left in (0, radius):
-            mean, square = means[:, :, top : top + height, left : left + width].split((3, 1), dim=1)
-            calm = (square - luma_of(mean).square()).clamp(min=0) + CALM
-            weight = 1e-8 / (calm * calm * calm)
-            total = mean * weight if total is None else torch.addcmul(total, mean, weight)
-            weights = weight if weights is None else weights + weight
-    assert total is not None and weights is not None
-    return total / weights
+    mean, square = means.split((3, 1), dim=1)
+    calm = (square - luma_of(mean).square()).clamp_(min=0).add_(CALM)
+    weight = 1e-8 / (calm * calm * calm)
+    both = torch.cat((mean * weight, weight), dim=1)
+    upper = both[..., :width] + both[..., radius : radius + width]
+    total = upper[:, :, :height] + upper[:, :, radius : radius + height]
+    return total[:, :3] / total[:, 3:]
 
 
 def along(x: Tensor, step: tuple[int, int], doublings: int) -> Tensor:
@@ -95,8 +92,9 @@ def strokes(luma: Tensor, unit: int) -> Tensor:
     edge = (across.square() + down.square() + 1e-6).sqrt() / (box_mean(soft, 8 * unit + 1) + 0.15)
     steps = [((dy * unit, dx * unit), times) for (dy, dx), times in DIRECTIONS]
     strength = torch.cat([along(edge, step, times) for step, times in steps], dim=1)
-    share = (strength / strength.amax(dim=1, keepdim=True).clamp(min=1e-6)).square().square().square()
-    parts = edge * (share / share.sum(dim=1, keepdim=True))
+    share = strength * strength
+    share.mul_(share).mul_(share)  # to the eighth power
+    parts = share.mul_(edge / share.sum(dim=1, keepdim=True))
     drawn = [along(parts[:, i : i + 1], step, times) for i, (step, times) in enumerate(steps)]
     return torch.cat((edge, torch.stack(drawn).sum(0)), dim=1)
 

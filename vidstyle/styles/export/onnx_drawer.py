@@ -134,10 +134,7 @@ class DrawerLayers(GradedLayers):
         down = graph.slice(upright, 2, 2, END) - graph.slice(upright, 2, 0, -2)
         edge = (across * across + down * down + 1e-6).of("Sqrt") / (soft.box_mean(9) + 0.15)
         strength = [self.along(edge, step, times) for step, times in fields.DIRECTIONS]
-        most = strength[0]
-        for other in strength[1:]:
-            most = most.most(other)
-        shares = [(x / most.most(1e-6)).of("Pow", 8.0) for x in strength]
+        shares = [x.of("Pow", 8.0) for x in strength]
         total = shares[0]
         for other in shares[1:]:
             total = total + other

@@ -8,6 +8,7 @@ import torch
 from tests.helpers.styles import COLORIST, TINY, tiny_generator
 from vidstyle.models.base import BaseGenerator, Dials, GeneratorConfig, InputSize
 from vidstyle.models.colorizer import Colorizer
+from vidstyle.models.drawer import Drawer
 from vidstyle.models.generator import Generator
 from vidstyle.models.registry import build_generator
 from vidstyle.models.table import TableGenerator
@@ -19,6 +20,7 @@ CONFIGS: dict[str, tuple[dict[str, int], type[BaseGenerator]]] = {
     "photographic": (TINY, Generator),
     "drawn": (DRAWN, Generator),
     "painted": ({**DRAWN, "washes": 2}, Generator),
+    "brushed": ({**TINY, "light_scale": 0, "brush_width": 8, "drawing_size": 32}, Drawer),
     "colour": (COLORIST, Colorizer),
     "table": ({"table_size": 4, "curve_size": 3, "light_scale": 0}, TableGenerator),
 }

@@ -29,6 +29,7 @@ FAMILIES: dict[str, dict[str, int]] = {
     "drawn": DRAWN,
     "without_sheet": DRAWN | {"sheet_waves": 0},
     "painted": DRAWN | {"washes": 2},
+    "brushed": {"light_scale": 0, "brush_width": 8, "brush_blocks": 2, "drawing_size": 110},
     "colour": COLORIST,
     "colour, knowing": KNOWING,
 }

@@ -1,4 +1,4 @@
-"""Training of drawn styles: the laws of every run, the waves of the sheet, and what its losses mean."""
+"""Training of drawn styles: the laws of every run, the direction of hatching, and what its losses mean."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import pytest
 import torch
 
 from tests.helpers.training import interrupted, steps, tiny_training, weights_of
-from vidstyle.models.texture import sheet
+from vidstyle.models import fields
+from vidstyle.models.drawer import Drawer
 from vidstyle.options import ApplyOptions
 from vidstyle.styles.load import load_style
 from vidstyle.train import features, losses
-from vidstyle.train.families.drawn import CROP, Drawn
+from vidstyle.train.families.drawn import Drawn
+from vidstyle.train.hatching import BINS, NONE, hatching_angle
 from vidstyle.train.loop import train, trainer_for
 from vidstyle.train.options import TrainOptions
-from vidstyle.train.paper_pattern import find_tones, find_waves
 
-TINY = {"grade_width": 8, "texture_width": 8, "texture_blocks": 1, "drawing_size": 40}
+TINY = {"grade_width": 8, "brush_width": 8, "brush_blocks": 1, "drawing_size": 40}
 
 
 @pytest.fixture
@@ -41,15 +42,30 @@ def test_law_11_the_same_seed_draws_the_same(options: TrainOptions) -> None:
     assert style(rgb).shape == rgb.shape
 
 
-def test_painted_looks_begin_with_a_wash(options: TrainOptions) -> None:
-    """Before the game, a painted look is the simplified picture in the style's colors."""
-    painted = replace(options, family="painted", steps=3)
+def test_drawn_looks_begin_with_a_wash(options: TrainOptions) -> None:
+    """Before the brush learns, a drawn look is the simplified picture in the style's colors.
+
+    `painted` is the name of before of the same family.
+    """
+    painted = replace(options, family="painted", steps=1)
     train(painted)
     style = load_style(painted.output)
     assert style.family == "painted"
     rgb = torch.rand(1, 3, 40, 60) * 0.2 + 0.4
     flat, graded = style(rgb), style.with_options(ApplyOptions(texture=0.0, device="cpu"))(rgb)
     assert flat.std() < 0.7 * graded.std(), "noise is washed away"
+
+
+def test_the_grade_is_fitted_first_and_then_the_brush_without_d(options: TrainOptions) -> None:
+    """In the warm-up; D learns nothing in it, and the grade nothing more after its part."""
+    options = replace(options, warmup_steps=5)
+    trainer = steps(trainer_for(options), 3)
+    generator = trainer.family.generator
+    assert isinstance(generator, Drawer)
+    before = [weights_of(part) for part in (generator.grade, generator.brush, trainer.networks.D)]
+    steps(trainer, 2, begin=False)
+    after = [weights_of(part) for part in (generator.grade, generator.brush, trainer.networks.D)]
+    assert [a == b for a, b in zip(before, after, strict=True)] == [True, False, True]
 
 
 @pytest.mark.parametrize(("family", "done"), [("drawn", 7), ("painted", 6)])
@@ -81,46 +97,29 @@ def test_drawn_styles_have_weights_of_their_own_unless_told(options: TrainOption
     assert trainer_for(replace(options, weights=mine)).options.weights == mine
 
 
-def drawings(wave: tuple[float, float] | None, count: int = 60, side: int = 96) -> torch.Tensor:
-    """Random blobs, hatched alike."""
+def drawings(angle: float | None, count: int = 16, side: int = 96) -> torch.Tensor:
+    """Random blobs with grain; hatched at an angle, no two on the same piece of paper."""
     random = torch.Generator().manual_seed(5)
     coarse = torch.rand(count, 1, 9, 9, generator=random)
     pictures = torch.nn.functional.interpolate(coarse, size=(side, side), mode="bicubic") * 0.7 + 0.1
     pictures = pictures + torch.randn(pictures.shape, generator=random) * 0.02
-    if wave is not None:
-        pictures = pictures + 0.06 * sheet(torch.tensor([wave]), side, side, side)[:, :1]
+    if angle is not None:
+        places = [(31 * number, 57 * number) for number in range(count)]
+        hatching = [fields.paper(angle, side, side, place=place)[:, :1] for place in places]
+        pictures = pictures + 0.08 * torch.cat(hatching)
     return (pictures.clamp(0, 1) * 255).to(torch.uint8).expand(-1, 3, -1, -1)
 
 
-@pytest.mark.parametrize("wave", [(23.4, 17.8), (-20.3, 30.6)])
-def test_hatching_is_found_where_it_runs(wave: tuple[float, float]) -> None:
-    """Its frequency and direction to a sixth of a cycle, and no second one."""
-    found = find_waves(drawings(wave), 2)
-    assert torch.allclose(found[0], torch.tensor(wave), atol=0.15)
-    assert not found[1].any(), "there is one wave, not two"
+@pytest.mark.parametrize("angle", [20.0, 52.0, 160.0])
+def test_the_direction_of_hatching_is_found(angle: float) -> None:
+    """To one step of the search, though no two drawings share their hatching."""
+    found = hatching_angle([drawings(angle)], drawings(None))
+    assert abs((found - angle + 90) % 180 - 90) <= 180 / BINS
 
 
-def test_pictures_without_a_sheet_have_no_waves() -> None:
-    """Neither has a set that is too small to tell."""
-    assert not find_waves(drawings(None), 2).any()
-    assert not find_waves(drawings((23.4, 17.8), count=12)[:, :, :40, :40], 2).any(), "twelve prove nothing"
-
-
-def test_the_grid_of_jpeg_is_not_the_paper() -> None:
-    """Borders of its blocks are in all pictures too, and are left out."""
-    pictures = drawings(None).clone()
-    pictures[:, :, ::8] += 12
-    assert not find_waves(pictures, 2).any()
-
-
-def test_a_paintbox_of_few_tones_is_found_by_its_steps() -> None:
-    """Eight steps from 0.1 to 0.9 are ten a unit; photographs and drawings of all tones have none."""
-    pictures = drawings(None).float() / 255
-    smooth = torch.nn.functional.avg_pool2d(pictures, 9, stride=1)
-    few = ((smooth - 0.1) * 10).round() / 10 + 0.1
-    assert find_tones((few.clamp(0, 1) * 255).to(torch.uint8))[0] == pytest.approx(10, abs=0.3)
-    assert find_tones((smooth * 255).to(torch.uint8)) == (0, 0)
-    assert find_tones(torch.randint(0, 255, (3, 3, 40, 40), dtype=torch.uint8)) == (0, 0), "nothing is flat"
+def test_drawings_without_hatching_have_none() -> None:
+    """Nothing stands out, so nothing is found."""
+    assert hatching_angle([drawings(None)], drawings(None)[:8]) == NONE
 
 
 def test_features_of_marks_tell_lines_from_an_even_gray() -> None:
@@ -133,7 +132,6 @@ def test_features_of_marks_tell_lines_from_an_even_gray() -> None:
     assert flat.shape == hatched.shape == (14 * 14, features.MARK_FEATURES + features.PATCH**2)
     assert torch.allclose(flat[:, 3:6].mean(0), hatched[:, 3:6].mean(0), atol=0.02)
     assert hatched[:, 6].min() > flat[:, 6].max() + 0.2
-    assert CROP % 2 == 0, "cells of the texture head are 2 x 2"
 
 
 def test_directions_look_at_marks_or_at_shapes_and_not_at_brightness() -> None:

@@ -40,15 +40,19 @@ class GeneratorConfig:
     light_scale: int = 1
     """Cells of the light maps per trunk cell and side; a trunk cell is 4 working pixels. 0: no light head."""
     texture_width: int = 0
-    """Channels of the texture head of drawn styles. 0: no texture head."""
+    """Channels of the texture head of drawn styles of before. 0: no texture head."""
     texture_blocks: int = 4
     """Residual blocks of the texture head."""
     drawing_size: int = 320
-    """Short side in pixels of the frame that the texture head sees."""
+    """Short side in pixels at which frames of clips are drawn."""
     sheet_waves: int = 2
-    """Number of waves along which a drawn style may hatch, see `texture.sheet`."""
+    """Number of waves along which a drawn style of before may hatch, see `texture.sheet`."""
     washes: int = 0
-    """How many smoothed copies of the frame a painted style sees, see `filters.guided_smooth`."""
+    """How many smoothed copies of the frame a painted style of before sees, see `filters.guided_smooth`."""
+    brush_width: int = 0
+    """Channels of the brush of drawn styles, see `drawer`. 0: no brush."""
+    brush_blocks: int = 3
+    """Residual blocks of the brush."""
     backbone: int = 0
     """Blocks of the EfficientNet backbone of the colorizer, see `colorizer`. 0 for all other styles."""
     table_size: int = 0
@@ -192,8 +196,8 @@ class BaseGenerator(nn.Module, ABC):
         """The networks that training may run in another precision or memory layout."""
         return ()
 
-    def look(self, rgb: Tensor) -> Tensor:
-        """Frames [N, 3, H, W] at the size at which the networks see them."""
+    def look(self, rgb: Tensor, paper: float = 1.0) -> Tensor:
+        """Frames [N, 3, H, W] at the size at which the networks see them. paper: see `think`."""
         return self.input_size.fit(rgb)
 
     @abstractmethod

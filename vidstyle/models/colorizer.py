@@ -156,7 +156,7 @@ class Colorizer(BaseGenerator):
         """Of the annealed mean at run time."""
         return 100 / self.config.sharpness if self.config.sharpness else TEMPERATURE
 
-    def look(self, rgb: Tensor) -> Tensor:
+    def look(self, rgb: Tensor, paper: float = 1.0) -> Tensor:
         """Luma [N, 1, h, w] at the working resolution."""
         luma = luma_of(rgb) if rgb.shape[1] == 3 else rgb
         return self.input_size.fit(luma)

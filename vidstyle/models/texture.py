@@ -1,4 +1,7 @@
-"""The texture head of drawn and painted styles: draws at low resolution and adds the ink at full size."""
+"""The texture head of drawn and painted styles before `models.drawer`, whose files still load.
+
+It draws at low resolution and adds the ink at full size.
+"""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ class NetworkStyle(Style):
         store portrait clips lying on their side.
         """
         with torch.inference_mode(), self._half():
-            small = self._generator.look(rgb.to(self.device))
+            small = self._generator.look(rgb.to(self.device), paper)
             upright = torch.rot90(small, quarter_turns, (2, 3))
             if isinstance(self._generator, Colorizer):
                 controls = self._generator.think(upright, self._code, hints=self._hints)

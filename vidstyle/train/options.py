@@ -50,7 +50,7 @@ class TrainOptions:
     output: Path
     """The style file."""
     family: str = "photographic"
-    """photographic: color and light. drawn: marks on paper. painted: a wash in few tones and marks on it.
+    """photographic: color and light. drawn: marks on paper; painted is another name of it.
     colour: black-and-white gets the colors of the styles' own pictures. See families/registry.py."""
     run_folder: Path | None = None
     """Checkpoint, options.json, stats.jsonl, curves and samples; default: `output` with the suffix .run."""

@@ -54,7 +54,7 @@ class TrainingStep:
         self._set_learning_rates(step, progress)
         phase = self.family.phase(step)
         if phase is Phase.WARM_UP:
-            return self._warm_up(look)
+            return self._warm_up(look, step)
         batch = self.family.sample(look, step)
         metrics = self._update_discriminator(batch)
         terms = self.family.terms(batch)
@@ -68,8 +68,8 @@ class TrainingStep:
         (discriminator,) = self.D_optimizer.param_groups
         grade["lr"], rest["lr"], discriminator["lr"] = rates.grade, rates.rest, rates.discriminator
 
-    def _warm_up(self, look: str) -> dict[str, float]:
-        terms = self.family.warmup_terms(look)
+    def _warm_up(self, look: str, step: int) -> dict[str, float]:
+        terms = self.family.warmup_terms(look, step)
         loss = _total(self.family.warmup_weights[name] * term for name, term in terms.items())
         self._descend(self.G_optimizer, loss, self.networks.G)
         return {name: term.item() for name, term in terms.items()}

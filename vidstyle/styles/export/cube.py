@@ -11,6 +11,7 @@ from torch import Tensor
 from vidstyle.models.base import BaseGenerator
 from vidstyle.models.colorizer import Colorizer
 from vidstyle.models.generator import Generator
+from vidstyle.models.registry import draws
 from vidstyle.models.table import TableGenerator
 from vidstyle.styles.blend import parts_of
 from vidstyle.styles.style import Style
@@ -30,7 +31,7 @@ def _left_out(generator: BaseGenerator) -> Iterator[str]:
         yield "all color that the look would give: what is left is gray"
     if isinstance(generator, Generator) and generator.light is not None:
         yield "local light: brightness, glow and fine detail by place in the picture"
-    if isinstance(generator, Generator) and generator.texture is not None:
+    if draws(generator):
         yield "all that is drawn: lines, hatching, washes, paper"
 
 
@@ -38,8 +39,7 @@ def is_color_alone(style: Style) -> bool:
     """Whether a style is mostly its color grade: true for photographic ones."""
     generators = [part.network[0] for part, _ in parts_of(style)]
     return all(
-        isinstance(generator, TableGenerator)
-        or (isinstance(generator, Generator) and generator.texture is None)
+        isinstance(generator, TableGenerator) or (isinstance(generator, Generator) and not draws(generator))
         for generator in generators
     )
 

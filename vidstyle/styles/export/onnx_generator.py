@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from vidstyle.imaging.lut import lut_atlas
 from vidstyle.models.base import Dials, InputSize
+from vidstyle.models.drawer import Drawer
 from vidstyle.models.generator import DETAIL_SIZE, Generator
 from vidstyle.models.layers import Block
 from vidstyle.models.texture import SURROUNDINGS, WASHES, Texture
@@ -18,28 +20,20 @@ from vidstyle.styles.export.onnx_graph import Graph, Value
 from vidstyle.styles.export.onnx_layers import Layers, conv_weights, modulated, numbers, unshuffled
 
 
-class GeneratorLayers(Layers):
-    """The parts of a photographic, drawn or painted generator."""
+class GradedLayers(Layers, ABC):
+    """A grade, and a drawing that is joined to the graded frame."""
 
-    def __init__(self, graph: Graph, generator: Generator, code: Tensor) -> None:
+    def __init__(self, graph: Graph, generator: Generator | Drawer, code: Tensor) -> None:
         super().__init__(graph, code)
-        self.generator = generator
+        self.lut, self.grade = generator.lut(code), generator.grade
 
+    @abstractmethod
     def painted(self, rgb: Value, dials: Dials, paper: Value | None) -> Value:
-        """`Generator.think` and `paint`: [N, 3, H, W], without the dial strength and not clamped."""
-        out = self.baked(rgb)
-        if dials.grade != 1:
-            out = rgb + (out - rgb) * dials.grade
-        if dials.light and self.generator.light is not None:
-            out = self.lit(out, self.light(rgb), dials.light)
-        if dials.texture and self.generator.texture is not None:
-            assert paper is not None
-            out = self.joined(out, rgb, self.drawing(rgb, self.generator.texture, paper), dials.texture)
-        return out
+        """`think` and `paint`: [N, 3, H, W], without the dial strength and not clamped."""
 
     def baked(self, rgb: Value) -> Value:
         """The grade as a table, see `lut.apply_atlas`."""
-        atlas = numbers(lut_atlas(self.generator.lut(self.code)))
+        atlas = numbers(lut_atlas(self.lut))
         size, last = atlas.shape[-2], atlas.shape[-1] - 1
         graph, axis = self.graph, self.graph.constant(np.array([1]))
         color = rgb.clamp(0.0, 1.0) * (size - 1)
@@ -59,7 +53,7 @@ class GeneratorLayers(Layers):
 
     def graded(self, rgb: Value) -> Value:
         """The grade itself, for small frames."""
-        grade = self.generator.grade
+        grade = self.grade
         changes = grade.scale_shift(self.code).chunk(4, dim=1)
         scale1, shift1, scale2, shift2 = (numbers(change[0]) for change in changes)
         first, second, last = (
@@ -73,6 +67,53 @@ class GeneratorLayers(Layers):
         x = x * x.of("Sigmoid")
         x = dense(x, second[0] * (1 + scale2)[:, None], second[1] * (1 + scale2) + shift2)
         return rgb + dense(x * x.of("Sigmoid"), *last)
+
+    def slope(self, ink: Value, luma: Value) -> Value:
+        """`texture.slope_of`."""
+        both = self.graph.join(luma, ink, luma * luma, luma * ink)
+        means = both.edged(2).of("AveragePool", kernel_shape=[5, 5])
+        mean, inked, square, product = (means.channels(i, i + 1) for i in range(4))
+        return ((product - mean * inked) / (square - mean * mean + 1e-3)).clamp(-2.0, 2.0)
+
+    def joined(self, out: Value, rgb: Value, drawing: Value, amount: float) -> Value:
+        """`texture.join`. Which of its three cases applies depends on the sizes, so the graph decides.
+
+        The drawing is averaged where it is larger than the frame, cropped where it has the size of the
+        frame, and otherwise enlarged and sharpened by the detail of the frame.
+        """
+        graph = self.graph
+        height, width, tall, wide = rgb.height, rgb.width, drawing.height, drawing.width
+        longer, wider = tall - height, wide - width
+        fits = tall.least(wide).equals(height.least(width)) & (
+            (longer.equals(0) & (wider.equals(0) | wider.equals(1))) | (longer.equals(1) & wider.equals(0))
+        )
+        larger = longer.above(0) & fits.negated()
+        at_once = fits | larger
+        down, across = (graph.choose(at_once, a, b) for a, b in ((height, tall), (width, wide)))
+        full = graph.enlarge(graph.resample(drawing, down, across, fits), height, width)
+        follows = at_once.negated().to(np.float32)
+        fine = (self.luma(rgb) - full.channels(4, 5)) * full.channels(3, 4) * follows
+        return out + (full.channels(0, 3) + fine) * amount
+
+
+class GeneratorLayers(GradedLayers):
+    """The parts of a photographic generator, or of a drawn or painted one of before."""
+
+    def __init__(self, graph: Graph, generator: Generator, code: Tensor) -> None:
+        super().__init__(graph, generator, code)
+        self.generator = generator
+
+    def painted(self, rgb: Value, dials: Dials, paper: Value | None) -> Value:
+        """`Generator.think` and `paint`: [N, 3, H, W], without the dial strength and not clamped."""
+        out = self.baked(rgb)
+        if dials.grade != 1:
+            out = rgb + (out - rgb) * dials.grade
+        if dials.light and self.generator.light is not None:
+            out = self.lit(out, self.light(rgb), dials.light)
+        if dials.texture and self.generator.texture is not None:
+            assert paper is not None
+            out = self.joined(out, rgb, self.drawing(rgb, self.generator.texture, paper), dials.texture)
+        return out
 
     def light(self, rgb: Value) -> Value:
         """The light maps [N, 7, h, w] of frames."""
@@ -193,30 +234,3 @@ class GeneratorLayers(Layers):
         """`texture.steps`."""
         phase = rgb * (2 * math.pi * float(levels[0])) - float(levels[1])
         return self.graph.join(phase.of("Sin"), phase.of("Cos"))
-
-    def slope(self, ink: Value, luma: Value) -> Value:
-        """`texture.slope_of`."""
-        both = self.graph.join(luma, ink, luma * luma, luma * ink)
-        means = both.edged(2).of("AveragePool", kernel_shape=[5, 5])
-        mean, inked, square, product = (means.channels(i, i + 1) for i in range(4))
-        return ((product - mean * inked) / (square - mean * mean + 1e-3)).clamp(-2.0, 2.0)
-
-    def joined(self, out: Value, rgb: Value, drawing: Value, amount: float) -> Value:
-        """`texture.join`. Which of its three cases applies depends on the sizes, so the graph decides.
-
-        The drawing is averaged where it is larger than the frame, cropped where it has the size of the
-        frame, and otherwise enlarged and sharpened by the detail of the frame.
-        """
-        graph = self.graph
-        height, width, tall, wide = rgb.height, rgb.width, drawing.height, drawing.width
-        longer, wider = tall - height, wide - width
-        fits = tall.least(wide).equals(height.least(width)) & (
-            (longer.equals(0) & (wider.equals(0) | wider.equals(1))) | (longer.equals(1) & wider.equals(0))
-        )
-        larger = longer.above(0) & fits.negated()
-        at_once = fits | larger
-        down, across = (graph.choose(at_once, a, b) for a, b in ((height, tall), (width, wide)))
-        full = graph.enlarge(graph.resample(drawing, down, across, fits), height, width)
-        follows = at_once.negated().to(np.float32)
-        fine = (self.luma(rgb) - full.channels(4, 5)) * full.channels(3, 4) * follows
-        return out + (full.channels(0, 3) + fine) * amount

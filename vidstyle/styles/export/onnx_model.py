@@ -8,12 +8,15 @@ from torch import Tensor
 
 from vidstyle.models.base import BaseGenerator
 from vidstyle.models.colorizer import Colorizer
+from vidstyle.models.drawer import Drawer
 from vidstyle.models.generator import Generator
+from vidstyle.models.registry import draws
 from vidstyle.models.table import TableGenerator
 from vidstyle.options import ONNX_OPSET
 from vidstyle.styles.blend import parts_of
 from vidstyle.styles.export.onnx_colorizer import ColorizerLayers
-from vidstyle.styles.export.onnx_generator import GeneratorLayers
+from vidstyle.styles.export.onnx_drawer import DrawerLayers
+from vidstyle.styles.export.onnx_generator import GeneratorLayers, GradedLayers
 from vidstyle.styles.export.onnx_graph import Graph, Value
 from vidstyle.styles.export.onnx_table import TableLayers
 from vidstyle.styles.style import MOVING_PAPER, Style
@@ -64,18 +67,15 @@ def _facts(style: Style, drawn: bool) -> dict[str, str]:
     }
 
 
-def draws(generator: BaseGenerator) -> bool:
-    """Whether a generator has a texture head."""
-    return isinstance(generator, Generator) and generator.texture is not None
-
-
 def _layers(
     graph: Graph, generator: BaseGenerator, code: Tensor
-) -> GeneratorLayers | ColorizerLayers | TableLayers:
+) -> GradedLayers | ColorizerLayers | TableLayers:
     if isinstance(generator, TableGenerator):
         return TableLayers(graph, generator, code)
     if isinstance(generator, Colorizer):
         return ColorizerLayers(graph, generator, code)
+    if isinstance(generator, Drawer):
+        return DrawerLayers(graph, generator, code)
     if isinstance(generator, Generator):
         return GeneratorLayers(graph, generator, code)
     raise TypeError(f"{type(generator).__name__}: there is no ONNX export for this generator.")

@@ -174,7 +174,7 @@ class Family(ABC, Generic[B]):
     def learning_rates(self, step: int, progress: float) -> LearningRates:
         """Learning rates of a step; progress: part of the run that is done, 0 to 1."""
 
-    def warmup_terms(self, look: str) -> dict[str, Tensor]:
+    def warmup_terms(self, look: str, step: int) -> dict[str, Tensor]:
         """Losses of G in the warm-up, by name."""
         raise NotImplementedError
 

@@ -123,7 +123,7 @@ class Colorize(Family[ColorizeBatch]):
         falling = 0.5 + 0.5 * math.cos(math.pi * min(progress, 1.0)) + 0.005
         return LearningRates(1.5 * rate * falling, 1.5 * rate * falling, 0.5 * rate)
 
-    def warmup_terms(self, look: str) -> dict[str, Tensor]:
+    def warmup_terms(self, look: str, step: int) -> dict[str, Tensor]:
         """All losses but the adversarial one; the temporal one as often as later on."""
         step = int(torch.randint(TEMPORAL.every, (), generator=self.random))
         return self.terms(self.sample(look, step))

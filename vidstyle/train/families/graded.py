@@ -8,7 +8,6 @@ from typing import ClassVar, TypeVar
 import torch
 from torch import Tensor
 
-from vidstyle.models.generator import Generator
 from vidstyle.train import losses
 from vidstyle.train.families.base import Batch, Family, Interval, LearningRates
 from vidstyle.train.features import random_directions
@@ -34,7 +33,6 @@ class GradedFamily(Family[B]):
     rate_shares: ClassVar[tuple[float, float]]
     warmup_weights: ClassVar[dict[str, float]] = {"distribution": 3.0, "transport": 0.02}
 
-    generator: Generator
     palettes: dict[str, Tensor]  # look -> pixels of its pictures [P, 3 or more], colors first
 
     def learning_rates(self, step: int, progress: float) -> LearningRates:
@@ -46,7 +44,7 @@ class GradedFamily(Family[B]):
         grade, rest = self.rate_shares
         return LearningRates(rate * grade, rate * rest, rate)
 
-    def warmup_terms(self, look: str) -> dict[str, Tensor]:
+    def warmup_terms(self, look: str, step: int) -> dict[str, Tensor]:
         colors, graded, distance, _ = self.fit_grade(look)
         return {"distribution": distance, "transport": losses.transport_cost(graded, colors)}
 
@@ -55,7 +53,7 @@ class GradedFamily(Family[B]):
         colors = sample_colors(self.content, self.random, WARMUP_COLORS).to(self.device)
         wanted = self.draw_palette(look, WARMUP_COLORS)[:, :3]
         code = self.style_code(look)
-        graded = self.generator.grade(colors, code)
+        graded: Tensor = self.generator.grade(colors, code)
         directions = random_directions(3, 24, self.random).to(self.device)
         return colors, graded, losses.sliced_wasserstein(graded, wanted, directions), code
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from vidstyle.imaging.resize import shrink
 from vidstyle.models.base import Controls
 from vidstyle.models.discriminators import PatchDiscriminator
+from vidstyle.models.generator import Generator
 from vidstyle.models.layers import place
 from vidstyle.train import losses
 from vidstyle.train.data.frame_pairs import motion_loss
@@ -51,6 +52,7 @@ class PhotographicBatch(Batch):
 class Photographic(GradedFamily[PhotographicBatch]):
     """Colors as such are the grade's business, which is fitted to whole sets; the light does the rest."""
 
+    generator: Generator
     rate_shares = (0.2, 0.3)
     balanced_terms = ("distribution", "grade")
 

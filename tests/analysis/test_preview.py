@@ -15,7 +15,7 @@ import pytest
 
 from tests.helpers.clips import TURNED_90, Clip, left_over, linked, save_picture
 from tests.helpers.commands import Run
-from tests.helpers.styles import COLORIST, tiny_style
+from tests.helpers.styles import COLORIST, clip_of, panned, tiny_style
 from vidstyle.analysis.preview.build import preview
 from vidstyle.analysis.preview.output import page_and_sheet
 from vidstyle.options import PreviewOptions
@@ -173,11 +173,14 @@ def test_color_is_made_only_for_black_and_white(
     gray = tmp_path / "gray.png"
     cv2.imwrite(str(gray), np.full((30, 40, 3), 90, np.uint8))
     red = tmp_path / "red.png"
-    cv2.imwrite(str(red), np.full((30, 40, 3), (30, 60, 190), np.uint8))
+    stripes = np.full((30, 40, 3), (30, 60, 190), np.uint8)
+    stripes[:, ::4], stripes[:, 1::4] = (190, 60, 30), (30, 190, 60)
+    cv2.imwrite(str(red), stripes)
+    colors = clip_of(tmp_path / "colors.mkv", panned(0, 2))
     small = ("--seconds", "0", "--frames", "1")
     for source, asked, shown, first in (
         (red, [], ["tiny", "vlogger"], "vlogger"),
-        (clip("plain.mp4", frames=2), [], ["tiny", "vlogger"], "vlogger"),
+        (colors, [], ["tiny", "vlogger"], "vlogger"),
         (gray, [], ["adds", "tiny", "vlogger"], "vlogger"),
         (red, ["-s", "adds", "-s", "vlogger"], ["adds", "vlogger"], "adds"),
     ):

@@ -42,6 +42,7 @@ SLOW = ("vidstyle learn", "--workers", "--open", "vidstyle bench", "python bench
 NOT_RUN = {
     "--minutes": "half an hour",
     "3840x2160": "minutes",
+    "old_film.mp4": "a film in black and white, and stills of it in color",
     "on_gpu.py": "a GPU",
     "--ray": "a cluster",
     "record.py": "hours, and it writes into the repository",

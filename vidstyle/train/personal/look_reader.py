@@ -242,7 +242,7 @@ def load_trunk() -> Backbone:
     own = {name.removeprefix(start): t.float() for name, t in tensors.items() if name.startswith(start)}
     with torch.random.fork_rng(devices=[]):  # random weights are drawn, and then replaced
         trunk = Backbone(TRUNK_BLOCKS)
-    trunk.load_state_dict(own)
+    trunk.load_state_dict({name: own[name] for name in trunk.state_dict()})  # that style has more blocks
     return trunk.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 

@@ -350,3 +350,17 @@ def with_units(source: Path, target: Path, unit: Callable[[int], bytes], *, befo
             changed.stream = stream
             out.mux(changed)
     return target
+
+
+def matte_of(path: Path, mattes: torch.Tensor, rate: int = 30) -> Path:
+    """Mattes [N, H, W] uint8 as a lossless gray clip of full range."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("ffv1", rate=rate)
+        context = stream.codec_context
+        context.height, context.width, context.pix_fmt = *mattes.shape[1:], "gray"
+        for number, matte in enumerate(mattes):
+            frame = av.VideoFrame.from_ndarray(matte.numpy(), format="gray")
+            frame.pts = number
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return path

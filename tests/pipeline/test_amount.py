@@ -7,14 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 import pytest
 import torch
-from av.video.frame import VideoFrame
 
-from tests.helpers.clips import TURNED_90, Clip
+from tests.helpers.clips import TURNED_90, Clip, matte_of
 from tests.helpers.commands import Run
 from tests.helpers.styles import clip_of, panned, tiny_style
 from vidstyle.errors import InputError
@@ -32,20 +30,6 @@ def planes_of(path: Path) -> list[torch.Tensor]:
     with Decoder(path) as decoder:
         parts = zip(*(batch.planes for batch in decoder.batches(4)), strict=True)
         return [torch.cat([plane.int() for plane in part]) for part in parts]
-
-
-def matte_of(path: Path, mattes: torch.Tensor, rate: int = 30) -> Path:
-    """Mattes [N, H, W] uint8 as a lossless gray clip of full range."""
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("ffv1", rate=rate)
-        context = stream.codec_context
-        context.height, context.width, context.pix_fmt = *mattes.shape[1:], "gray"
-        for number, matte in enumerate(mattes):
-            frame = VideoFrame.from_ndarray(matte.numpy(), format="gray")
-            frame.pts = number
-            out.mux(stream.encode(frame))
-        out.mux(stream.encode(None))
-    return path
 
 
 def restyled(source: Path, folder: Path, **changes: Any) -> tuple[list[torch.Tensor], list[torch.Tensor]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
-from tests.helpers.clips import TURNED_90, Clip
+from tests.helpers.clips import TURNED_90, Clip, matte_of
 from tests.helpers.commands import Run
 from tests.helpers.styles import tiny_style
 from vidstyle.options import ApplyOptions
@@ -100,3 +102,20 @@ def test_moments_are_read_as_people_write_them() -> None:
     for text in ("", "-1", "1:2:3:4", "f", "3s", "1e3", "nan"):
         with pytest.raises(ValueError, match="at must be"):
             Moment.from_text(text)
+
+
+def test_far_in_a_clip_a_matte_is_that_of_the_frame(clip: Clip, tmp_path: Path) -> None:
+    """A moving matte belongs to the frame's number, however the frame was found."""
+    source, style = clip("plain.mp4", frames=400), load_style(tiny_style(tmp_path))
+    mattes = np.zeros((400, 48, 64), np.uint8)
+    for number, matte in enumerate(mattes):
+        matte[:, number % 50 : number % 50 + 12] = 255
+    options = ApplyOptions(device="cpu", overwrite=True, smooth="off")
+    masked = replace(options, mask=str(matte_of(tmp_path / "m.mkv", torch.from_numpy(mattes))))
+    grab_frame(source, style, tmp_path / "whole.png", "330f", options)
+    grab_frame(source, style, tmp_path / "plain.png", "330f", replace(options, strength=0.0))
+    grab_frame(source, style, tmp_path / "masked.png", "11.01", masked)  # frame 330
+    whole, plain, found = (read(tmp_path / f"{name}.png") for name in ("whole", "plain", "masked"))
+    assert np.array_equal(found[:, 34:38], whole[:, 34:38])
+    assert np.array_equal(found[:, :26], plain[:, :26])
+    assert not np.array_equal(found[:, 34:38], plain[:, 34:38])

@@ -21,16 +21,13 @@ from vidstyle.media.image_file import Picture, encode_picture, fit_for, write_pi
 from vidstyle.media.image_frames import picture_frame
 from vidstyle.media.tiff import TiffTags
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline.amount import Amount
-from vidstyle.pipeline.batching import Batches
 from vidstyle.pipeline.devices import device_of
-from vidstyle.pipeline.framing import Framing
 from vidstyle.pipeline.has_color import color_warnings
+from vidstyle.pipeline.painting import painting
 from vidstyle.pipeline.plan import Plan, plan_segments, resolve
-from vidstyle.pipeline.render import hdr_conversion, smooth_margin, smooth_options
+from vidstyle.pipeline.render import clip_of, smooth_margin
 from vidstyle.pipeline.still import StillReport
 from vidstyle.styles.style import Style
-from vidstyle.temporal.smoother import Smoother
 
 _LEAP = 10  # seconds from which on decoding begins at a keyframe on the way
 _RUN_UP = 2  # seconds before the moment that are decoded at least
@@ -95,7 +92,9 @@ def _around(plan: Plan, moment: Moment, margin: int) -> tuple[list[FrameBatch], 
     with Decoder(media, stop=1) as decoder:
         first = next(iter(decoder.batches(1))).pts[0]
     with Decoder(media, deinterlace=options.deinterlace, hwaccel=options.hwaccel) as decoder:
-        if moment.seconds is not None and moment.seconds > _LEAP and not options.deinterlace:
+        # A matte is told by the number of the frame, which is not known after a leap.
+        may_leap = not options.deinterlace and options.mask is None
+        if moment.seconds is not None and moment.seconds > _LEAP and may_leap:
             decoder.leap(float(moment.seconds) - _RUN_UP)
         window: deque[FrameBatch] = deque(maxlen=2 * margin + 2)
         wanted: int | None = None
@@ -129,15 +128,9 @@ def _restyled(
     plan: Plan, style: Style, options: ApplyOptions, frames: Iterable[FrameBatch], number: int
 ) -> np.ndarray:
     """The frame of that number as RGB(A) [H, W, C], as a numbered picture would have it."""
-    hdr = hdr_conversion(plan, options)
-    with style.at_work(hdr) as running:
-        batches = Batches(style, 1, running.depth if running is not None else 1, hdr)
-        smoother = Smoother(smooth_options(options, style.family))
-        framing = Framing(plan.bars, plan.media.info, hdr)
-        with Amount.of(options, plan.media.info, plan.media.start_seconds, framing) as amount:
-            restyled = amount.pairs(batches.restyle(framing.pictures(frames)))
-            (made,) = list(smoother.smooth(restyled, lambda index: index == number))
-            whole = framing.whole(amount.mixed(made))
+    clip = clip_of(plan, plan.media.info)
+    with painting(frames, style, options, clip, 1, lambda index: index == number) as painted:
+        (whole,) = list(painted.batches)
     return picture_frame(whole, 0, plan.pixel_format, plan.info).to_ndarray()
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing, nullcontext
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from vidstyle.errors import OutputError
-from vidstyle.frames import FrameBatch
+from vidstyle.frames import FrameBatch, VideoInfo
 from vidstyle.imaging.hdr import HdrConversion
 from vidstyle.media.decode import Decoder
 from vidstyle.media.encode import Encoder
@@ -15,16 +15,12 @@ from vidstyle.media.frame_decoder import Anchor
 from vidstyle.media.segment_index import SegmentTask
 from vidstyle.media.segments import Committed, Segment
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline.amount import Amount, is_mixed
-from vidstyle.pipeline.batching import Batches
+from vidstyle.pipeline.amount import is_mixed
 from vidstyle.pipeline.devices import device_of, hardware_name
 from vidstyle.pipeline.engine import OnFrames, RenderRequest
-from vidstyle.pipeline.framing import Framing
+from vidstyle.pipeline.painting import Clip, painting, smooth_options
 from vidstyle.pipeline.plan import Plan
-from vidstyle.pipeline.prefetch import prefetch
 from vidstyle.pipeline.segment_encoders import SegmentEncoders, parallel_encoders
-from vidstyle.styles.style import Style
-from vidstyle.temporal.smoother import Smoother, SmoothOptions
 
 # Frames of a last segment that the fading at the end of a clip would take up all or most of.
 _SHORT_END = 48
@@ -95,50 +91,46 @@ def run_pass(
     Decoding, restyling, smoothing and each encoder run on threads of their own. The callbacks are called on
     the thread of the caller.
     """
-    plan, style, options = request.plan, request.style, request.options
-    smoother = Smoother(smooth_options(options, getattr(style, "family", "")))
-    margin = smooth_margin(options)
-    hdr = hdr_conversion(plan, options)
+    plan, options = request.plan, request.options
 
     def is_rendered(index: int) -> bool:
         return index // options.segment_frames not in render_pass.skip
 
     with (
-        ExitStack() as whole,
-        style.at_work(hdr) if isinstance(style, Style) else nullcontext() as running,
         _open_decoder(request, render_pass) as decoder,
         closing(
             decoder.batches(
                 plan.batch_size,
                 segment_frames=options.segment_frames,
                 skip=render_pass.skip,
-                margin=margin,
+                margin=smooth_margin(options),
             )
         ) as frames,
-        closing(prefetch(frames, depth=2, name="decode")) as batches,
+        painting(
+            frames, request.style, options, clip_of(plan, decoder.info), plan.batch_size, is_rendered
+        ) as painted,
     ):
-        depth = running.depth if running is not None else 1
-        framing = Framing(plan.bars, decoder.info, hdr)
-        amount = whole.enter_context(Amount.of(options, decoder.info, plan.media.start_seconds, framing))
-        restyler = Batches(style, plan.batch_size, depth, hdr)
 
         def open_segment(number: int) -> _SegmentWriter:
             return _SegmentWriter(number, request, decoder, render_pass)
 
-        with (
-            closing(prefetch(restyler.restyle(framing.pictures(batches)), depth=1, name="restyle")) as pairs,
-            closing(
-                prefetch(smoother.smooth(amount.pairs(pairs), is_rendered), 1, "smooth", restyler.close)
-            ) as smoothed,
-            SegmentEncoders(
-                open_segment, options.segment_frames, parallel_encoders(options), on_commit, on_frames
-            ) as encoders,
-        ):
-            for batch in smoothed:
-                encoders.write(framing.whole(amount.mixed(batch)))
+        with SegmentEncoders(
+            open_segment, options.segment_frames, parallel_encoders(options), on_commit, on_frames
+        ) as encoders:
+            for batch in painted.batches:
+                encoders.write(batch)
             encoders.finish(last=render_pass.stop is None)
-        device_warnings = running.warnings if running is not None else []
-        return [*restyler.warnings, *device_warnings, *decoder.warnings]
+        return [*painted.warnings, *decoder.warnings]
+
+
+def clip_of(plan: Plan, info: VideoInfo) -> Clip:
+    """What a plan knows of its clip. info: facts of the frames as they are decoded."""
+    return Clip(
+        info=info,
+        bars=plan.bars,
+        start_seconds=plan.media.start_seconds,
+        hdr=hdr_conversion(plan, plan.options),
+    )
 
 
 def _open_decoder(request: RenderRequest, render_pass: RenderPass) -> Decoder:
@@ -224,11 +216,6 @@ def smooth_margin(options: ApplyOptions) -> int:
     """Frames on each side of a segment that the smoother needs besides the segment itself."""
     smooth = smooth_options(options)
     return 0 if smooth.is_off else smooth.radius
-
-
-def smooth_options(options: ApplyOptions, family: str = "") -> SmoothOptions:
-    """options: resolved, that is with `smooth` as a number, see plan.resolve."""
-    return SmoothOptions.of_family(family, 0.0 if isinstance(options.smooth, str) else options.smooth)
 
 
 def _end_of_missing(finished: Mapping[int, Committed], segment_frames: int) -> int | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
@@ -18,21 +18,15 @@ from torch import Tensor
 
 from vidstyle.errors import InputError
 from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
-from vidstyle.imaging.hdr import HdrConversion
 from vidstyle.imaging.yuv import to_rgb
-from vidstyle.media.black_edges import NO_BARS, Bars
 from vidstyle.media.decode import Decoder
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline.amount import Amount
-from vidstyle.pipeline.batching import Batches
 from vidstyle.pipeline.devices import auto_batch_size, device_of
-from vidstyle.pipeline.framing import Framing
+from vidstyle.pipeline.painting import Clip, painting
 from vidstyle.pipeline.plan import plan_segments, resolve
-from vidstyle.pipeline.prefetch import prefetch
-from vidstyle.pipeline.render import hdr_conversion, smooth_options
+from vidstyle.pipeline.render import clip_of
 from vidstyle.styles.load import load_style
 from vidstyle.styles.style import Style
-from vidstyle.temporal.smoother import Smoother
 
 Pixels = NDArray[Any]
 
@@ -102,43 +96,27 @@ def restyle(
     resolved, options = resolve(found, options)
     assert isinstance(resolved, Style)
     opened = (
-        _Clip(Path(source), resolved, options) if isinstance(source, str | Path) else _Arrays(source, fps)
+        _File(Path(source), resolved, options) if isinstance(source, str | Path) else _Arrays(source, fps)
     )
-    with ExitStack() as stack:
-        for batch in _street(stack, opened, resolved, options):
-            if cancel is not None and cancel.is_set():
-                return
-            yield Frame(batch, opened.start_seconds)
+    clip = opened.clip
+    size = options.batch_size or auto_batch_size(clip.info, device_of(resolved))
+    with (
+        closing(opened.batches(size)) as frames,
+        painting(frames, resolved, options, clip, size) as painted,
+    ):
+        for batch in painted.batches:
+            for number in range(len(batch)):
+                if cancel is not None and cancel.is_set():
+                    return
+                yield Frame(batch.part(number, number + 1), clip.start_seconds)
 
 
-def _street(
-    stack: ExitStack, source: _Clip | _Arrays, style: Style, options: ApplyOptions
-) -> Iterator[FrameBatch]:
-    """Whole restyled frames, one in each batch. What works for it ends with the stack."""
-    info, hdr = source.info, source.hdr
-    running = stack.enter_context(style.at_work(hdr))
-    size = options.batch_size or auto_batch_size(info, device_of(style))
-    frames = stack.enter_context(closing(source.batches(size)))
-    batches = stack.enter_context(closing(prefetch(frames, 2, "decode")))
-    framing = Framing(source.bars, info, hdr)
-    amount = stack.enter_context(Amount.of(options, info, source.start_seconds, framing))
-    restyler = Batches(style, size, running.depth if running is not None else 1, hdr)
-    pairs = stack.enter_context(closing(prefetch(restyler.restyle(framing.pictures(batches)), 1, "restyle")))
-    smoother = Smoother(smooth_options(options, style.family))
-    smoothed = prefetch(smoother.smooth(amount.pairs(pairs)), 1, "smooth", restyler.close)
-    for batch in stack.enter_context(closing(smoothed)):
-        whole = framing.whole(amount.mixed(batch))
-        yield from (whole.part(number, number + 1) for number in range(len(whole)))
-
-
-class _Clip:
+class _File:
     """The frames of a file or of numbered pictures."""
 
     def __init__(self, path: Path, style: Style, options: ApplyOptions) -> None:
         plan = plan_segments(path, style.content_hash, device_of(style), path, options)
-        self._plan, self.bars = plan, plan.bars
-        self.info, self.start_seconds = plan.media.info, plan.media.start_seconds
-        self.hdr: HdrConversion | None = hdr_conversion(plan, plan.options)
+        self._plan, self.clip = plan, clip_of(plan, plan.media.info)
 
     def batches(self, size: int) -> Generator[FrameBatch, None, None]:
         options = self._plan.options
@@ -151,10 +129,6 @@ class _Clip:
 
 class _Arrays:
     """Frames that another program has made."""
-
-    bars: Bars = NO_BARS
-    hdr: HdrConversion | None = None
-    start_seconds = 0.0
 
     def __init__(self, frames: Iterable[Pixels], fps: Fraction | float) -> None:
         frames = iter(frames)
@@ -169,7 +143,7 @@ class _Arrays:
         fmt = PlaneFormat(
             bit_depth=8 if first.dtype == np.uint8 else 16, chroma_shift=(0, 0), matrix="rgb", full_range=True
         )
-        self.info = VideoInfo(
+        info = VideoInfo(
             width=self._shape[1],
             height=self._shape[0],
             average_fps=rate,
@@ -178,6 +152,7 @@ class _Arrays:
             pixel_format="gbrp" if fmt.bit_depth == 8 else "gbrp16le",
             format=fmt,
         )
+        self.clip = Clip(info=info)
 
     def batches(self, size: int) -> Generator[FrameBatch, None, None]:
         waiting: list[Tensor] = []
@@ -196,7 +171,8 @@ class _Arrays:
         stacked = torch.stack(frames)
         planes = tuple(stacked[..., channel].contiguous() for channel in range(3))
         pts = tuple(range(number, number + len(frames)))
-        return FrameBatch(planes, pts, self.info.time_base, self.info.format, index=number)
+        info = self.clip.info
+        return FrameBatch(planes, pts, info.time_base, info.format, index=number)
 
 
 def _checked(frame: Pixels, wanted: tuple[tuple[int, ...], np.dtype[Any]] | None) -> Pixels:

@@ -1,0 +1,88 @@
+"""The way of frames through a style: take out the picture, restyle, smooth, mix with the source, put back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass
+
+from vidstyle.frames import FrameBatch, VideoInfo
+from vidstyle.imaging.hdr import HdrConversion
+from vidstyle.media.black_edges import NO_BARS, Bars
+from vidstyle.options import ApplyOptions
+from vidstyle.pipeline.amount import Amount
+from vidstyle.pipeline.batching import Batches
+from vidstyle.pipeline.framing import Framing
+from vidstyle.pipeline.prefetch import prefetch
+from vidstyle.styles.executor import Executor
+from vidstyle.styles.restyler import Restyler
+from vidstyle.styles.style import Style
+from vidstyle.temporal.smoother import Smoother, SmoothOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """What has to be known of a clip to restyle its frames."""
+
+    info: VideoInfo
+    """Facts of the frames before the style."""
+    bars: Bars = NO_BARS
+    """Black bars, which stay as they are."""
+    start_seconds: float = 0.0
+    """Time of the first frame on the clip's own clock."""
+    hdr: HdrConversion | None = None
+    """What is done to HDR frames; None for SDR."""
+
+
+class Painting:
+    """Frames on their way; see `painting`."""
+
+    def __init__(
+        self, batches: Generator[FrameBatch, None, None], restyler: Batches, executor: Executor | None
+    ) -> None:
+        self.batches = batches
+        """Whole restyled frames, in order; with smoothing one in each batch."""
+        self._restyler, self._executor = restyler, executor
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences for the user; complete when all frames are through."""
+        return [*self._restyler.warnings, *(self._executor.warnings if self._executor is not None else [])]
+
+
+@contextmanager
+def painting(
+    frames: Iterable[FrameBatch],
+    style: Restyler,
+    options: ApplyOptions,
+    clip: Clip,
+    batch_size: int,
+    wanted: Callable[[int], bool] = lambda index: True,
+) -> Iterator[Painting]:
+    """Restyle decoded frames; decoding, the style and smoothing run on threads that end with the block.
+
+    options: resolved, see `plan.resolve`. wanted: whether the frame with an index is given out; others serve
+    smoothing as neighbors only. Raises what `Batches` raises, while frames are taken.
+    """
+    framing = Framing(clip.bars, clip.info, clip.hdr)
+    smoother = Smoother(smooth_options(options, getattr(style, "family", "")))
+    with (
+        style.at_work(clip.hdr) if isinstance(style, Style) else nullcontext() as executor,
+        Amount.of(options, clip.info, clip.start_seconds, framing) as amount,
+        closing(prefetch(frames, depth=2, name="decode")) as decoded,
+    ):
+        restyler = Batches(style, batch_size, executor.depth if executor is not None else 1, clip.hdr)
+        pictures = framing.pictures(decoded)
+        with (
+            closing(prefetch(restyler.restyle(pictures), depth=1, name="restyle")) as pairs,
+            closing(
+                prefetch(smoother.smooth(amount.pairs(pairs), wanted), 1, "smooth", restyler.close)
+            ) as smoothed,
+        ):
+            whole = (framing.whole(amount.mixed(batch)) for batch in smoothed)
+            yield Painting(whole, restyler, executor)
+
+
+def smooth_options(options: ApplyOptions, family: str = "") -> SmoothOptions:
+    """options: resolved, that is with `smooth` as a number, see plan.resolve."""
+    return SmoothOptions.of_family(family, 0.0 if isinstance(options.smooth, str) else options.smooth)

@@ -93,6 +93,9 @@ class FrameBatch:
     """The source's planes of the whole frame, where `planes` are only a part of it, else None: the part is
     styled alone and then put back in its place. See `pipeline.framing`."""
 
+    rests: bool = field(default=False, kw_only=True)
+    """Whether the frames pass as they are, without a style and without smoothing."""
+
     def __post_init__(self) -> None:
         if len(self.planes) != self.format.plane_count:
             raise ValueError(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 
 from vidstyle.codecs import (
@@ -18,6 +16,7 @@ from vidstyle.codecs import (
     QUALITIES,
     CodecPreset,
 )
+from vidstyle.when import Keyframes, Range, check_ranges
 
 _RANGES = {
     "exposure": (-5.0, 5.0),
@@ -131,74 +130,6 @@ class Region:
         return ",".join(f"{n * 100:g}%" if self.shares else f"{n:g}" for n in numbers)
 
 
-@dataclass(frozen=True)
-class Keyframes:
-    """Strength over time: (seconds from the start of the clip, strength) in order of time.
-
-    Before the first and after the last their strength holds. smooth: eased between them, else linear.
-    ValueError for what is none.
-    """
-
-    points: tuple[tuple[float, float], ...]
-    smooth: bool = False
-
-    @classmethod
-    def from_text(cls, text: str) -> Keyframes:
-        """From `0=0,2.5=1,1:04=50%`; times as seconds, m:ss or h:mm:ss. Eased with `smooth:` before it."""
-        smooth = text.strip().startswith("smooth:")
-        points = []
-        for part in (text.strip().removeprefix("smooth:")).split(","):
-            time, _, strength = part.strip().partition("=")
-            try:
-                points.append((seconds_of(time), _share_of(strength)))
-            except ValueError:
-                raise ValueError(
-                    f"keyframes must be times with strengths, such as 0=0,2.5=1; not {part.strip()!r}"
-                ) from None
-        return cls(tuple(points), smooth)
-
-    def __post_init__(self) -> None:
-        times = [time for time, _ in self.points]
-        if not times:
-            raise ValueError("keyframes must have at least one time with a strength")
-        if any(b <= a for a, b in pairwise(times)):
-            raise ValueError("keyframes must be in order of time, each time once")
-        if not all(0 <= strength <= 1 for _, strength in self.points):
-            raise ValueError("keyframes must have strengths from 0 to 1")
-
-    def at(self, seconds: float) -> float:
-        """The strength at a time."""
-        after = bisect_right(self.points, seconds, key=lambda point: point[0])
-        if after in (0, len(self.points)):
-            return self.points[min(after, len(self.points) - 1)][1]
-        (start, low), (stop, high) = self.points[after - 1 : after + 1]
-        share = (seconds - start) / (stop - start)
-        if self.smooth:
-            share = share * share * (3 - 2 * share)
-        return low + (high - low) * share
-
-    def __str__(self) -> str:
-        points = ",".join(f"{time:g}={strength:g}" for time, strength in self.points)
-        return f"smooth:{points}" if self.smooth else points
-
-
-def seconds_of(text: str) -> float:
-    """Seconds from `12.5`, `1:04` or `1:02:03.5`. ValueError for anything else."""
-    parts = text.strip().split(":")
-    seconds = 0.0
-    for number, part in enumerate(parts):
-        value = float(part)
-        if not 0 <= value < float("inf") or len(parts) > 3 or (number and value >= 60):
-            raise ValueError(f"{text!r} is no time")
-        seconds = seconds * 60 + value
-    return seconds
-
-
-def _share_of(text: str) -> float:
-    text = text.strip()
-    return float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
-
-
 @dataclass(frozen=True, kw_only=True)
 class ApplyOptions:
     """How a style is applied and how the result is written. ValueError for values out of range."""
@@ -229,6 +160,12 @@ class ApplyOptions:
     """Width in pixels of the soft edge of the region."""
     keyframes: Keyframes | None = None
     """Share of the strength over time; None is all of it."""
+    ranges: tuple[Range, ...] = ()
+    """Parts of the clip, in order of time; none is the whole clip."""
+    keep_rest: bool = False
+    """The whole clip comes out, and only the ranges are restyled; else only the ranges come out."""
+    fade: float = 0.0
+    """Seconds over which the strength rises and falls at the ends of ranges, inside them; with keep_rest."""
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda or cuda:1."""
     batch_size: int | None = None
@@ -276,6 +213,7 @@ class ApplyOptions:
             raise ValueError("feather needs a region: name one")
         if self.invert_mask and self.mask is None:
             raise ValueError("invert_mask needs a mask: name one")
+        check_ranges(self.ranges, keep_rest=self.keep_rest, fade=self.fade)
         if not 0 <= self.variation < 1 << 63:
             raise ValueError(f"variation must be a whole number of 0 or more, not {self.variation}")
         if self.codec not in (AUTO, *CODECS):
@@ -336,6 +274,8 @@ class ApplyOptions:
     def pixel_facts(self) -> dict[str, object]:
         """All options that change a byte of the video stream; they are part of every segment's key."""
         unseen = {"device", "batch_size", "overwrite", "work_dir", "start_number"}
+        if not self.ranges:  # keys of earlier versions stay
+            unseen |= {"ranges", "keep_rest", "fade"}
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in unseen}
 
 

@@ -17,11 +17,12 @@ from tests.helpers.commands import Run
 from tests.helpers.styles import clip_of, panned, tiny_style
 from vidstyle.errors import InputError
 from vidstyle.media.decode import Decoder
-from vidstyle.options import ApplyOptions, Keyframes, Region, seconds_of
+from vidstyle.options import ApplyOptions, Region
 from vidstyle.pipeline.apply import apply
 from vidstyle.pipeline.plan import plan
 from vidstyle.pipeline.still import restyle_still
 from vidstyle.styles.load import load_style
+from vidstyle.when import Keyframes, seconds_of
 
 FFV1 = ApplyOptions(codec="ffv1", segment_frames=8, smooth=1.0)
 

@@ -16,8 +16,9 @@ from tests.helpers.commands import Run
 from tests.helpers.styles import tiny_style
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.apply import apply
-from vidstyle.pipeline.grab import Moment, grab_frame
+from vidstyle.pipeline.grab import grab_frame
 from vidstyle.styles.load import load_style
+from vidstyle.when import Moment
 
 
 def read(path: Path) -> np.ndarray:

@@ -16,10 +16,11 @@ from tests.helpers.clips import TURNED_90, Clip
 from tests.helpers.styles import clip_of, panned, tiny_style
 from vidstyle.errors import InputError
 from vidstyle.media.decode import Decoder
-from vidstyle.options import ApplyOptions, Keyframes
+from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.apply import apply
 from vidstyle.pipeline.street import restyle
 from vidstyle.styles.load import load_style
+from vidstyle.when import Keyframes
 
 
 @pytest.mark.parametrize("name", ["plain.mp4", "vfr.mp4", "ten_bit.mp4", "odd.mkv"])

@@ -32,6 +32,7 @@ from vidstyle.cli.shared_options import (
     progress_option,
 )
 from vidstyle.cli.stdio import PIPE, check_pipes
+from vidstyle.cli.when_options import when_options
 from vidstyle.codecs import AUTO
 from vidstyle.errors import OutputError
 from vidstyle.media.inputs import is_still
@@ -61,6 +62,7 @@ from vidstyle.options import ApplyOptions
 @flag_option("--skip-existing", help_text="Leave inputs alone whose result exists.")
 @look_options
 @where_options
+@when_options
 @encoding_options
 @click.option(
     "--container",
@@ -214,7 +216,7 @@ def _check_at(at: str | None, source: Path, output: Path | None, options: ApplyO
                 "or name a clip."
             )
         return
-    from vidstyle.pipeline.grab import Moment
+    from vidstyle.when import Moment
 
     try:
         Moment.from_text(at)

@@ -20,6 +20,7 @@ from vidstyle.cli.shared_options import (
     style_option,
     together,
 )
+from vidstyle.cli.when_options import ranges_from, when_options
 from vidstyle.codecs import AUTO, CODECS, QUALITIES
 from vidstyle.media.image_sequence import parse_rate
 from vidstyle.options import HDR_WAYS, ApplyOptions, Region, Tone
@@ -42,6 +43,7 @@ def apply_options(batch_size: str, values: dict[str, Any]) -> ApplyOptions:
         values["tone"] = Tone.from_text(values["tone"])
         values["region"] = None if values["region"] is None else Region.from_text(values["region"])
         values["keyframes"] = None if values["keyframes"] is None else read_keyframes(values["keyframes"])
+        values["ranges"] = ranges_from(values)
         return ApplyOptions(batch_size=None if batch_size == "auto" else int(batch_size), **values)
     except ValueError as error:
         raise click.UsageError(f"{error}.") from error
@@ -174,6 +176,7 @@ def pixel_options(command: Any) -> Any:
         apply_style_option,
         look_options,
         where_options,
+        when_options,
         encoding_options,
         source_options,
         device_option(ApplyOptions),

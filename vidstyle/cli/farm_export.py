@@ -12,6 +12,7 @@ from vidstyle.cli.apply_options import PIXEL_PARAMETERS, pixel_options
 from vidstyle.cli.farm import work_option
 from vidstyle.cli.shared import Command, print_json
 from vidstyle.cli.shared_options import ABSOLUTE_PATH, field_option, json_option, output_option
+from vidstyle.cli.when_options import WHEN_PARAMETERS
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.farm.export import write
 from vidstyle.pipeline.farm.openjd import bundle
@@ -105,7 +106,7 @@ def _settings(context: click.Context) -> list[str]:
     """The options of pixels that were typed, as arguments of `farm plan`."""
     words: list[str] = []
     for option in context.command.params:
-        if option.name not in (PIXEL_PARAMETERS | {"segment_frames"}) - {"device"}:
+        if option.name not in (PIXEL_PARAMETERS | WHEN_PARAMETERS | {"segment_frames"}) - {"device"}:
             continue
         if context.get_parameter_source(option.name) is not ParameterSource.COMMANDLINE:
             continue

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from vidstyle.errors import InputError
-from vidstyle.options import Keyframes
+from vidstyle.when import Keyframes
 
 _SUFFIXES = (".json", ".csv")
 

@@ -105,3 +105,9 @@ class Timestamps:
         if self._end is not None and self._end > pts:
             return self._end - pts
         return frame.duration * self._scale or self.step
+
+    def end_after(self, pts: int, otherwise: int) -> int:
+        """Where the clip ends whose last frame is shown at `pts`. otherwise: as its packets say."""
+        if self._end is not None and self._end > pts:
+            return self._end
+        return otherwise if otherwise > pts else pts + self.step

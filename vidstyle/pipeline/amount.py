@@ -17,22 +17,34 @@ from vidstyle.frames import FrameBatch, VideoInfo
 from vidstyle.options import ApplyOptions, Region
 from vidstyle.pipeline.framing import Framing
 from vidstyle.pipeline.matte import ALPHA, MatteReader
+from vidstyle.pipeline.ranges import Ranges
 from vidstyle.styles.restyler import Restyled
 
 
 def is_mixed(options: ApplyOptions) -> bool:
     """Whether some pixels of some frames get less than all of the style."""
-    return any(asked is not None for asked in (options.mask, options.region, options.keyframes))
+    return options.keep_rest or any(
+        asked is not None for asked in (options.mask, options.region, options.keyframes)
+    )
 
 
 class Amount:
     """Mixes styled frames with the source. With nothing asked for, frames pass as they are."""
 
     def __init__(
-        self, options: ApplyOptions, info: VideoInfo, start_seconds: float, framing: Framing
+        self,
+        options: ApplyOptions,
+        info: VideoInfo,
+        start_seconds: float,
+        framing: Framing,
+        ranges: Ranges | None = None,
     ) -> None:
-        """info: of the frames before the style. start_seconds: time of the clip's first frame."""
+        """info: of the frames before the style. start_seconds: time of the clip's first frame.
+
+        ranges: those of the options, as frames of the clip.
+        """
         self._start, self._info, self._framing = start_seconds, info, framing
+        self._ranges = ranges if ranges is not None and ranges.keep_rest else None
         self._keyframes = options.keyframes
         self._invert = options.invert_mask
         self._alpha = options.mask == ALPHA
@@ -45,10 +57,15 @@ class Amount:
     @classmethod
     @contextmanager
     def of(
-        cls, options: ApplyOptions, info: VideoInfo, start_seconds: float, framing: Framing
+        cls,
+        options: ApplyOptions,
+        info: VideoInfo,
+        start_seconds: float,
+        framing: Framing,
+        ranges: Ranges | None = None,
     ) -> Iterator[Amount]:
         """An Amount whose matte is closed in the end."""
-        amount = cls(options, info, start_seconds, framing)
+        amount = cls(options, info, start_seconds, framing, ranges)
         try:
             yield amount
         finally:
@@ -57,7 +74,7 @@ class Amount:
     @property
     def is_full(self) -> bool:
         """Whether every pixel of every frame gets all of the style."""
-        return self._keyframes is None and not self._has_mask
+        return self._keyframes is None and self._ranges is None and not self._has_mask
 
     @property
     def _has_mask(self) -> bool:
@@ -70,7 +87,7 @@ class Amount:
     def pairs(self, pairs: Iterable[Restyled]) -> Generator[Restyled, None, None]:
         """The same pairs; the styled ones know their source, which `mixed` needs after smoothing."""
         for source, styled in pairs:
-            if self.is_full:
+            if self.is_full or styled.rests:
                 yield Restyled(source, styled)
             else:
                 yield Restyled(source, replace(styled, unstyled=source.planes))
@@ -98,6 +115,8 @@ class Amount:
         share = 1.0
         if self._keyframes is not None:
             share = self._keyframes.at(float(frame.pts[0] * frame.time_base) - self._start)
+        if self._ranges is not None:
+            share *= self._ranges.strength(frame.pts[0])
         if not self._has_mask or share == 0:
             return share, share, share
         mask = self._mask(frame) * share

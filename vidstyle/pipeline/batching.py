@@ -65,6 +65,8 @@ class Batches:
 
     def _submitted(self, frames: FrameBatch) -> _Submitted:
         size = self._size
+        if frames.rests:
+            return _Submitted(frames, size, CompletedBatch(Restyled(frames, frames)))
         try:
             return _Submitted(frames, size, self._submit(replace(frames, surround=None).padded(size)))
         except (MemoryError, RuntimeError) as error:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import deque
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,32 +26,10 @@ from vidstyle.pipeline.plan import Plan, plan_segments, resolve
 from vidstyle.pipeline.render import clip_of, smooth_margin
 from vidstyle.pipeline.still import StillReport
 from vidstyle.styles.style import Style
+from vidstyle.when import Moment
 
 _LEAP = 10  # seconds from which on decoding begins at a keyframe on the way
 _RUN_UP = 2  # seconds before the moment that are decoded at least
-
-
-@dataclass(frozen=True)
-class Moment:
-    """A place in a clip: a time from its first frame on, or the number of a frame, from 0."""
-
-    seconds: Fraction | None = None
-    frame: int | None = None
-
-    @classmethod
-    def from_text(cls, text: str) -> Moment:
-        """From `3.2`, `1:02.5`, `01:02:03.5` or `77f`. ValueError."""
-        if re.fullmatch(r"\d+f", text):
-            return cls(frame=int(text[:-1]))
-        if not re.fullmatch(r"(\d+:){0,2}\d+(\.\d*)?", text):
-            raise ValueError(f"at must be seconds, hh:mm:ss.mmm or a frame such as 77f, not {text!r}")
-        seconds = Fraction(0)
-        for part in text.split(":"):
-            seconds = seconds * 60 + Fraction(part.rstrip("."))
-        return cls(seconds=seconds)
-
-    def __str__(self) -> str:
-        return f"frame {self.frame}" if self.seconds is None else f"{float(self.seconds):g} s"
 
 
 def grab_frame(

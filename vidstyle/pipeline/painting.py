@@ -14,6 +14,7 @@ from vidstyle.pipeline.amount import Amount
 from vidstyle.pipeline.batching import Batches
 from vidstyle.pipeline.framing import Framing
 from vidstyle.pipeline.prefetch import prefetch
+from vidstyle.pipeline.ranges import Ranges
 from vidstyle.styles.executor import Executor
 from vidstyle.styles.restyler import Restyler
 from vidstyle.styles.style import Style
@@ -32,6 +33,8 @@ class Clip:
     """Time of the first frame on the clip's own clock."""
     hdr: HdrConversion | None = None
     """What is done to HDR frames; None for SDR."""
+    ranges: Ranges | None = None
+    """The frames that get the style; None is all."""
 
 
 class Painting:
@@ -68,11 +71,11 @@ def painting(
     smoother = Smoother(smooth_options(options, getattr(style, "family", "")))
     with (
         style.at_work(clip.hdr) if isinstance(style, Style) else nullcontext() as executor,
-        Amount.of(options, clip.info, clip.start_seconds, framing) as amount,
+        Amount.of(options, clip.info, clip.start_seconds, framing, clip.ranges) as amount,
         closing(prefetch(frames, depth=2, name="decode")) as decoded,
     ):
         restyler = Batches(style, batch_size, executor.depth if executor is not None else 1, clip.hdr)
-        pictures = framing.pictures(decoded)
+        pictures = framing.pictures(_with_rest(decoded, clip))
         with (
             closing(prefetch(restyler.restyle(pictures), depth=1, name="restyle")) as pairs,
             closing(
@@ -81,6 +84,13 @@ def painting(
         ):
             whole = (framing.whole(amount.mixed(batch)) for batch in smoothed)
             yield Painting(whole, restyler, executor)
+
+
+def _with_rest(frames: Iterable[FrameBatch], clip: Clip) -> Iterable[FrameBatch]:
+    """The frames; those that no range needs rest. HDR frames never do: each is converted."""
+    if clip.ranges is None or not clip.ranges.keep_rest or clip.hdr is not None:
+        return frames
+    return clip.ranges.with_rest(frames)
 
 
 def smooth_options(options: ApplyOptions, family: str = "") -> SmoothOptions:

@@ -28,6 +28,7 @@ from vidstyle.pipeline.automatic import resolve_by_name, resolve_by_source
 from vidstyle.pipeline.devices import auto_batch_size, device_of
 from vidstyle.pipeline.has_color import color_warnings
 from vidstyle.pipeline.matte import check_matte
+from vidstyle.pipeline.ranges import Ranges, ranges_of
 from vidstyle.styles.restyler import Restyler
 from vidstyle.styles.style import Style
 
@@ -47,7 +48,7 @@ class Plan:
     frames that will be written. hdr: the light of an HDR source, None for SDR. facts: everything that changes
     a byte of the segments, as JSON values; `key` is its hash and names the work folder. frames_announced,
     segments_announced: as the container claims, for progress only. bars: black bars of the
-    source, which stay as they are.
+    source, which stay as they are. ranges: the frames that are restyled, or come out alone; None is all.
     """
 
     media: Source
@@ -63,6 +64,7 @@ class Plan:
     warnings: tuple[str, ...]
     hdr: HdrLight | None = None
     bars: Bars = NO_BARS
+    ranges: Ranges | None = None
 
     @property
     def source(self) -> Path:
@@ -76,6 +78,7 @@ class Plan:
         """The plan as JSON values."""
         facts = asdict(self)
         del facts["media"], facts["options"]  # they are in facts["facts"]
+        facts["ranges"] = None if self.ranges is None else self.ranges.in_words()
         return plain({"source": self.source, **facts})
 
 
@@ -144,6 +147,9 @@ def _plan_media(media: Source, style_hash: str, device: str, target: Path, optio
     facts = key_facts(media.fingerprint, style_hash, options, made_with)
     if is_mixed(options):
         warnings += _check_mask(options, media, facts)
+    ranges = ranges_of(options, media)
+    if ranges is not None:
+        facts["ranges"] = ranges.facts()
     bars = find_bars(media)
     if bars:  # without bars the key is that of earlier versions
         facts["bars"] = bars.to_dict()
@@ -167,6 +173,7 @@ def _plan_media(media: Source, style_hash: str, device: str, target: Path, optio
         warnings=(*warnings, *lost),
         hdr=light,
         bars=bars,
+        ranges=ranges,
     )
 
 

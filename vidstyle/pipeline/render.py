@@ -130,6 +130,7 @@ def clip_of(plan: Plan, info: VideoInfo) -> Clip:
         bars=plan.bars,
         start_seconds=plan.media.start_seconds,
         hdr=hdr_conversion(plan, plan.options),
+        ranges=plan.ranges,
     )
 
 

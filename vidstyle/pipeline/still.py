@@ -50,9 +50,10 @@ def restyle_still(
     """
     started = time.perf_counter()
     options = options or ApplyOptions()
-    if is_mixed(options):
+    if is_mixed(options) or options.ranges:
         raise InputError(
-            f"{source}: it is a picture, and --mask, --region and --keyframes are for clips. Leave them out."
+            f"{source}: it is a picture; --mask, --region, --keyframes and ranges are for clips. "
+            "Leave them out."
         )
     picture = read_whole(source)
     check_name(target)

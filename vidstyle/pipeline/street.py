@@ -24,6 +24,7 @@ from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.devices import auto_batch_size, device_of
 from vidstyle.pipeline.painting import Clip, painting
 from vidstyle.pipeline.plan import plan_segments, resolve
+from vidstyle.pipeline.ranges import ranges_at_rate
 from vidstyle.pipeline.render import clip_of
 from vidstyle.styles.load import load_style
 from vidstyle.styles.style import Style
@@ -96,7 +97,9 @@ def restyle(
     resolved, options = resolve(found, options)
     assert isinstance(resolved, Style)
     opened = (
-        _File(Path(source), resolved, options) if isinstance(source, str | Path) else _Arrays(source, fps)
+        _File(Path(source), resolved, options)
+        if isinstance(source, str | Path)
+        else _Arrays(source, fps, options)
     )
     clip = opened.clip
     size = options.batch_size or auto_batch_size(clip.info, device_of(resolved))
@@ -130,7 +133,7 @@ class _File:
 class _Arrays:
     """Frames that another program has made."""
 
-    def __init__(self, frames: Iterable[Pixels], fps: Fraction | float) -> None:
+    def __init__(self, frames: Iterable[Pixels], fps: Fraction | float, options: ApplyOptions) -> None:
         frames = iter(frames)
         first = next(frames, None)
         if first is None:
@@ -152,7 +155,7 @@ class _Arrays:
             pixel_format="gbrp" if fmt.bit_depth == 8 else "gbrp16le",
             format=fmt,
         )
-        self.clip = Clip(info=info)
+        self.clip = Clip(info=info, ranges=ranges_at_rate(options, rate))
 
     def batches(self, size: int) -> Generator[FrameBatch, None, None]:
         waiting: list[Tensor] = []

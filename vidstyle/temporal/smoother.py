@@ -140,8 +140,8 @@ class Smoother:
         """Yield the styled frames of (source, styled) pairs, smoothed, one frame in each batch.
 
         wanted: whether the frame with an index is yielded; others serve as neighbors only. After a gap in the
-        indices nothing before it counts. As many threads as torch could use when the object was made work on
-        frames and motion.
+        indices, and after frames that rest, nothing before it counts. As many threads as torch could use when
+        the object was made work on frames and motion.
         """
         if self.options.is_off:
             yield from (styled for _, styled in _single_frames(pairs) if wanted(styled.index))
@@ -168,11 +168,14 @@ class Smoother:
         window: deque[_Frame] = deque()
         pending = 0  # how many at the end of the window are not yet given out
         for source, styled in pairs:
-            frame = _Frame(styled, threads.submit(self._reduce, source, styled))
-            if window and styled.index != window[-1].styled.index + 1:
+            if window and (styled.rests or styled.index != window[-1].styled.index + 1):
                 yield from ((list(window), place) for place in range(len(window) - pending, len(window)))
                 window.clear()
                 pending = 0
+            if styled.rests:
+                yield [_Frame(styled, Future())], 0
+                continue
+            frame = _Frame(styled, threads.submit(self._reduce, source, styled))
             if window:
                 window[-1].to_next = threads.submit(self._motion, window[-1], frame)
             window.append(frame)
@@ -221,6 +224,8 @@ class Smoother:
     def _smoothed(self, window: list[_Frame], place: int) -> FrameBatch:
         """The frame at a position of the window, averaged with those around it."""
         here = window[place]
+        if here.styled.rests:
+            return here.styled
         before, after = list(self._neighbors(window, place, -1)), list(self._neighbors(window, place, 1))
         if len(before) < min(place, self.options.radius):
             # Shortly after a cut use no more frames ahead than back: a scene's first frame stays as it is.

@@ -19,8 +19,9 @@ from vidstyle.errors import InputError, OutputError
 from vidstyle.files import map_write_error, write_durably
 from vidstyle.media.segment_index import SegmentTask
 from vidstyle.media.segments import Committed, WorkFolder
-from vidstyle.options import ApplyOptions, Keyframes, Region, Tone
+from vidstyle.options import ApplyOptions, Region, Tone
 from vidstyle.pipeline.farm.ranges import consecutive_ranges, name_range, name_segments
+from vidstyle.when import Keyframes, Range
 
 FORMAT = "vidstyle-farm-1"
 PLAN = "plan.json"
@@ -58,6 +59,7 @@ class PlanFile:
             values["region"] = Region.from_text(stored["region"])
         if stored.get("keyframes") is not None:
             values["keyframes"] = Keyframes.from_text(stored["keyframes"])
+        values["ranges"] = tuple(Range.from_text(text) for text in stored.get("ranges", ()))
         values |= {"batch_size": self.batch_size, "start_number": self.start_number, **changes}
         return ApplyOptions(**values)
 

@@ -159,3 +159,56 @@ def seconds_of(text: str) -> float:
 def _share_of(text: str) -> float:
     text = text.strip()
     return float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
+
+
+@dataclass(frozen=True)
+class Timecode:
+    """A SMPTE timecode as the number of its frame, counted from 00:00:00:00 on."""
+
+    frame: int
+    rate: int
+    """Frames of a second of the timecode: 30 for 29.97."""
+    drop: bool = False
+    """Drop-frame: of each minute but every tenth, the first two (at 60: four) numbers are left out."""
+
+    @classmethod
+    def from_text(cls, text: str, fps: Fraction) -> Timecode:
+        """From `01:00:10:05`, or `01:00:10;05` for drop-frame. ValueError. fps: of the clip."""
+        found = re.fullmatch(r"(\d\d):(\d\d):(\d\d)([:;.,])(\d\d+)", text.strip())
+        rate = max(1, round(fps))
+        if found is None:
+            raise ValueError(
+                f"{text!r} is no timecode: it must be hh:mm:ss:ff, or hh:mm:ss;ff for drop-frame"
+            )
+        hours, minutes, seconds, frames = (int(found[n]) for n in (1, 2, 3, 5))
+        drop = found[4] in ";.,"
+        if drop and (rate % 30 or fps.denominator == 1):
+            raise ValueError(f"{text!r} is drop-frame, which is for 29.97 and 59.94 frames per second")
+        if minutes > 59 or seconds > 59 or frames >= rate:
+            raise ValueError(f"{text!r} is no timecode at {rate} frames per second")
+        skipped = rate // 15 if drop else 0
+        if drop and seconds == 0 and minutes % 10 and frames < skipped:
+            raise ValueError(f"{text!r} is no timecode: drop-frame leaves this number out")
+        whole = hours * 60 + minutes
+        number = (whole * 60 + seconds) * rate + frames - skipped * (whole - whole // 10)
+        return cls(number, rate, drop)
+
+    def later(self, frames: int) -> Timecode:
+        """The timecode of a frame behind it, or before it; it starts again after 24 hours."""
+        skipped = self.rate // 15 if self.drop else 0
+        day = 24 * 3600 * self.rate - skipped * (24 * 60 - 24 * 6)
+        return Timecode((self.frame + frames) % day, self.rate, self.drop)
+
+    def __str__(self) -> str:
+        number = self.frame
+        if self.drop:
+            skipped = self.rate // 15
+            tens, rest = divmod(number, 600 * self.rate - 9 * skipped)
+            past_first = max(0, rest - 60 * self.rate)
+            minutes = 0 if rest < 60 * self.rate else 1 + past_first // (60 * self.rate - skipped)
+            number += skipped * (9 * tens + minutes)
+        seconds, frames = divmod(number, self.rate)
+        minutes, seconds = divmod(seconds, 60)
+        hours, minutes = divmod(minutes, 60)
+        mark = ";" if self.drop else ":"
+        return f"{hours:02}:{minutes:02}:{seconds:02}{mark}{frames:02}"

@@ -226,3 +226,5 @@ def _check_at(at: str | None, source: Path, output: Path | None, options: ApplyO
         raise click.UsageError("--at: it writes a picture. Name it with --output, such as -o frame.jpg.")
     if options.codec != AUTO:
         raise click.UsageError(f"--at: it writes a picture, not {options.codec}. Leave out --codec.")
+    if options.ranges and not options.keep_rest:
+        raise click.UsageError("--at and a part of the clip exclude each other. Leave one out.")

@@ -11,12 +11,16 @@ from vidstyle.frames import FrameBatch, VideoInfo
 from vidstyle.media.batch import batched
 from vidstyle.media.container import open_input
 from vidstyle.media.convert import PlaneConverter
+from vidstyle.media.cut import Cut, Stretch
 from vidstyle.media.deinterlace import LOOKAHEAD, deinterlaced
 from vidstyle.media.demux import Demuxer
 from vidstyle.media.frame_decoder import Anchor, FrameDecoder, TimedFrame
 from vidstyle.media.image_sequence import find_sequence, is_sequence
 from vidstyle.media.probe import Source
 from vidstyle.media.video_info import read_info
+
+_LEAP = 10  # seconds from which on decoding begins at a keyframe on the way
+_RUN_UP = 2  # seconds that are decoded at least before a frame that is wanted
 
 
 class Decoder:
@@ -38,6 +42,7 @@ class Decoder:
         fps: Fraction | None = None,
         pinned: bool = False,
         hwaccel: str | None = None,
+        cut: Cut | None = None,
     ) -> None:
         """source: what `probe` has found, or a path.
 
@@ -46,8 +51,11 @@ class Decoder:
         fps: rate of numbered pictures, of a path only.
         pinned: batches lie in page-locked memory, which a GPU copies from without the CPU.
         hwaccel: FFmpeg's name of the hardware that decodes, such as cuda; DeviceError where it cannot.
+        cut: only these stretches and the frames around them are given out; `segment_frames` and `skip` of
+        `batches` are those of the cut-out.
         Raises InputError when the file cannot be decoded.
         """
+        self._cut = cut
         self._source = source if isinstance(source, Source) else None
         self.path = source.path if isinstance(source, Source) else Path(source)
         if self._source is not None:
@@ -105,6 +113,14 @@ class Decoder:
         pts = (self._demuxer.stream.start_time or 0) + int(seconds / self.info.time_base)
         return self._seek(lambda: self._frames.seek_near(pts))
 
+    def leap_to(self, stretch: Stretch) -> None:
+        """Begin shortly before a stretch of the cut-out, where that is far in the clip and can be done."""
+        begin = stretch.run_up - round(_RUN_UP / self.info.time_base)
+        start: int = self._demuxer.stream.start_time or 0
+        far = (begin - start) * self.info.time_base > _LEAP
+        if far and self._sequence is None and not self._deinterlace:
+            self._seek(lambda: self._frames.seek_near(begin))
+
     def batches(
         self,
         batch_size: int,
@@ -120,7 +136,10 @@ class Decoder:
         """
         # The filter needs frames beyond the last that is wanted.
         beyond = LOOKAHEAD if self._deinterlace else 0
-        frames = self._frames.frames(self.info, stop=None if self._stop is None else self._stop + beyond)
+        counted = self._cut is None  # a cut-out tells the end by the time
+        frames = self._frames.frames(
+            self.info, stop=None if self._stop is None or not counted else self._stop + beyond
+        )
         if self._deinterlace:
             frames = deinterlaced(frames, self._demuxer.stream)
         return batched(
@@ -133,11 +152,14 @@ class Decoder:
             segment_frames=segment_frames,
             skip=skip,
             margin=margin,
+            cut=self._cut,
+            after=self._demuxer.timestamps.last if self._frames.first else None,
         )
 
     def frames(self) -> Iterator[tuple[int, TimedFrame]]:
         """(index, frame) of every frame, as decoded: not converted, not deinterlaced."""
-        return enumerate(self._frames.frames(self.info, stop=self._stop), self._frames.first)
+        frames = self._frames.frames(self.info, stop=self._stop)
+        return enumerate(frames, self._frames.first) if self._cut is None else self._cut.numbered(frames)
 
     @property
     def decoded(self) -> int:

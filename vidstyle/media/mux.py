@@ -23,9 +23,12 @@ from vidstyle.codecs import CodecPreset
 from vidstyle.errors import OutputError
 from vidstyle.files import UNWRITABLE, check_writable, file_url, map_write_error, trial_of
 from vidstyle.frames import VideoInfo
+from vidstyle.media.cut import Cut
+from vidstyle.media.cut_facts import cut_source
 from vidstyle.media.encode import stream_of_encoder
 from vidstyle.media.nal import with_captions
 from vidstyle.media.packet_copy import is_pcm, packets
+from vidstyle.media.packet_cut import PacketCutter
 from vidstyle.media.pixel_formats import narrows_range
 from vidstyle.media.probe import Source
 from vidstyle.media.readback import verify
@@ -77,14 +80,17 @@ def join(
     info: VideoInfo,
     preset: CodecPreset,
     codec: str,
+    cut: Cut | None = None,
 ) -> Extras:
     """Write part: the pictures of all segments, and every other stream of the source once, packet by packet.
 
-    folder: of the segments. info: of their pictures. The source is opened only if it has other streams.
-    Raises OutputError when anything is missing in what was written. The caller renames part to target.
+    folder: of the segments. info: of their pictures. cut: what comes out of the source; None is all. The
+    source is opened only if it has other streams. Raises OutputError when anything is missing in what was
+    written. The caller renames part to target.
     """
     container = target_format(target, preset, codec)
     captions, lost = _captions(segments, preset, codec)
+    source = source if cut is None else cut_source(source, cut)
     with source.open() if source.others else nullcontext() as original:
         extras = Extras()
         try:
@@ -101,7 +107,8 @@ def join(
                 others: Iterator[Packet[Any]] = iter(())
                 if original is not None:
                     extras = add_extras(out, source, original, target)
-                    others = packets(original, container, extras)
+                    cutter = None if cut is None else PacketCutter(cut, container, extras)
+                    others = packets(original, container, extras, cutter)
                 out.start_encoding()
                 for packet in _interleaved(pictures, others):
                     _mux(out, packet, video.index, extras)

@@ -15,6 +15,7 @@ from av.stream import Stream
 from av.subtitles.codeccontext import SubtitleCodecContext
 from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
+from vidstyle.media.packet_cut import PacketCutter
 from vidstyle.media.streams import Extras
 
 # In these containers, packets of a stream may be decoded at the same time (AVFMT_TS_NONSTRICT).
@@ -207,11 +208,13 @@ def _writer(source: Stream, stream: Stream, container: str, extras: Extras) -> _
     return _Copier(stream, container, extras)
 
 
-def packets(original: InputContainer, container: str, extras: Extras) -> Iterator[Packet[Any]]:
+def packets(
+    original: InputContainer, container: str, extras: Extras, cutter: PacketCutter | None = None
+) -> Iterator[Packet[Any]]:
     """The packets of all copied streams, as the target takes them. Damaged ones are passed over.
 
     container: FFmpeg's name of the target's container. Its header must be written already, because that
-    settles the time bases of the streams.
+    settles the time bases of the streams. cutter: cuts them to a cut-out.
     """
     writers = {
         index: _writer(original.streams[index], stream, container, extras) for index, stream in extras.copied
@@ -224,7 +227,8 @@ def packets(original: InputContainer, container: str, extras: Extras) -> Iterato
         try:
             for packet in original.demux([original.streams[index] for index in writers]):
                 if packet.size:  # a packet without dts is a real one
-                    yield from writers[packet.stream_index].write(packet)
+                    for piece in (packet,) if cutter is None else cutter.cut(packet):
+                        yield from writers[packet.stream_index].write(piece)
             break
         except IndexError:  # a stream that was not there when the file was opened
             continue

@@ -11,6 +11,7 @@ from typing import Any
 
 from vidstyle.errors import InputError
 from vidstyle.media.container import open_input, picture_stream
+from vidstyle.media.cut import Cut
 from vidstyle.media.decode import Decoder
 from vidstyle.media.digests import luma_digest
 from vidstyle.media.frame_decoder import Anchor
@@ -82,13 +83,16 @@ def most_frames(source: Path) -> int:
 
 
 def scan(
-    source: Source, *, segment_frames: int, margin: int, deinterlace: bool
+    source: Source, *, segment_frames: int, margin: int, deinterlace: bool, cut: Cut | None = None
 ) -> Generator[SegmentTask, None, None]:
     """Decode the clip once, quickly, and yield each segment as soon as its frames have been seen.
 
-    margin: frames that a worker needs before the first of a segment. Raises InputError like any decoding.
+    margin: frames that a worker needs before the first of a segment. cut: segments are those of a cut-out.
+    Raises InputError like any decoding.
     """
-    with Decoder(source) as decoder:
+    with Decoder(source, cut=cut) as decoder:
+        if cut is not None:
+            decoder.leap_to(cut.stretches[0])
         tail: deque[int] = deque(maxlen=_ANCHOR_FRAMES)
         times: list[int] = []
         anchors: dict[int, Anchor] = {}
@@ -107,22 +111,30 @@ def scan(
                 warnings=tuple(decoder.warnings) if last else (),
             )
 
-        def marked(index: int) -> bool:
-            return (index + 1) % segment_frames == 0 or (index + 1 + margin) % segment_frames == 0
+        def begun(index: int) -> int | None:
+            """The segment that begins with a frame of the clip."""
+            place = index if cut is None else cut.number(index)
+            return None if place is None or place % segment_frames else place // segment_frames
 
+        before = -1
         for at, timed in decoder.frames():
-            pts, digest = timed.pts, luma_digest(timed.frame) if marked(at) else ""
-            if at == (number + 1) * segment_frames:
+            place = at if cut is None else cut.number(at)
+            ends = place is not None and (place + 1) % segment_frames == 0
+            follower = begun(at + 1 + margin)
+            digest = luma_digest(timed.frame) if ends or follower is not None else ""
+            if at != before + 1:
+                tail.clear()
+            before = at
+            if place is not None and place == (number + 1) * segment_frames:
                 yield task(last=False)
                 number, times = number + 1, []
-            index = at
-            tail.append(pts)
-            times.append(pts)
-            if (at + 1) % segment_frames == 0:
-                border = digest
-            if (at + 1 + margin) % segment_frames == 0:
-                anchor = Anchor(at + 1 - len(tail), tuple(tail), digest)
-                anchors[(at + 1 + margin) // segment_frames] = anchor
+            tail.append(timed.pts)
+            if place is not None:
+                index = place
+                times.append(timed.pts if cut is None else cut.time(timed.pts))
+                border = digest if ends else border
+            if follower is not None and (cut is None or len(tail) == _ANCHOR_FRAMES):
+                anchors[follower] = Anchor(at + 1 - len(tail), tuple(tail), digest)
         if (index + 1) % segment_frames:
             border = ""
         yield task(last=True)

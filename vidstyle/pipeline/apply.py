@@ -147,6 +147,7 @@ def join_segments(plan: Plan, segments: list[Committed], work: WorkFolder, optio
             info=plan.info,
             preset=options.preset,
             codec=options.codec,
+            cut=plan.cut,
         )
         check_free(plan.target, options.overwrite)  # somebody else may have written it meanwhile
     return extras

@@ -43,6 +43,8 @@ def grab_frame(
     StyleError, DeviceError or OutputError; ValueError where `at` is no place.
     """
     started = time.perf_counter()
+    if options is not None and options.ranges and not options.keep_rest:
+        raise ValueError("at and ranges exclude each other without keep_rest: leave one out")
     source, target, moment = Path(source), Path(target), Moment.from_text(at)
     resolved, options = resolve(style, replace(options or ApplyOptions(), codec="png"))
     assert isinstance(resolved, Style)

@@ -88,7 +88,7 @@ def painting(
 
 def _with_rest(frames: Iterable[FrameBatch], clip: Clip) -> Iterable[FrameBatch]:
     """The frames; those that no range needs rest. HDR frames never do: each is converted."""
-    if clip.ranges is None or not clip.ranges.keep_rest or clip.hdr is not None:
+    if clip.ranges is None or clip.hdr is not None:
         return frames
     return clip.ranges.with_rest(frames)
 

@@ -16,6 +16,7 @@ from vidstyle.frames import VideoInfo
 from vidstyle.imaging.hdr import HDR_PATH_VERSION, PQ, HdrLight, sdr_info
 from vidstyle.media.bars import find_bars
 from vidstyle.media.black_edges import NO_BARS, Bars
+from vidstyle.media.cut import Cut
 from vidstyle.media.encode import check_encoder
 from vidstyle.media.image_sequence import is_sequence, numbers_there
 from vidstyle.media.mux import check_target
@@ -65,6 +66,11 @@ class Plan:
     hdr: HdrLight | None = None
     bars: Bars = NO_BARS
     ranges: Ranges | None = None
+
+    @property
+    def cut(self) -> Cut | None:
+        """The frames that come out, where that are not all; segments are counted in them."""
+        return None if self.ranges is None else self.ranges.cut
 
     @property
     def source(self) -> Path:
@@ -159,6 +165,7 @@ def _plan_media(media: Source, style_hash: str, device: str, target: Path, optio
         facts["decode_path"] = DECODE_PATH_VERSION
     if narrows_range(info, options.preset):
         facts["range_path"] = RANGE_PATH_VERSION
+    count = info.frames_announced if ranges is None or ranges.cut is None else ranges.cut.frames
     return Plan(
         media=media,
         options=options,
@@ -168,8 +175,8 @@ def _plan_media(media: Source, style_hash: str, device: str, target: Path, optio
         facts=facts,
         batch_size=options.batch_size or auto_batch_size(info, device),
         pixel_format=pixel_format,
-        frames_announced=info.frames_announced,
-        segments_announced=-(-info.frames_announced // options.segment_frames),
+        frames_announced=count,
+        segments_announced=-(-count // options.segment_frames),
         warnings=(*warnings, *lost),
         hdr=light,
         bars=bars,

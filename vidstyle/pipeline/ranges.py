@@ -12,6 +12,7 @@ from typing import Any
 
 from vidstyle.errors import InputError
 from vidstyle.frames import FrameBatch
+from vidstyle.media.cut import Cut, Stretch
 from vidstyle.media.frame_times import FrameTimes, frame_times
 from vidstyle.media.probe import Source
 from vidstyle.options import ApplyOptions
@@ -25,46 +26,11 @@ _MEANT = Fraction(1, 2000)
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """Frames [first, stop) of a clip, and when they are shown, in units of its time base."""
-
-    first: int
-    stop: int
-    before: int | None
-    """When the frame before them is shown; None where the clip begins with them."""
-    begins: int
-    """When the first of them is shown."""
-    ends: int
-    """When the frame behind them is shown, or the clip ends."""
-    at_end: bool
-    """Whether the clip ends with them."""
-    run_up: int
-    """When the earliest frame is shown that smoothing may look at."""
-    run_out: int
-    """When the first frame is shown that nothing looks at any more."""
-
-    def __contains__(self, pts: int) -> bool:
-        return self.begins <= pts and (self.at_end or pts < self.ends)
-
-    def is_near(self, pts: int) -> bool:
-        """Whether smoothing may look at the frame of that time."""
-        return self.run_up <= pts and (self.at_end or pts < self.run_out)
-
-    def strength(self, pts: int, fade: float) -> float:
-        """How much of the style a frame of that time gets, with a fade in units of the time base."""
-        if pts not in self:
-            return 0.0
-        rise = 1.0 if self.before is None or not fade else (pts - self.before) / fade
-        fall = 1.0 if self.at_end or not fade else (self.ends - pts) / fade
-        return min(1.0, rise, fall)
-
-
-@dataclass(frozen=True)
 class Ranges:
     """The ranges of a run, as exact frames of its clip, in order."""
 
-    stretches: tuple[Stretch, ...]
-    time_base: Fraction
+    all: Cut
+    """Their frames, joined."""
     origin: int
     """When the first frame of the clip is shown, in units of time_base."""
     keep_rest: bool = False
@@ -73,15 +39,19 @@ class Ranges:
     """Seconds over which the strength rises and falls at the ends of ranges."""
 
     @property
-    def frames(self) -> int:
-        """How many frames lie in the ranges."""
-        return sum(stretch.stop - stretch.first for stretch in self.stretches)
+    def stretches(self) -> tuple[Stretch, ...]:
+        return self.all.stretches
+
+    @property
+    def cut(self) -> Cut | None:
+        """The frames that come out; None is all."""
+        return None if self.keep_rest else self.all
 
     def strength(self, pts: int) -> float:
         """The share of the strength that the frame of that time gets."""
         if not self.keep_rest:
             return 1.0
-        fade = self.fade / float(self.time_base)
+        fade = self.fade / float(self.all.time_base)
         return max(stretch.strength(pts, fade) for stretch in self.stretches)
 
     def with_rest(self, batches: Iterable[FrameBatch]) -> Generator[FrameBatch, None, None]:
@@ -109,7 +79,7 @@ class Ranges:
         return f"only {what} come out"
 
     def _seconds(self, pts: int) -> str:
-        return f"{float((pts - self.origin) * self.time_base):.3f}"
+        return f"{float((pts - self.origin) * self.all.time_base):.3f}"
 
 
 def ranges_of(options: ApplyOptions, source: Source) -> Ranges | None:
@@ -152,7 +122,7 @@ def resolved(options: ApplyOptions, times: FrameTimes, time_base: Fraction, name
                 f"{name}: ranges {one.first}f-{one.stop}f and {other.first}f-{other.stop}f overlap. "
                 "Name ranges in order of time, each frame once."
             )
-    return Ranges(stretches, time_base, times.pts[0], options.keep_rest, options.fade)
+    return Ranges(Cut(stretches, time_base), times.pts[0], options.keep_rest, options.fade)
 
 
 def _stretch(part: Range, times: FrameTimes, time_base: Fraction, name: str) -> Stretch:
@@ -177,6 +147,7 @@ def _stretch(part: Range, times: FrameTimes, time_base: Fraction, name: str) -> 
         ends=times.end if at_end else pts[stop],
         at_end=at_end,
         run_up=pts[max(0, first - _MARGIN)],
+        run_up_first=max(0, first - _MARGIN),
         run_out=pts[beyond] if beyond < count else times.end,
     )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
 from vidstyle.errors import OutputError
 from vidstyle.frames import FrameBatch, VideoInfo
 from vidstyle.imaging.hdr import HdrConversion
+from vidstyle.media.cut import Cut
 from vidstyle.media.decode import Decoder
 from vidstyle.media.encode import Encoder
 from vidstyle.media.frame_decoder import Anchor
@@ -53,12 +54,14 @@ class RenderPass:
         )
 
     @classmethod
-    def of_missing(cls, finished: Mapping[int, Committed], options: ApplyOptions) -> RenderPass:
-        """The pass that renders every segment of the clip that is not finished."""
+    def of_missing(
+        cls, finished: Mapping[int, Committed], options: ApplyOptions, cut: Cut | None = None
+    ) -> RenderPass:
+        """The pass that renders every segment that is not finished, of the clip or of a cut-out."""
         return cls(
             skip=frozenset(finished),
             stop=_end_of_missing(finished, options.segment_frames),
-            anchor=_anchor_before_missing(finished, smooth_margin(options), options.segment_frames),
+            anchor=_anchor_before_missing(finished, smooth_margin(options), options.segment_frames, cut),
         )
 
 
@@ -76,7 +79,7 @@ class LocalEngine:
         def on_commit(segment: Committed) -> None:
             finished[segment.number] = segment
 
-        missing = RenderPass.of_missing(finished, request.options)
+        missing = RenderPass.of_missing(finished, request.options, request.plan.cut)
         return run_pass(request, missing, on_commit, on_frames)
 
 
@@ -91,10 +94,11 @@ def run_pass(
     Decoding, restyling, smoothing and each encoder run on threads of their own. The callbacks are called on
     the thread of the caller.
     """
-    plan, options = request.plan, request.options
+    plan, options, cut = request.plan, request.options, request.plan.cut
 
     def is_rendered(index: int) -> bool:
-        return index // options.segment_frames not in render_pass.skip
+        number = index if cut is None else cut.number(index)
+        return number is not None and number // options.segment_frames not in render_pass.skip
 
     with (
         _open_decoder(request, render_pass) as decoder,
@@ -117,7 +121,8 @@ def run_pass(
         with SegmentEncoders(
             open_segment, options.segment_frames, parallel_encoders(options), on_commit, on_frames
         ) as encoders:
-            for batch in painted.batches:
+            whole = painted.batches
+            for batch in whole if cut is None else cut.renumbered(whole, options.segment_frames):
                 encoders.write(batch)
             encoders.finish(last=render_pass.stop is None)
         return [*painted.warnings, *decoder.warnings]
@@ -136,15 +141,22 @@ def clip_of(plan: Plan, info: VideoInfo) -> Clip:
 
 def _open_decoder(request: RenderRequest, render_pass: RenderPass) -> Decoder:
     """The decoder of a pass; it also reads the frames beyond the pass that smoothing needs."""
-    options, stop = request.options, render_pass.stop
-    return Decoder(
+    options, stop, cut = request.options, render_pass.stop, request.plan.cut
+    if cut is not None and stop is not None:
+        stop = cut.index(stop - 1) + 1
+    decoder = Decoder(
         request.plan.media,
         stop=None if stop is None else stop + smooth_margin(options),
         deinterlace=options.deinterlace,
         anchor=render_pass.anchor,
         pinned=device_of(request.style).startswith("cuda"),
         hwaccel=options.hwaccel,
+        cut=cut,
     )
+    if cut is not None and render_pass.anchor is None:
+        first = next(number for number in range(cut.frames) if number not in render_pass.skip)
+        decoder.leap_to(cut.stretches[cut.stretch_of(first * options.segment_frames)])
+    return decoder
 
 
 class _SegmentWriter:
@@ -160,7 +172,7 @@ class _SegmentWriter:
         self._number = number
         self._source, self._work = request.plan.source, work
         self._clip_warnings, self._render_pass = decoder.warnings, render_pass
-        self._captions = decoder.captions
+        self._captions, self._cut = decoder.captions, request.plan.cut
         self._border_digest, self._last_duration = "", 0
         self._made_on = hardware_name(request.style)
         self._start = number * options.segment_frames
@@ -192,13 +204,15 @@ class _SegmentWriter:
             last_duration=self._last_duration if last else 0,
             source_digest=border,
             warnings=warnings,
-            captions=tuple(
-                (pts, self._captions.pop(pts).hex())
-                for pts in sorted(self._encoder.packet_pts)
-                if pts in self._captions
-            ),
+            captions=tuple(self._taken_captions()),
             made_on=self._made_on,
         )
+
+    def _taken_captions(self) -> Iterator[tuple[int, str]]:
+        for pts in sorted(self._encoder.packet_pts):
+            captions = self._captions.pop(pts if self._cut is None else self._cut.time_in_clip(pts), None)
+            if captions is not None:
+                yield pts, captions.hex()
 
     def abort(self) -> None:
         self._encoder.abort()
@@ -228,7 +242,7 @@ def _end_of_missing(finished: Mapping[int, Committed], segment_frames: int) -> i
 
 
 def _anchor_before_missing(
-    finished: Mapping[int, Committed], margin: int, segment_frames: int
+    finished: Mapping[int, Committed], margin: int, segment_frames: int, cut: Cut | None
 ) -> Anchor | None:
     """The finished segment after which decoding can start: it ends `margin` frames before the first gap."""
     missing = next(number for number in range(len(finished) + 1) if number not in finished)
@@ -236,4 +250,9 @@ def _anchor_before_missing(
     if number < 0:
         return None
     before = finished[number]
-    return Anchor(before.start, tuple(sorted(before.packet_pts)), before.source_digest)
+    anchor = Anchor(before.start, tuple(sorted(before.packet_pts)), before.source_digest)
+    if cut is None:
+        return anchor
+    # In another stretch it would be no way to the first gap.
+    same = cut.stretch_of(before.stop - 1) == cut.stretch_of(missing * segment_frames)
+    return cut.anchor(anchor) if same else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Generator, Iterable
 from contextlib import closing
@@ -103,15 +104,21 @@ def restyle(
     )
     clip = opened.clip
     size = options.batch_size or auto_batch_size(clip.info, device_of(resolved))
+    cut = None if clip.ranges is None else clip.ranges.cut
+
+    def is_wanted(index: int) -> bool:
+        return cut is None or cut.number(index) is not None
+
     with (
         closing(opened.batches(size)) as frames,
-        painting(frames, resolved, options, clip, size) as painted,
+        painting(frames, resolved, options, clip, size, is_wanted) as painted,
     ):
-        for batch in painted.batches:
+        whole = painted.batches
+        for batch in whole if cut is None else cut.renumbered(whole, sys.maxsize):
             for number in range(len(batch)):
                 if cancel is not None and cancel.is_set():
                     return
-                yield Frame(batch.part(number, number + 1), clip.start_seconds)
+                yield Frame(batch.part(number, number + 1), clip.start_seconds if cut is None else 0.0)
 
 
 class _File:
@@ -124,7 +131,12 @@ class _File:
     def batches(self, size: int) -> Generator[FrameBatch, None, None]:
         options = self._plan.options
         with (
-            Decoder(self._plan.media, deinterlace=options.deinterlace, hwaccel=options.hwaccel) as decoder,
+            Decoder(
+                self._plan.media,
+                deinterlace=options.deinterlace,
+                hwaccel=options.hwaccel,
+                cut=self._plan.cut,
+            ) as decoder,
             closing(decoder.batches(size)) as batches,
         ):
             yield from batches
@@ -160,7 +172,10 @@ class _Arrays:
     def batches(self, size: int) -> Generator[FrameBatch, None, None]:
         waiting: list[Tensor] = []
         number = 0
+        cut = None if self.clip.ranges is None else self.clip.ranges.cut
         for frame in self._frames:
+            if cut is not None and cut.stretches[-1].is_over(number + len(waiting)):
+                break
             _checked(frame, (self._shape, self._kind))
             waiting.append(torch.from_numpy(np.array(frame[..., [1, 2, 0]], order="C")))  # G, B, R; a copy
             if len(waiting) == size:

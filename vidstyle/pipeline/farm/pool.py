@@ -113,6 +113,7 @@ class _PoolRun:
             segment_frames=options.segment_frames,
             margin=smooth_margin(options),
             deinterlace=options.deinterlace,
+            cut=self._request.plan.cut,
         )
         try:
             for task in tasks:

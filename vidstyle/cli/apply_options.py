@@ -20,10 +20,19 @@ from vidstyle.cli.shared_options import (
     style_option,
     together,
 )
-from vidstyle.cli.when_options import ranges_from, when_options
+from vidstyle.cli.when_options import set_ranges, when_options
 from vidstyle.codecs import AUTO, CODECS, QUALITIES
 from vidstyle.media.image_sequence import parse_rate
 from vidstyle.options import HDR_WAYS, ApplyOptions, Region, Tone
+
+
+def styles_of(wanted: tuple[str, ...], options: ApplyOptions) -> tuple[str, ...]:
+    """Each style once; where none is named, the first look of the shots. UsageError where there is none."""
+    first = next((part.look for part in options.ranges if part.look), None)
+    if not wanted and first is None:
+        raise click.MissingParameter(param_type="option", param_hint="'-s' / '--style'")
+    return tuple(dict.fromkeys(wanted or (str(first),)))
+
 
 # The parameters that `pixel_options` adds, beside the style.
 PIXEL_PARAMETERS = {f.name for f in fields(ApplyOptions)} - {
@@ -43,7 +52,7 @@ def apply_options(batch_size: str, values: dict[str, Any]) -> ApplyOptions:
         values["tone"] = Tone.from_text(values["tone"])
         values["region"] = None if values["region"] is None else Region.from_text(values["region"])
         values["keyframes"] = None if values["keyframes"] is None else read_keyframes(values["keyframes"])
-        values["ranges"] = ranges_from(values)
+        set_ranges(values)
         return ApplyOptions(batch_size=None if batch_size == "auto" else int(batch_size), **values)
     except ValueError as error:
         raise click.UsageError(f"{error}.") from error
@@ -81,7 +90,7 @@ def _short(names: Iterable[str]) -> str:
 _STYLE_HELP = "A style, its file, FILE#LOOK, or a blend of them."
 apply_style_option = style_option(_STYLE_HELP, required=True)
 several_styles_option = style_option(
-    "A style, a file, FILE#LOOK or a blend; repeatable.", required=True, multiple=True
+    "A style, a file, FILE#LOOK or a blend; repeatable.  [required]", multiple=True
 )
 
 look_options = together(

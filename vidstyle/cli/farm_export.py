@@ -111,7 +111,7 @@ def _settings(context: click.Context) -> list[str]:
         if context.get_parameter_source(option.name) is not ParameterSource.COMMANDLINE:
             continue
         value = context.params[option.name]
-        if option.name in ("mask", "keyframes") and Path(str(value)).exists():
+        if option.name in ("mask", "keyframes", "edl") and Path(str(value)).exists():
             value = Path(str(value)).absolute()  # jobs start in another folder
         for one in value if isinstance(value, tuple) else (value,):
             is_flag = isinstance(option, click.Option) and option.is_flag

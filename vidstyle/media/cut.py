@@ -20,13 +20,15 @@ class Stretch:
     first: int
     stop: int
     before: int | None
-    """When the frame before them is shown; None where the clip begins with them."""
+    """When the frame before them is shown; None where nothing fades in."""
     begins: int
     """When the first of them is shown."""
     ends: int
     """When the frame behind them is shown, or the clip ends."""
     at_end: bool
     """Whether the clip ends with them."""
+    fades_out: bool
+    """Whether there is something to fade out to."""
     run_up: int
     """When the earliest frame is shown that smoothing may look at."""
     run_up_first: int
@@ -50,7 +52,7 @@ class Stretch:
         if pts not in self:
             return 0.0
         rise = 1.0 if self.before is None or not fade else (pts - self.before) / fade
-        fall = 1.0 if self.at_end or not fade else (self.ends - pts) / fade
+        fall = 1.0 if not self.fades_out or not fade else (self.ends - pts) / fade
         return min(1.0, rise, fall)
 
 

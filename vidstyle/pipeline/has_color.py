@@ -18,6 +18,7 @@ from vidstyle.media.image_file import read_picture
 from vidstyle.media.inputs import is_still
 from vidstyle.media.probe import Source
 from vidstyle.styles.blend import parts_of
+from vidstyle.styles.over_time import OverTime
 from vidstyle.styles.style import Style
 from vidstyle.styles.timed import TimedStyle
 
@@ -60,8 +61,9 @@ def color_warnings(source: Source | Path, style: object) -> tuple[str, ...]:
     """
     if not isinstance(style, Style) or style.dials.is_identity:
         return ()
-    style = style.first if isinstance(style, TimedStyle) else style
-    makers = [part.name for part, _ in parts_of(style) if part.family == "colour"]
+    styles = style.styles if isinstance(style, OverTime) else [style]
+    styles = [one.first if isinstance(one, TimedStyle) else one for one in styles]
+    makers = [part.name for one in styles for part, _ in parts_of(one) if part.family == "colour"]
     found = coloring(source) if makers else Coloring.NONE
     if found is Coloring.MANY:
         return (f"it has color already; {makers[0]} replaces it, and is meant for black and white",)

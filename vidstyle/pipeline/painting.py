@@ -68,6 +68,8 @@ def painting(
     smoothing as neighbors only. Raises what `Batches` raises, while frames are taken.
     """
     framing = Framing(clip.bars, clip.info, clip.hdr)
+    if isinstance(style, Style):
+        style = style.for_clip(clip.start_seconds, _place_of(clip))
     smoother = Smoother(smooth_options(options, getattr(style, "family", "")))
     with (
         style.at_work(clip.hdr) if isinstance(style, Style) else nullcontext() as executor,
@@ -91,6 +93,11 @@ def _with_rest(frames: Iterable[FrameBatch], clip: Clip) -> Iterable[FrameBatch]
     if clip.ranges is None or clip.hdr is not None:
         return frames
     return clip.ranges.with_rest(frames)
+
+
+def _place_of(clip: Clip) -> Callable[[int], int | None]:
+    """pts of a frame -> which of the ranges it lies in."""
+    return (lambda pts: None) if clip.ranges is None else clip.ranges.place_of
 
 
 def smooth_options(options: ApplyOptions, family: str = "") -> SmoothOptions:

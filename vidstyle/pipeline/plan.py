@@ -30,6 +30,7 @@ from vidstyle.pipeline.devices import auto_batch_size, device_of
 from vidstyle.pipeline.has_color import color_warnings
 from vidstyle.pipeline.matte import check_matte
 from vidstyle.pipeline.ranges import Ranges, ranges_of
+from vidstyle.styles.over_time import over_time
 from vidstyle.styles.restyler import Restyler
 from vidstyle.styles.style import Style
 
@@ -105,7 +106,7 @@ def resolve(style: Restyler, options: ApplyOptions) -> tuple[Restyler, ApplyOpti
     """
     smooth = 0.0 if isinstance(options.smooth, str) else options.smooth
     if isinstance(style, Style):
-        style = style.with_options(options)
+        style = over_time(style.with_options(options), options)
         if options.smooth == "auto" and not style.dials.is_identity:
             smooth = style.facts.recommended_smooth * min(1.0, style.dials.strength)
     return style, replace(options, smooth=smooth)

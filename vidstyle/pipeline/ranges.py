@@ -17,12 +17,13 @@ from vidstyle.media.frame_times import FrameTimes, frame_times
 from vidstyle.media.probe import Source
 from vidstyle.options import ApplyOptions
 from vidstyle.temporal.smoother import SmoothOptions
-from vidstyle.when import Moment, Range
+from vidstyle.when import Moment, Range, Timecode
 
 # Frames on each side of a range that are styled too, because smoothing looks at them.
 _MARGIN = SmoothOptions().radius
 # Times are typed, and stored by some containers, in milliseconds: this near, a frame's own start is meant.
 _MEANT = Fraction(1, 2000)
+_RATES_APART = 0.005
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,12 @@ class Ranges:
     def cut(self) -> Cut | None:
         """The frames that come out; None is all."""
         return None if self.keep_rest else self.all
+
+    def place_of(self, pts: int) -> int | None:
+        """Which range a frame of that time lies in, or beside, where smoothing looks at it."""
+        inside = [n for n, stretch in enumerate(self.stretches) if pts in stretch]
+        near = [n for n, stretch in enumerate(self.stretches) if stretch.is_near(pts)]
+        return next(iter((*inside, *near)), None)
 
     def strength(self, pts: int) -> float:
         """The share of the strength that the frame of that time gets."""
@@ -89,6 +96,7 @@ def ranges_of(options: ApplyOptions, source: Source) -> Ranges | None:
     """
     if not options.ranges:
         return None
+    options = replace(options, ranges=tuple(_counted(part, source) for part in options.ranges))
     places = [place for part in options.ranges for place in (part.start, part.end) if place is not None]
     open_end = options.ranges[-1].end is None
     seconds = max((place.seconds for place in places if place.seconds is not None), default=Fraction(0))
@@ -97,6 +105,35 @@ def ranges_of(options: ApplyOptions, source: Source) -> Ranges | None:
         source, seconds=None if open_end else seconds, frames=None if open_end else frames + _MARGIN
     )
     return resolved(options, times, source.info.time_base, str(source.path))
+
+
+def _counted(part: Range, source: Source) -> Range:
+    """The range with numbers of frames in place of timecodes. InputError where rates do not fit."""
+    fps = source.info.average_fps
+    if part.rate is not None and abs(float(part.rate / fps) - 1) > _RATES_APART:
+        raise InputError(
+            f"{source.path}: it has {float(fps):.3f} frames per second, and the ranges are counted at "
+            f"{float(part.rate):.3f}. Export them at the rate of the clip."
+        )
+    tags = (source.streams[source.picture].metadata, source.metadata, *(s.metadata for s in source.others))
+    zero = next((tag["timecode"] for tag in tags if "timecode" in tag), part.origin or "00:00:00:00")
+
+    def frame_of(place: Moment | None) -> Moment | None:
+        if place is None or place.timecode is None:
+            return place
+        try:
+            frame = Timecode.from_text(place.timecode, fps).frame - Timecode.from_text(zero, fps).frame
+        except ValueError as error:
+            raise InputError(
+                f"{source.path}: {error}. It has {float(fps):.3f}; take timecodes of this rate."
+            ) from error
+        if frame < 0:
+            raise InputError(
+                f"{source.path}: {place} lies before its first frame, which is {zero}. Name a later place."
+            )
+        return Moment(frame=frame)
+
+    return replace(part, start=frame_of(part.start), end=frame_of(part.end))
 
 
 def ranges_at_rate(options: ApplyOptions, rate: Fraction) -> Ranges | None:
@@ -122,7 +159,19 @@ def resolved(options: ApplyOptions, times: FrameTimes, time_base: Fraction, name
                 f"{name}: ranges {one.first}f-{one.stop}f and {other.first}f-{other.stop}f overlap. "
                 "Name ranges in order of time, each frame once."
             )
+    if options.keep_rest:
+        stretches = _without_fades_inside(stretches)
     return Ranges(Cut(stretches, time_base), times.pts[0], options.keep_rest, options.fade)
+
+
+def _without_fades_inside(stretches: tuple[Stretch, ...]) -> tuple[Stretch, ...]:
+    """The stretches; where one follows another at once, neither fades."""
+    made = list(stretches)
+    for number, (one, other) in enumerate(pairwise(stretches)):
+        if one.stop == other.first:
+            made[number] = replace(made[number], fades_out=False)
+            made[number + 1] = replace(other, before=None)
+    return tuple(made)
 
 
 def _stretch(part: Range, times: FrameTimes, time_base: Fraction, name: str) -> Stretch:
@@ -146,6 +195,7 @@ def _stretch(part: Range, times: FrameTimes, time_base: Fraction, name: str) -> 
         begins=pts[first],
         ends=times.end if at_end else pts[stop],
         at_end=at_end,
+        fades_out=not at_end,
         run_up=pts[max(0, first - _MARGIN)],
         run_up_first=max(0, first - _MARGIN),
         run_out=pts[beyond] if beyond < count else times.end,

@@ -38,7 +38,8 @@ class Executor(Protocol):
     warnings: list[str]
     """Sentences for the user."""
 
-    def submit(self, batch: FrameBatch) -> PendingPlanes: ...
+    def submit(self, batch: FrameBatch, work: Work | None = None) -> PendingPlanes:
+        """work: in place of the one that the executor was made for."""
 
 
 @contextmanager
@@ -65,8 +66,9 @@ class CpuExecutor:
         self._frames: list[Future[tuple[Tensor, ...]]] = []
         self.warnings: list[str] = []
 
-    def submit(self, batch: FrameBatch) -> PendingPlanes:
-        frames = [self._threads.submit(self._restyle, batch.part(n, n + 1)) for n in range(len(batch))]
+    def submit(self, batch: FrameBatch, work: Work | None = None) -> PendingPlanes:
+        work = work or self._work
+        frames = [self._threads.submit(_restyled, work, batch.part(n, n + 1)) for n in range(len(batch))]
         self._frames = [frame for frame in self._frames if not frame.done()] + frames
         return _PendingFrames(frames)
 
@@ -75,9 +77,10 @@ class CpuExecutor:
         for frame in self._frames:
             frame.cancel()
 
-    @torch.inference_mode()
-    def _restyle(self, frame: FrameBatch) -> tuple[Tensor, ...]:
-        return self._work(frame.planes, frame.format, frame.quarter_turns)
+
+@torch.inference_mode()
+def _restyled(work: Work, frame: FrameBatch) -> tuple[Tensor, ...]:
+    return work(frame.planes, frame.format, frame.quarter_turns)
 
 
 class _PendingFrames:
@@ -136,12 +139,18 @@ class CudaExecutor:
         return len(self._graphs)
 
     @torch.inference_mode()
-    def submit(self, batch: FrameBatch) -> PendingPlanes:
-        """Raises torch.OutOfMemoryError when the device has no room for the batch."""
+    def submit(self, batch: FrameBatch, work: Work | None = None) -> PendingPlanes:
+        """Raises torch.OutOfMemoryError when the device has no room for the batch.
+
+        work: in place of the executor's own; it is not recorded.
+        """
         try:
             planes = self._queue.upload(batch.planes)
             with self._queue.computing():
-                restyled = self.compute(planes, batch.format, batch.quarter_turns)
+                if work is None:
+                    restyled = self.compute(planes, batch.format, batch.quarter_turns)
+                else:
+                    restyled = work(planes, batch.format, batch.quarter_turns)
             host, done = self._queue.download(restyled)
         except torch.OutOfMemoryError:
             self._graphs.clear()  # they hold memory that a smaller batch may need

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -107,6 +107,13 @@ class Style(ABC):
             style.content_hash = hash_text(self.content_hash, before.text)
         return style
 
+    def for_clip(self, start_seconds: float, place_of: Callable[[int], int | None]) -> Style:
+        """The same style for the frames of one clip, of which some styles must know more.
+
+        start_seconds: time of its first frame. place_of: pts of a frame -> which of the ranges it lies in.
+        """
+        return self
+
     def with_references(self, stills: Sequence[Tensor]) -> Style:
         """The same style, with the colors of stills on what looks like the things on them.
 
@@ -146,7 +153,7 @@ class Style(ABC):
     def submit(self, batch: FrameBatch) -> PendingBatch:
         """`restyle` with several batches in flight, which are done in order. Only inside `at_work`."""
         if self._executor is not None:
-            return _StyledBatch(batch, self._executor.submit(batch), self._hdr)
+            return StyledBatch(batch, self._executor.submit(batch), self._hdr)
         if self.changes_nothing:
             return CompletedBatch(Restyled(batch, batch))
         raise RuntimeError("submit() was called outside of at_work(). Call it inside the with block.")
@@ -197,7 +204,7 @@ class Style(ABC):
         return finished(rgb, self.finish)
 
 
-class _StyledBatch:
+class StyledBatch:
     """A batch whose planes are in flight."""
 
     def __init__(self, batch: FrameBatch, planes: PendingPlanes, hdr: HdrConversion | None) -> None:

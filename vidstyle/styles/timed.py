@@ -65,7 +65,7 @@ class TimedStyle(Style):
             end = begin + len(list(frames))
             pending.append(self._parts[number][1].submit(batch.part(begin, end)))
             begin = end
-        return pending[0] if len(pending) == 1 else _Joined(pending)
+        return pending[0] if len(pending) == 1 else JoinedBatches(pending)
 
     @contextmanager
     def at_work(self, hdr: HdrConversion | None = None) -> Iterator[Executor | None]:
@@ -77,7 +77,7 @@ class TimedStyle(Style):
                 self._executor = None
 
 
-class _Joined:
+class JoinedBatches:
     """Parts of a batch that are in flight by themselves."""
 
     def __init__(self, parts: Sequence[PendingBatch]) -> None:

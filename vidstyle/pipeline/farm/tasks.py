@@ -24,6 +24,7 @@ from vidstyle.pipeline.matte import ALPHA
 from vidstyle.pipeline.plan import plain, plan_run, plan_segments, resolve
 from vidstyle.pipeline.render import RenderPass, run_pass, smooth_margin
 from vidstyle.styles.load import load_style
+from vidstyle.styles.over_time import over_time
 from vidstyle.styles.restyler import Restyler
 from vidstyle.styles.spec import names_a_file, parse_style
 from vidstyle.styles.style import Style
@@ -117,7 +118,7 @@ def style_for(plan: PlanFile, name: str | None, options: ApplyOptions) -> Style:
     Raises StyleError, DeviceError, and OutOfMemoryError when the style does not fit on the device.
     """
     try:
-        return load_style(name or plan.style).with_options(options)
+        return over_time(load_style(name or plan.style).with_options(options), options)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise

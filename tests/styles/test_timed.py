@@ -13,10 +13,10 @@ import torch
 
 from tests.helpers.commands import Run
 from tests.helpers.styles import KNOWING, blobs, clip_of, codes, tiny_style
-from vidstyle.cli.references import parse_reference
 from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.imaging.yuv import from_rgb, luma_of
 from vidstyle.options import ApplyOptions
+from vidstyle.pipeline.references import parse_reference
 from vidstyle.styles.load import load_style
 from vidstyle.styles.timed import TimedStyle, joined
 

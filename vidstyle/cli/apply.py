@@ -13,6 +13,7 @@ from vidstyle.cli.apply_options import (
     batch_size_option,
     encoding_options,
     look_options,
+    reference_option,
     several_styles_option,
     source_options,
     styles_of,
@@ -72,13 +73,7 @@ from vidstyle.options import ApplyOptions
     help=f"{', '.join(CONTAINERS)}.  [default: as the input]",
 )
 @source_options
-@click.option(
-    "--reference",
-    "references",
-    metavar="FILE",
-    multiple=True,
-    help="For colour: still in color; 00:12=STILL for a scene; repeatable.",
-)
+@reference_option
 @flag_option("--match", help_text="First bring the light and color of several inputs together.")
 @click.option(
     "--match-to",

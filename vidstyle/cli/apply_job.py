@@ -14,13 +14,13 @@ from vidstyle.cli.apply_run import each, grab, plan, print_plan, print_report, r
 from vidstyle.cli.journal import Journal
 from vidstyle.cli.match import find_matches
 from vidstyle.cli.progress import Screen, open_screen
-from vidstyle.cli.references import with_references
 from vidstyle.cli.startup import loading
 from vidstyle.cli.stdio import PIPE, piped, pour
 from vidstyle.errors import OutputError
 from vidstyle.media.image_sequence import is_sequence
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.process_settings import keep_freed_memory
+from vidstyle.pipeline.references import with_references
 
 if TYPE_CHECKING:
     from vidstyle.analysis.match_clips import ClipMatches

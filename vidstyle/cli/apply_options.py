@@ -179,6 +179,15 @@ batch_size_option = click.option(
 )
 
 
+reference_option = click.option(
+    "--reference",
+    "references",
+    metavar="FILE",
+    multiple=True,
+    help="For colour: still in color; 00:12=STILL for a scene; repeatable.",
+)
+
+
 def pixel_options(command: Any) -> Any:
     """Decorator: all options that change a pixel of the result, and those of how it is computed."""
     return together(
@@ -188,6 +197,7 @@ def pixel_options(command: Any) -> Any:
         when_options,
         encoding_options,
         source_options,
+        reference_option,
         device_option(ApplyOptions),
         batch_size_option,
     )(command)

@@ -27,6 +27,7 @@ from vidstyle.humanize import in_words
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.farm.environment import take_gpus
 from vidstyle.pipeline.process_settings import keep_freed_memory
+from vidstyle.pipeline.references import with_references
 
 if TYPE_CHECKING:
     from vidstyle.pipeline.apply import Progress
@@ -72,6 +73,7 @@ def plan(
     source: Path,
     wanted: str,
     work: Path,
+    references: tuple[str, ...],
     device: str,
     batch_size: str,
     overwrite: bool,
@@ -91,7 +93,7 @@ def plan(
         from vidstyle.pipeline.farm.tasks import plan_work, whole_style_name
         from vidstyle.styles.load import load_style
 
-        style = load_style(wanted).with_options(options)
+        style = with_references(load_style(wanted).with_options(options), references)
         kind = "cuda" if device.startswith("cuda") else None
         made = plan_work(
             source,
@@ -102,6 +104,7 @@ def plan(
             _show(screen, "planning"),
             device=kind,
             overwrite=overwrite,
+            references=references,
         )
         return {
             "work": str(work),
@@ -152,7 +155,7 @@ def render(
 
         made = read_plan(work)
         options = made.options(device=device or made.device)
-        style = style_for(made, style_name, options)
+        style = style_for(work, made, style_name, options)
         past = [number for number in numbers if number >= len(made.tasks)]
         if past and not past_end:
             raise InputError(

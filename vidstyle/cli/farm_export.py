@@ -17,6 +17,7 @@ from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.farm.export import write
 from vidstyle.pipeline.farm.openjd import bundle
 from vidstyle.pipeline.farm.schedulers import deadline10, flamenco, kubernetes, opencue, slurm
+from vidstyle.pipeline.references import parse_reference, with_path
 
 ENGINES = {
     "openjd": bundle,
@@ -106,13 +107,17 @@ def _settings(context: click.Context) -> list[str]:
     """The options of pixels that were typed, as arguments of `farm plan`."""
     words: list[str] = []
     for option in context.command.params:
-        if option.name not in (PIXEL_PARAMETERS | WHEN_PARAMETERS | {"segment_frames"}) - {"device"}:
+        if option.name not in (PIXEL_PARAMETERS | WHEN_PARAMETERS | {"segment_frames", "references"}) - {
+            "device"
+        }:
             continue
         if context.get_parameter_source(option.name) is not ParameterSource.COMMANDLINE:
             continue
         value = context.params[option.name]
         if option.name in ("mask", "keyframes", "edl") and Path(str(value)).exists():
             value = Path(str(value)).absolute()  # jobs start in another folder
+        if option.name == "references":
+            value = tuple(with_path(text, parse_reference(text)[1].absolute()) for text in value)
         for one in value if isinstance(value, tuple) else (value,):
             is_flag = isinstance(option, click.Option) and option.is_flag
             words += [option.opts[-1]] if is_flag else [option.opts[-1], str(one)]

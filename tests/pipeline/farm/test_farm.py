@@ -21,10 +21,11 @@ import pytest
 import torch
 
 from tests.helpers.clips import Clip, ClipSpec, left_over, make_clip, with_boxes, with_units
-from tests.helpers.styles import tiny_style
+from tests.helpers.styles import KNOWING, blobs, clip_of, codes, panned, tiny_style
 from vidstyle import errors
 from vidstyle.cli import main
 from vidstyle.frames import FrameBatch
+from vidstyle.media.image_file import write_png
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline import batching
 from vidstyle.pipeline.apply import apply
@@ -32,6 +33,7 @@ from vidstyle.pipeline.farm.environment import take_gpus
 from vidstyle.pipeline.farm.plan_file import read_plan
 from vidstyle.pipeline.farm.ranges import consecutive_ranges, name_segments, parse_segments
 from vidstyle.pipeline.farm.tasks import FarmRenderer, join_work, plan_work, style_for
+from vidstyle.pipeline.references import with_references
 from vidstyle.styles.load import load_style
 from vidstyle.styles.restyler import PendingBatch
 from vidstyle.styles.style import Style
@@ -132,6 +134,34 @@ def test_the_bytes_of_apply(
     assert code == 0, err
     assert f"{frames} frames of {last + 1} segments" in out
     assert digest(farm.output) == digest(tmp_path / "whole.mp4")
+
+
+def test_references_travel_with_the_plan(tmp_path: Path, call: Call) -> None:
+    """Stills of `--reference`, also timed ones: the bytes of `apply`, even when the stills are gone by then.
+
+    A still in the work folder that was changed is refused.
+    """
+    style, source = tiny_style(tmp_path, **KNOWING), clip_of(tmp_path / "in.mp4", panned(1, 24))
+    given = []
+    for number, time_ in ((4, ""), (5, "00:00.5=")):
+        still = tmp_path / f"{number}.png"
+        write_png(still, codes(blobs(number)[None])[0].permute(1, 2, 0).contiguous().numpy())
+        given += ["--reference", f"{time_}{still}"]
+    plain = load_style(style).with_options(QUICK)
+    wholes = [tmp_path / "whole.mp4", tmp_path / "without.mp4"]
+    for target, wanted in zip(wholes, (with_references(plain, given[1::2]), plain), strict=True):
+        apply(source, wanted, target, QUICK)
+    farm = Farm(tmp_path, source, style, call, *given)
+    assert farm.plan()[0] == 0
+    for number in (4, 5):
+        (tmp_path / f"{number}.png").unlink()
+    assert farm.render("0-1")[0] == 0 and farm.join()[0] == 0
+    assert digest(farm.output) == digest(wholes[0]) != digest(wholes[1])
+    one, other = sorted((farm.work / "references").iterdir())
+    one.write_bytes(other.read_bytes())
+    code, _, err = farm.render("0")
+    assert code != 0 and "other references" in err
+    assert call("clean", "--work", farm.work)[0] == 0 and not farm.work.exists()
 
 
 def test_planning_again(farm: Farm, tmp_path: Path, style_file: Path) -> None:
@@ -449,7 +479,7 @@ def test_the_farm_keeps_and_names_what_apply_does(tmp_path: Path, style_file: Pa
     plan_work(source, style, str(style_file), work, options)
     plan = read_plan(work)
     options = plan.options()
-    FarmRenderer(work, plan, style_for(plan, None, options), options).render_segments(range(9))
+    FarmRenderer(work, plan, style_for(work, plan, None, options), options).render_segments(range(9))
     joined = join_work(work, tmp_path / name)
     assert set(joined.warnings) == set(report.warnings)
     assert any("3D" in warning for warning in joined.warnings)

@@ -1,6 +1,7 @@
 """The work folder of a farm: its plan, what is finished and what is missing.
 
 WORK/plan.json                     the plan: settings, fingerprints, segments
+WORK/references/                   copies of the stills of --reference
 WORK/<key>/000012.json             segment 12 is finished; names its data
 WORK/<key>/000012-<digest>.mp4     its data
 """
@@ -25,6 +26,7 @@ from vidstyle.when import Keyframes, Range
 
 FORMAT = "vidstyle-farm-1"
 PLAN = "plan.json"
+STILLS = "references"  # folder of the stills of --reference, named by the hash of their bytes
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class PlanFile:
     """The plan of a clip as it stands in plan.json: its settings and the tasks of all segments.
 
     facts: everything that changes a byte of the segments, hashed to `key`. source, style: as the planning
-    machine names them; absolute where they are paths. frames: how many the clip has.
+    machine names them; absolute where they are paths. frames: how many the clip has. references: those of
+    the style, with paths below the work folder; plans of before have none.
     """
 
     key: str
@@ -44,6 +47,7 @@ class PlanFile:
     frames: int
     warnings: tuple[str, ...]
     tasks: tuple[SegmentTask, ...]
+    references: tuple[str, ...] = ()
 
     @property
     def device(self) -> str:
@@ -108,6 +112,8 @@ def has_plan(folder: Path, key: str) -> bool:
 def write_plan(folder: Path, plan: PlanFile) -> None:
     """Write plan.json and create the folder. Raises OutputError."""
     facts = {"format": FORMAT, **asdict(plan), "source": str(plan.source)}
+    if not plan.references:
+        del facts["references"]  # versions of before can read such a plan
     try:
         plan.work(folder).path.mkdir(parents=True, exist_ok=True)
         write_durably(folder / PLAN, json.dumps(facts))
@@ -127,6 +133,7 @@ def read_plan(folder: Path) -> PlanFile:
         tasks = tuple(SegmentTask.from_dict(task) for task in facts.pop("tasks"))
         facts["source"] = Path(facts["source"])
         facts["warnings"] = tuple(facts["warnings"])
+        facts["references"] = tuple(facts.get("references", ()))
         return PlanFile(**facts, tasks=tasks)
     except OSError as error:
         raise InputError(
@@ -193,7 +200,7 @@ def clean(folder: Path) -> None:
         if not (folder / PLAN).exists():
             raise OutputError(f"{folder}: there is no plan here, so nothing is removed. Check the path.")
         for other in folder.iterdir():
-            if other.is_dir() and _is_key(other.name):
+            if other.is_dir() and (_is_key(other.name) or other.name == STILLS):
                 shutil.rmtree(other)
             elif other.name.startswith("plan.") and other.suffix == ".part":
                 other.unlink()

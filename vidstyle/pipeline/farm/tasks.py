@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,12 @@ from vidstyle.pipeline.apply import Progress, Report, join_segments
 from vidstyle.pipeline.batching import is_out_of_memory
 from vidstyle.pipeline.devices import device_of
 from vidstyle.pipeline.engine import RenderRequest
-from vidstyle.pipeline.farm.plan_file import PlanFile, has_plan, read_finished, read_plan, write_plan
+from vidstyle.pipeline.farm.plan_file import STILLS, PlanFile, has_plan, read_finished, read_plan, write_plan
 from vidstyle.pipeline.farm.ranges import consecutive_ranges
 from vidstyle.pipeline.has_color import color_warnings
 from vidstyle.pipeline.matte import ALPHA
 from vidstyle.pipeline.plan import plain, plan_run, plan_segments, resolve
+from vidstyle.pipeline.references import carried, parse_reference, with_path, with_references
 from vidstyle.pipeline.render import RenderPass, run_pass, smooth_margin
 from vidstyle.styles.load import load_style
 from vidstyle.styles.over_time import over_time
@@ -61,12 +62,15 @@ def plan_work(
     *,
     device: str | None = None,
     overwrite: bool = False,
+    references: Sequence[str] = (),
 ) -> PlanFile:
     """Scan the whole clip once and write the plan of its segments into `folder`, which is created.
 
     style_name: how other machines find the style, see `whole_style_name`. device: the kind of device that
-    will render, "cpu" or "cuda"; by default that of the style. A folder that holds this very plan is left as
-    it is. Raises what apply would raise before its work, and OutputError for a folder with another plan.
+    will render, "cpu" or "cuda"; by default that of the style. references: those that the style was given,
+    see `with_references`; their stills are copied into the folder, where all machines find them.
+    A folder that holds this very plan is left as it is. Raises what apply would raise before its work, and
+    OutputError for a folder with another plan.
     """
     source, folder = source.resolve(), folder.resolve()
     style, options = resolve(style, options)
@@ -97,6 +101,7 @@ def plan_work(
         frames=tasks[-1].stop,
         warnings=tuple(dict.fromkeys((*plan.warnings, *tasks[-1].warnings))),
         tasks=tuple(tasks),
+        references=carried(references, folder / STILLS),
     )
     write_plan(folder, written)
     return written
@@ -112,13 +117,16 @@ def _absolute(style: str) -> str:
     return os.path.abspath(style) if names_a_file(style) else style
 
 
-def style_for(plan: PlanFile, name: str | None, options: ApplyOptions) -> Style:
-    """The style of the plan on the device of the options. name: the style where it lies elsewhere here.
+def style_for(folder: Path, plan: PlanFile, name: str | None, options: ApplyOptions) -> Style:
+    """The style of the plan in `folder`, with the colors of its references, on the device of the options.
 
-    Raises StyleError, DeviceError, and OutOfMemoryError when the style does not fit on the device.
+    name: the style where it lies elsewhere here. Raises StyleError, DeviceError, InputError for a reference
+    that is gone, and OutOfMemoryError when the style does not fit on the device.
     """
+    stills = [with_path(text, folder / parse_reference(text)[1]) for text in plan.references]
     try:
-        return over_time(load_style(name or plan.style).with_options(options), options)
+        style = load_style(name or plan.style).with_options(options)
+        return over_time(with_references(style, stills), options)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
@@ -234,7 +242,8 @@ def _check_same(planned: dict[str, Any], here: dict[str, Any], source: Path) -> 
         raise _other_clip_error(source)
     if here["style"] != planned["style"]:
         raise StyleError(
-            "style: it is not the one that was planned with. Name the same file with --style, or plan again."
+            "style: it is not the one that was planned with, or has other references. "
+            "Name the same file with --style, or plan again."
         )
     # The facts that say most come first.
     for name in ("made_with", "encoder", "pixel_path", "hdr_path", "decode_path", "range_path", "options"):

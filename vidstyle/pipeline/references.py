@@ -1,12 +1,17 @@
-"""`apply --reference`: stills that give their colors to a clip, or to one scene of it."""
+"""`--reference`: stills that give their colors to a clip, or to one scene of it."""
 
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Sequence
 from fractions import Fraction
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from vidstyle.errors import InputError
+from vidstyle.files import written_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +28,12 @@ def parse_reference(text: str) -> tuple[Fraction | None, Path]:
         return None, Path(text)
     hours, minutes, seconds, path = timed.groups()
     return int(hours or 0) * 3600 + int(minutes) * 60 + Fraction(seconds), Path(path)
+
+
+def with_path(text: str, path: Path) -> str:
+    """The same reference with the still at another path."""
+    timed = _TIMED.fullmatch(text)
+    return (text[: timed.start(4)] if timed else "") + str(path)
 
 
 def with_references(style: Style, references: Sequence[str]) -> Style:
@@ -43,3 +54,23 @@ def with_references(style: Style, references: Sequence[str]) -> Style:
     if Fraction(0) not in scenes:
         parts.append((Fraction(0), style.with_references(always) if always else style))
     return TimedStyle(parts)
+
+
+def carried(references: Sequence[str], folder: Path) -> tuple[str, ...]:
+    """The references with copies of their stills in `folder`, named by the hash of their bytes.
+
+    The paths are relative to the folder above it. InputError for a still that cannot be read, OutputError
+    for a folder that cannot be written.
+    """
+    found = []
+    for text in references:
+        _, path = parse_reference(text)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
+        copy = folder / f"{sha256(content).hexdigest()[:24]}{path.suffix.lower()}"
+        with written_whole(copy, part=copy.with_suffix(f".{uuid.uuid4().hex}.part")) as part:
+            part.write_bytes(content)
+        found.append(with_path(text, Path(folder.name) / copy.name))
+    return tuple(found)

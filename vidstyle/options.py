@@ -17,6 +17,7 @@ from vidstyle.codecs import (
     CodecPreset,
 )
 from vidstyle.when import Keyframes, Range, check_ranges
+from vidstyle.where import Protect
 
 _RANGES = {
     "exposure": (-5.0, 5.0),
@@ -166,6 +167,8 @@ class ApplyOptions:
     """The whole clip comes out, and only the ranges are restyled; else only the ranges come out."""
     fade: float = 0.0
     """Seconds over which the strength rises and falls at the ends of ranges, inside them; with keep_rest."""
+    protect: Protect | None = None
+    """Faces, and skin of their color, that get less of the style."""
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda or cuda:1."""
     batch_size: int | None = None
@@ -276,6 +279,8 @@ class ApplyOptions:
         unseen = {"device", "batch_size", "overwrite", "work_dir", "start_number"}
         if not self.ranges:  # keys of earlier versions stay
             unseen |= {"ranges", "keep_rest", "fade"}
+        if self.protect is None:  # keys of earlier versions stay
+            unseen |= {"protect"}
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in unseen}
 
 
@@ -317,6 +322,8 @@ class PreviewOptions:
     """Frame rate of a source that is a folder or pattern of numbered pictures."""
     overwrite: bool = False
     """Replace a preview that exists."""
+    where: ApplyOptions | None = None
+    """Its mask, invert_mask, region, feather, keyframes and protect are shown; nothing else of it is used."""
 
     def __post_init__(self) -> None:
         for name, least, most in (("frames", 1, 24), ("seconds", 0, 60), ("size", 120, 1080)):

@@ -20,7 +20,6 @@ from vidstyle.media.decode import Decoder
 from vidstyle.options import ApplyOptions, Region
 from vidstyle.pipeline.apply import apply
 from vidstyle.pipeline.plan import plan
-from vidstyle.pipeline.still import restyle_still
 from vidstyle.styles.load import load_style
 from vidstyle.when import Keyframes, seconds_of
 
@@ -187,14 +186,6 @@ def test_the_content_of_a_matte_is_part_of_the_key(clip: Clip, tmp_path: Path):
         return plan(clip("plain.mp4"), style, tmp_path / "o.mkv", replace(FFV1, mask=str(path))).key
 
     assert key(0) != key(255)
-
-
-def test_a_picture_refuses_what_is_for_clips(tmp_path: Path):
-    """Nothing is left out without a word."""
-    cv2.imwrite(str(tmp_path / "in.png"), np.full((20, 20, 3), 90, np.uint8))
-    options = ApplyOptions(keyframes=Keyframes.from_text("0=1"))
-    with pytest.raises(InputError, match="for clips"):
-        restyle_still(tmp_path / "in.png", lambda rgb: rgb, tmp_path / "out.png", options)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from vidstyle.cli.match import find_matches
 from vidstyle.cli.progress import Screen, open_screen
 from vidstyle.cli.startup import loading
 from vidstyle.cli.stdio import PIPE, piped, pour
+from vidstyle.cli.where_in_words import where_facts
 from vidstyle.errors import OutputError
 from vidstyle.media.image_sequence import is_sequence
 from vidstyle.options import ApplyOptions
@@ -129,7 +130,8 @@ class Job:
 
             def look(source: Path, target: Path) -> dict[str, Any]:
                 if self.at is not None:
-                    return {"source": str(source), "target": str(target), "kind": "still", "warnings": ()}
+                    facts = {"source": str(source), "target": str(target), "kind": "still"}
+                    return {**facts, **where_facts(made), "warnings": ()}
                 return plan(source, ready(source, target), target, made, home is not None)
 
             def work(source: Path, target: Path) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from vidstyle.cli.when_options import set_ranges, when_options
 from vidstyle.codecs import AUTO, CODECS, QUALITIES
 from vidstyle.media.image_sequence import parse_rate
 from vidstyle.options import HDR_WAYS, ApplyOptions, Region, Tone
+from vidstyle.where import Protect
 
 
 def styles_of(wanted: tuple[str, ...], options: ApplyOptions) -> tuple[str, ...]:
@@ -38,6 +39,7 @@ def styles_of(wanted: tuple[str, ...], options: ApplyOptions) -> tuple[str, ...]
 PIXEL_PARAMETERS = {f.name for f in fields(ApplyOptions)} - {
     *("overwrite", "work_dir", "speed", "segment_frames", "encoder_threads")
 }
+WHERE_PARAMETERS = ("mask", "invert_mask", "region", "feather", "keyframes", "protect")
 
 
 def apply_options(batch_size: str, values: dict[str, Any]) -> ApplyOptions:
@@ -50,12 +52,30 @@ def apply_options(batch_size: str, values: dict[str, Any]) -> ApplyOptions:
         values["fps"] = None if values["fps"] is None else parse_rate(values["fps"])
         values["encoder_options"] = _encoder_options(values["encoder_options"])
         values["tone"] = Tone.from_text(values["tone"])
-        values["region"] = None if values["region"] is None else Region.from_text(values["region"])
-        values["keyframes"] = None if values["keyframes"] is None else read_keyframes(values["keyframes"])
+        values |= _where_values(values)
         set_ranges(values)
         return ApplyOptions(batch_size=None if batch_size == "auto" else int(batch_size), **values)
     except ValueError as error:
         raise click.UsageError(f"{error}.") from error
+
+
+def where_of(values: dict[str, Any]) -> ApplyOptions:
+    """ApplyOptions of what `where_options` adds, which is taken out of values. Raises click.UsageError."""
+    own = {name: values.pop(name) for name in WHERE_PARAMETERS}
+    try:
+        return ApplyOptions(**own | _where_values(own))
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from error
+
+
+def _where_values(values: dict[str, Any]) -> dict[str, Any]:
+    """The values of region, keyframes and protect from their texts. ValueError."""
+    region, keyframes, protect = (values[name] for name in ("region", "keyframes", "protect"))
+    return {
+        "region": None if region is None else Region.from_text(region),
+        "keyframes": None if keyframes is None else read_keyframes(keyframes),
+        "protect": Protect.from_text(",".join(protect)) if protect else None,
+    }
 
 
 def _encoder_options(texts: Iterable[str]) -> dict[str, str]:
@@ -125,6 +145,12 @@ where_options = together(
         "Strength over time: 0=0,2.5=1, or a .json or .csv file.",
         shown="",
         metavar="TEXT",
+    ),
+    click.option(
+        "--protect",
+        metavar="WHAT",
+        multiple=True,
+        help="Less style on faces or skin: faces=0.5, skin; repeatable.",
     ),
 )
 

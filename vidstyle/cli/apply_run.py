@@ -14,6 +14,7 @@ import click
 from vidstyle.cli.journal import Journal
 from vidstyle.cli.progress import Screen, State
 from vidstyle.cli.shared import complain, stopped
+from vidstyle.cli.where_in_words import where_facts, where_in_words
 from vidstyle.errors import OutOfMemoryError, VidstyleError
 from vidstyle.humanize import in_words, size_in_words
 from vidstyle.media.inputs import is_still
@@ -159,9 +160,11 @@ def plan(
 ) -> dict[str, Any]:
     if is_still(source):
         from vidstyle.pipeline.has_color import color_warnings
+        from vidstyle.pipeline.still_amount import check_still
 
-        warnings = color_warnings(source, style)
-        return {"source": str(source), "target": str(target), "kind": "still", "warnings": warnings}
+        check_still(source, options)
+        facts = {"source": str(source), "target": str(target), "kind": "still", **where_facts(options)}
+        return facts | {"warnings": color_warnings(source, style)}
     from vidstyle.pipeline.plan import plan as plan_clip
 
     if target.parent.exists() or not makes_folder:
@@ -182,6 +185,7 @@ def print_plan(made: dict[str, Any]) -> None:
         bars = ", ".join(f"{width} {side}" for side, width in made["bars"].items() if width)
         line += f"; black bars stay as they are ({bars} px)" if bars else ""
         line += f"; {made['ranges']}" if made["ranges"] else ""
+    line += where_in_words(made["facts"]["options"] if made["kind"] == "clip" else made)
     click.echo(line)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vidstyle.cli.apply_options import where_of, where_options
 from vidstyle.cli.progress import State, open_screen
 from vidstyle.cli.shared import Command, print_json, stopped
 from vidstyle.cli.shared_options import (
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 )
 @field_option(PreviewOptions, "size", "Short side of the stills in pixels.", type=int, metavar="N")
 @pictures_option()
+@where_options
 @flag_option("--open", "show", help_text="Open the page in the browser when it is done.")
 @overwrite_option("Replace a preview that exists.")
 @device_option(PreviewOptions)
@@ -74,8 +76,9 @@ def preview(
             parse_style(style)
         except StyleError as error:
             raise click.UsageError(str(error)) from error
+    where = where_of(values)
     try:
-        options = PreviewOptions(fps=None if fps is None else parse_rate(fps), **values)
+        options = PreviewOptions(where=where, fps=None if fps is None else parse_rate(fps), **values)
     except ValueError as error:
         raise click.UsageError(f"{error}.") from error
     clip = Path(source) if options.fps is None else pattern_of(source)

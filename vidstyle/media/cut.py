@@ -30,7 +30,7 @@ class Stretch:
     fades_out: bool
     """Whether there is something to fade out to."""
     run_up: int
-    """When the earliest frame is shown that smoothing may look at."""
+    """When the earliest frame is shown that smoothing, or the search for faces, may look at."""
     run_up_first: int
     """The number of that frame."""
     run_out: int

@@ -39,6 +39,12 @@ class Picture:
     facts: PictureFacts = field(default_factory=PictureFacts)
     """What PNG and JPEG say beside that."""
 
+    @property
+    def exif(self) -> bytes:
+        """The block of EXIF; empty where there is none."""
+        block = self.metadata.get(_EXIF)
+        return b"" if block is None else block.tobytes()
+
 
 def read_picture(source: Path) -> torch.Tensor:
     """RGB [3, H, W] uint8 of a picture as it is looked at: upright, and on white where it is transparent.

@@ -72,6 +72,8 @@ class Committed:
     """(pts, closed captions as hexadecimal text) of the frames that have some; None is not known."""
     made_on: str = ""
     """The hardware, in words; equal hardware gives equal frames."""
+    has_faces: bool | None = None
+    """Whether faces were found to protect; None where none were looked for."""
 
 
 def key_facts(

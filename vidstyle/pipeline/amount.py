@@ -13,19 +13,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vidstyle.frames import FrameBatch, VideoInfo
+from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
 from vidstyle.options import ApplyOptions, Region
 from vidstyle.pipeline.framing import Framing
+from vidstyle.pipeline.kept import Kept, kept_by
 from vidstyle.pipeline.matte import ALPHA, MatteReader
+from vidstyle.pipeline.protect import KnowsFaces
 from vidstyle.pipeline.ranges import Ranges
 from vidstyle.styles.restyler import Restyled
 
 
 def is_mixed(options: ApplyOptions) -> bool:
     """Whether some pixels of some frames get less than all of the style."""
-    return options.keep_rest or any(
-        asked is not None for asked in (options.mask, options.region, options.keyframes)
-    )
+    places = (options.mask, options.region, options.protect)
+    return options.keep_rest or any(asked is not None for asked in (*places, options.keyframes))
 
 
 class Amount:
@@ -38,11 +39,13 @@ class Amount:
         start_seconds: float,
         framing: Framing,
         ranges: Ranges | None = None,
+        protection: KnowsFaces | None = None,
     ) -> None:
         """info: of the frames before the style. start_seconds: time of the clip's first frame.
 
-        ranges: those of the options, as frames of the clip.
+        ranges: those of the options, as frames of the clip. protection: knows the faces of every frame.
         """
+        self._protect, self._protection = options.protect, protection
         self._start, self._info, self._framing = start_seconds, info, framing
         self._ranges = ranges if ranges is not None and ranges.keep_rest else None
         self._keyframes = options.keyframes
@@ -63,9 +66,10 @@ class Amount:
         start_seconds: float,
         framing: Framing,
         ranges: Ranges | None = None,
+        protection: KnowsFaces | None = None,
     ) -> Iterator[Amount]:
         """An Amount whose matte is closed in the end."""
-        amount = cls(options, info, start_seconds, framing, ranges)
+        amount = cls(options, info, start_seconds, framing, ranges, protection)
         try:
             yield amount
         finally:
@@ -74,7 +78,12 @@ class Amount:
     @property
     def is_full(self) -> bool:
         """Whether every pixel of every frame gets all of the style."""
-        return self._keyframes is None and self._ranges is None and not self._has_mask
+        return not self._is_shared and self._protection is None
+
+    @property
+    def _is_shared(self) -> bool:
+        """Whether something else than what is protected takes from the style."""
+        return self._keyframes is not None or self._ranges is not None or self._has_mask
 
     @property
     def _has_mask(self) -> bool:
@@ -92,40 +101,56 @@ class Amount:
             else:
                 yield Restyled(source, replace(styled, unstyled=source.planes))
 
+    def share_of(self, frame: FrameBatch) -> Tensor:
+        """How much of the style the pixels of one whole frame get, [H, W]; without bars around it."""
+        frame = replace(frame, unstyled=frame.planes)
+        luma = self._weights(frame, self._kept(frame))[0]
+        return luma if isinstance(luma, Tensor) else torch.full((frame.height, frame.width), luma)
+
     def mixed(self, batch: FrameBatch) -> FrameBatch:
         """A batch from `pairs`, smoothed or not, with as much of the style as it should have."""
         if batch.unstyled is None:
             return batch
         frames = []
         for number in range(len(batch)):
-            frame = batch.part(number, number + 1)
-            assert frame.unstyled is not None
-            weights = self._weights(frame)
-            frames.append(
-                [
-                    _between(before[0], after[0], weight)
-                    for before, after, weight in zip(frame.unstyled, frame.planes, weights, strict=False)
-                ]
-            )
+            frames.append(self._mixed_planes(batch.part(number, number + 1)))
         planes = tuple(torch.stack(parts) for parts in zip(*frames, strict=True))
         return replace(batch, planes=planes, unstyled=None)
 
-    def _weights(self, frame: FrameBatch) -> tuple[Tensor | float, ...]:
+    def _mixed_planes(self, frame: FrameBatch) -> list[Tensor]:
+        assert frame.unstyled is not None
+        kept = self._kept(frame)
+        if kept is not None and not self._is_shared:
+            return _patched(frame, kept)
+        weights = self._weights(frame, kept)
+        return [
+            between(before[0], after[0], weight)
+            for before, after, weight in zip(frame.unstyled, frame.planes, weights, strict=False)
+        ]
+
+    def _kept(self, frame: FrameBatch) -> Kept | None:
+        """What faces and skin keep of the source."""
+        if self._protection is None or self._protect is None:
+            return None
+        return kept_by(self._protect, self._protection.faces(frame.index), frame, self._framing.corner)
+
+    def _weights(self, frame: FrameBatch, kept: Kept | None) -> tuple[Tensor | float, ...]:
         """How much of the style the samples of each plane get: one number, or [h, w]."""
         share = 1.0
         if self._keyframes is not None:
             share = self._keyframes.at(float(frame.pts[0] * frame.time_base) - self._start)
         if self._ranges is not None:
             share *= self._ranges.strength(frame.pts[0])
-        if not self._has_mask or share == 0:
+        if share == 0 or (kept is None and not self._has_mask):
             return share, share, share
-        mask = self._mask(frame) * share
-        if frame.format.chroma_shift == (0, 0):
-            chroma = mask
-        else:  # a chroma sample that a pixel outside shares belongs to the outside
-            across, down = (1 << shift for shift in frame.format.chroma_shift)
-            chroma = -F.max_pool2d(-mask[None, None], (down, across), ceil_mode=True)[0, 0]
-        return self._framing.cut((mask, chroma, chroma))
+        if self._has_mask:
+            (luma,) = self._framing.cut((self._mask(frame) * share,))
+        else:
+            luma = torch.full(frame.planes[0].shape[1:], share)
+        if kept is not None:
+            kept.of(luma).mul_(1 - kept.share)
+        chroma = _least(luma, frame.format)
+        return luma, chroma, chroma
 
     def _mask(self, frame: FrameBatch) -> Tensor:
         """[H, W] of the whole frame."""
@@ -139,7 +164,28 @@ class Amount:
         return mask if self._region is None else mask * self._region
 
 
-def _between(before: Tensor, after: Tensor, weight: Tensor | float) -> Tensor:
+def _least(weights: Tensor, fmt: PlaneFormat) -> Tensor:
+    """Weights [h, w] for chroma: a sample that a pixel outside shares belongs to the outside."""
+    if fmt.chroma_shift == (0, 0):
+        return weights
+    across, down = (1 << shift for shift in fmt.chroma_shift)
+    return -F.max_pool2d(-weights[None, None], (down, across), ceil_mode=True)[0, 0]
+
+
+def _patched(frame: FrameBatch, kept: Kept) -> list[Tensor]:
+    """The planes [h, w] of a styled frame, mixed with the source where something is kept."""
+    assert frame.unstyled is not None
+    luma = 1 - kept.share
+    chroma = _least(luma, frame.format)
+    planes = [plane[0].clone() for plane in frame.planes]
+    for number, (plane, before) in enumerate(zip(planes, frame.unstyled, strict=False)):
+        shift = frame.format.chroma_shift if number else (0, 0)
+        here = kept.of(plane, shift)
+        here.copy_(between(kept.of(before[0], shift), here, chroma if number else luma))
+    return planes
+
+
+def between(before: Tensor, after: Tensor, weight: Tensor | float) -> Tensor:
     """Codes [h, w] a share of the way from one plane to the other; 0 and 1 give the planes themselves."""
     if isinstance(weight, float) and weight in (0.0, 1.0):
         return after if weight else before

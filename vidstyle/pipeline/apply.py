@@ -22,6 +22,7 @@ from vidstyle.pipeline.devices import device_of
 from vidstyle.pipeline.engine import Engine, RenderRequest
 from vidstyle.pipeline.has_color import color_warnings
 from vidstyle.pipeline.plan import Plan, plain, plan_run, resolve
+from vidstyle.pipeline.protect import told_of_faces
 from vidstyle.pipeline.render import LocalEngine
 from vidstyle.styles.load import load_style
 from vidstyle.styles.restyler import Restyler
@@ -115,7 +116,9 @@ def apply(
         segments_total=len(segments),
         segments_resumed=segments_resumed,
         streams_copied=extras.counts,
-        warnings=tuple(dict.fromkeys([*warnings, *segments[-1].warnings, *extras.warnings])),
+        warnings=tuple(
+            dict.fromkeys([*warnings, *segments[-1].warnings, *told_of_faces(segments), *extras.warnings])
+        ),
     )
 
 

@@ -88,6 +88,11 @@ class Framing:
                 surround=batch.planes,
             )
 
+    @property
+    def corner(self) -> tuple[int, int]:
+        """(top, left) of the picture in its frame."""
+        return (0, 0) if self.is_whole else (self._cuts[0].top, self._cuts[0].left)
+
     def cut(self, planes: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """What lies in the picture of full-size planes [H, W], [Hc, Wc], [Hc, Wc]; all of it without bars."""
         if self.is_whole:

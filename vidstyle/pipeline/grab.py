@@ -21,9 +21,9 @@ from vidstyle.media.tiff import TiffTags
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.devices import device_of
 from vidstyle.pipeline.has_color import color_warnings
-from vidstyle.pipeline.painting import painting
+from vidstyle.pipeline.painting import frame_margin, painting
 from vidstyle.pipeline.plan import Plan, plan_segments, resolve
-from vidstyle.pipeline.render import clip_of, smooth_margin
+from vidstyle.pipeline.render import clip_of
 from vidstyle.pipeline.still import StillReport
 from vidstyle.styles.style import Style
 from vidstyle.when import Moment
@@ -54,7 +54,7 @@ def grab_frame(
     if plan.hdr is not None and plan.options.hdr == "keep":
         raise InputError(f"{source}: a picture of it would not look right in HDR. Leave out --hdr keep.")
     options = plan.options
-    frames, number = _around(plan, moment, smooth_margin(options))
+    frames, number = _around(plan, moment, frame_margin(options))
     pixels = _upright(_restyled(plan, resolved, options, frames, number), plan.info)
     warnings = (*color_warnings(plan.media, resolved), *plan.warnings)
     bgr = np.ascontiguousarray(pixels[..., [2, 1, 0, *range(3, pixels.shape[2])]])
@@ -70,8 +70,9 @@ def _around(plan: Plan, moment: Moment, margin: int) -> tuple[list[FrameBatch], 
     with Decoder(media, stop=1) as decoder:
         first = next(iter(decoder.batches(1))).pts[0]
     with Decoder(media, deinterlace=options.deinterlace, hwaccel=options.hwaccel) as decoder:
-        # A matte is told by the number of the frame, which is not known after a leap.
-        may_leap = not options.deinterlace and options.mask is None
+        # A matte, and the frames in which faces are looked for, are told by the number of the frame, which
+        # is not known after a leap.
+        may_leap = not options.deinterlace and options.mask is None and options.protect is None
         if moment.seconds is not None and moment.seconds > _LEAP and may_leap:
             decoder.leap(float(moment.seconds) - _RUN_UP)
         window: deque[FrameBatch] = deque(maxlen=2 * margin + 2)

@@ -35,8 +35,7 @@ def check_matte(mask: str, source: Source) -> tuple[str, list[str]]:
         return ALPHA, []
     path, info = Path(mask), source.info
     if is_still(path) and not is_sequence(path):
-        high, wide = read_whole(path).pixels.shape[:2]
-        _check_size(path, wide, high, info)
+        check_still_matte(mask, info)
         return fingerprint(path), []
     found = probe(path, fps=info.average_fps if is_sequence(path) else None)
     _check_size(path, found.info.width, found.info.height, info)
@@ -54,10 +53,21 @@ def check_matte(mask: str, source: Source) -> tuple[str, list[str]]:
     return found.fingerprint, notes
 
 
+def check_still_matte(mask: str, info: VideoInfo) -> None:
+    """InputError for a matte that is no picture, is missing, or has another size than info says."""
+    path = Path(mask)
+    if not is_still(path) or is_sequence(path):
+        raise InputError(f"{path}: the matte of a picture must be one picture, such as matte.png. Name one.")
+    high, wide = read_whole(path).pixels.shape[:2]
+    _check_size(path, wide, high, info)
+
+
 def _check_size(path: Path, width: int, height: int, info: VideoInfo) -> None:
     if (width, height) not in _sizes(info):
         wanted = " or ".join(f"{w}x{h}" for w, h in dict.fromkeys(_sizes(info)))
-        raise InputError(f"{path}: it is {width}x{height} and must be {wanted}, as the clip. Scale it first.")
+        raise InputError(
+            f"{path}: it is {width}x{height} and must be {wanted}, as what is restyled. Scale it first."
+        )
 
 
 def _sizes(info: VideoInfo) -> list[tuple[int, int]]:

@@ -14,6 +14,7 @@ from vidstyle.pipeline.amount import Amount
 from vidstyle.pipeline.batching import Batches
 from vidstyle.pipeline.framing import Framing
 from vidstyle.pipeline.prefetch import prefetch
+from vidstyle.pipeline.protect import Protection, protect_margin
 from vidstyle.pipeline.ranges import Ranges
 from vidstyle.styles.executor import Executor
 from vidstyle.styles.restyler import Restyler
@@ -41,10 +42,16 @@ class Painting:
     """Frames on their way; see `painting`."""
 
     def __init__(
-        self, batches: Generator[FrameBatch, None, None], restyler: Batches, executor: Executor | None
+        self,
+        batches: Generator[FrameBatch, None, None],
+        restyler: Batches,
+        executor: Executor | None,
+        protection: Protection | None,
     ) -> None:
         self.batches = batches
         """Whole restyled frames, in order; with smoothing one in each batch."""
+        self.protection = protection
+        """What knows the faces; None where none are looked for."""
         self._restyler, self._executor = restyler, executor
 
     @property
@@ -73,8 +80,9 @@ def painting(
     smoother = Smoother(smooth_options(options, getattr(style, "family", "")))
     with (
         style.at_work(clip.hdr) if isinstance(style, Style) else nullcontext() as executor,
-        Amount.of(options, clip.info, clip.start_seconds, framing, clip.ranges) as amount,
-        closing(prefetch(frames, depth=2, name="decode")) as decoded,
+        Protection.of(options, clip.info, clip.hdr) as protection,
+        Amount.of(options, clip.info, clip.start_seconds, framing, clip.ranges, protection) as amount,
+        closing(prefetch(_watched(frames, protection, options, wanted), 2, "decode")) as decoded,
     ):
         restyler = Batches(style, batch_size, executor.depth if executor is not None else 1, clip.hdr)
         pictures = framing.pictures(_with_rest(decoded, clip))
@@ -85,7 +93,19 @@ def painting(
             ) as smoothed,
         ):
             whole = (framing.whole(amount.mixed(batch)) for batch in smoothed)
-            yield Painting(whole, restyler, executor)
+            yield Painting(whole, restyler, executor, protection)
+
+
+def _watched(
+    frames: Iterable[FrameBatch],
+    protection: Protection | None,
+    options: ApplyOptions,
+    wanted: Callable[[int], bool],
+) -> Iterable[FrameBatch]:
+    """The frames, whose faces are known then; without those that only tell of the faces of others."""
+    if protection is None:
+        return frames
+    return protection.watched(frames, wanted, smooth_margin(options))
 
 
 def _with_rest(frames: Iterable[FrameBatch], clip: Clip) -> Iterable[FrameBatch]:
@@ -103,3 +123,14 @@ def _place_of(clip: Clip) -> Callable[[int], int | None]:
 def smooth_options(options: ApplyOptions, family: str = "") -> SmoothOptions:
     """options: resolved, that is with `smooth` as a number, see plan.resolve."""
     return SmoothOptions.of_family(family, 0.0 if isinstance(options.smooth, str) else options.smooth)
+
+
+def smooth_margin(options: ApplyOptions) -> int:
+    """Frames on each side that smoothing needs besides the frames that are wanted. options: resolved."""
+    smooth = smooth_options(options)
+    return 0 if smooth.is_off else smooth.radius
+
+
+def frame_margin(options: ApplyOptions) -> int:
+    """Frames on each side that decide something of the frames that are wanted. options: resolved."""
+    return max(smooth_margin(options), protect_margin(options))

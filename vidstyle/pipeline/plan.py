@@ -29,6 +29,7 @@ from vidstyle.pipeline.automatic import resolve_by_name, resolve_by_source
 from vidstyle.pipeline.devices import auto_batch_size, device_of
 from vidstyle.pipeline.has_color import color_warnings
 from vidstyle.pipeline.matte import check_matte
+from vidstyle.pipeline.protect import PROTECT_VERSION
 from vidstyle.pipeline.ranges import Ranges, ranges_of
 from vidstyle.styles.over_time import over_time
 from vidstyle.styles.restyler import Restyler
@@ -153,7 +154,7 @@ def _plan_media(media: Source, style_hash: str, device: str, target: Path, optio
     }
     facts = key_facts(media.fingerprint, style_hash, options, made_with)
     if is_mixed(options):
-        warnings += _check_mask(options, media, facts)
+        warnings += check_where(options, media, facts)
     ranges = ranges_of(options, media)
     if ranges is not None:
         facts["ranges"] = ranges.facts()
@@ -185,13 +186,15 @@ def _plan_media(media: Source, style_hash: str, device: str, target: Path, optio
     )
 
 
-def _check_mask(options: ApplyOptions, media: Source, facts: dict[str, Any]) -> list[str]:
+def check_where(options: ApplyOptions, media: Source, facts: dict[str, Any]) -> list[str]:
     """What to know of the matte, whose content becomes a fact of the plan.
 
     InputError for a matte or a region that does not fit the clip.
     """
     info = media.info
     notes: list[str] = []
+    if options.protect is not None:
+        facts["protect_path"] = PROTECT_VERSION
     if options.mask is not None:
         facts["mask"], notes = check_matte(options.mask, media)
     if options.region is not None:

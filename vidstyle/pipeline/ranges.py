@@ -16,6 +16,7 @@ from vidstyle.media.cut import Cut, Stretch
 from vidstyle.media.frame_times import FrameTimes, frame_times
 from vidstyle.media.probe import Source
 from vidstyle.options import ApplyOptions
+from vidstyle.pipeline.protect import protect_margin
 from vidstyle.temporal.smoother import SmoothOptions
 from vidstyle.when import Moment, Range, Timecode
 
@@ -102,7 +103,7 @@ def ranges_of(options: ApplyOptions, source: Source) -> Ranges | None:
     seconds = max((place.seconds for place in places if place.seconds is not None), default=Fraction(0))
     frames = max((place.frame for place in places if place.frame is not None), default=0)
     times = frame_times(
-        source, seconds=None if open_end else seconds, frames=None if open_end else frames + _MARGIN
+        source, seconds=None if open_end else seconds, frames=None if open_end else frames + _margin(options)
     )
     return resolved(options, times, source.info.time_base, str(source.path))
 
@@ -144,7 +145,7 @@ def ranges_at_rate(options: ApplyOptions, rate: Fraction) -> Ranges | None:
     frames = max(
         math.ceil(place.seconds * rate) if place.seconds is not None else place.frame or 0 for place in places
     )
-    count = frames + _MARGIN + 2
+    count = frames + _margin(options) + 2
     open_end = options.ranges[-1].end is None
     times = FrameTimes(tuple(range(count)), complete=open_end, end=count)
     return resolved(options, times, 1 / rate, "frames")
@@ -152,7 +153,7 @@ def ranges_at_rate(options: ApplyOptions, rate: Fraction) -> Ranges | None:
 
 def resolved(options: ApplyOptions, times: FrameTimes, time_base: Fraction, name: str) -> Ranges:
     """The ranges of the options in a clip whose frames are shown at these times. name: of the clip."""
-    stretches = tuple(_stretch(part, times, time_base, name) for part in options.ranges)
+    stretches = tuple(_stretch(part, times, time_base, name, _margin(options)) for part in options.ranges)
     for one, other in pairwise(stretches):
         if other.first < one.stop:
             raise InputError(
@@ -174,7 +175,12 @@ def _without_fades_inside(stretches: tuple[Stretch, ...]) -> tuple[Stretch, ...]
     return tuple(made)
 
 
-def _stretch(part: Range, times: FrameTimes, time_base: Fraction, name: str) -> Stretch:
+def _margin(options: ApplyOptions) -> int:
+    """Frames on each side of a range that decide something of the frames in it."""
+    return max(_MARGIN, protect_margin(options))
+
+
+def _stretch(part: Range, times: FrameTimes, time_base: Fraction, name: str, margin: int) -> Stretch:
     pts, count = times.pts, len(times.pts)
     first = 0 if part.start is None else _frame_at(part.start, times, time_base)
     stop = count if part.end is None else _frame_from(part.end, times, time_base)
@@ -187,7 +193,7 @@ def _stretch(part: Range, times: FrameTimes, time_base: Fraction, name: str) -> 
     if first >= stop:
         raise InputError(f"{name}: there is no frame in the range {part}. Make it longer.")
     at_end = times.complete and stop == count
-    beyond = stop + _MARGIN
+    beyond = stop + margin
     return Stretch(
         first=first,
         stop=stop,
@@ -196,8 +202,8 @@ def _stretch(part: Range, times: FrameTimes, time_base: Fraction, name: str) -> 
         ends=times.end if at_end else pts[stop],
         at_end=at_end,
         fades_out=not at_end,
-        run_up=pts[max(0, first - _MARGIN)],
-        run_up_first=max(0, first - _MARGIN),
+        run_up=pts[max(0, first - margin)],
+        run_up_first=max(0, first - margin),
         run_out=pts[beyond] if beyond < count else times.end,
     )
 

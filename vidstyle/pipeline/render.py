@@ -19,7 +19,7 @@ from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.amount import is_mixed
 from vidstyle.pipeline.devices import device_of, hardware_name
 from vidstyle.pipeline.engine import OnFrames, RenderRequest
-from vidstyle.pipeline.painting import Clip, painting, smooth_options
+from vidstyle.pipeline.painting import Clip, Painting, frame_margin, painting, smooth_options
 from vidstyle.pipeline.plan import Plan
 from vidstyle.pipeline.segment_encoders import SegmentEncoders, parallel_encoders
 
@@ -45,7 +45,7 @@ class RenderPass:
     def of_tasks(cls, tasks: Sequence[SegmentTask], options: ApplyOptions) -> RenderPass:
         """The pass that renders consecutive tasks, and nothing else."""
         first, last = tasks[0], tasks[-1]
-        beyond = last.number + 2 + 2 * smooth_margin(options) // options.segment_frames
+        beyond = last.number + 2 + 2 * frame_margin(options) // options.segment_frames
         return cls(
             skip=frozenset((*range(first.number), *range(last.number + 1, beyond + 1))),
             stop=None if last.last else last.stop,
@@ -61,7 +61,7 @@ class RenderPass:
         return cls(
             skip=frozenset(finished),
             stop=_end_of_missing(finished, options.segment_frames),
-            anchor=_anchor_before_missing(finished, smooth_margin(options), options.segment_frames, cut),
+            anchor=_anchor_before_missing(finished, frame_margin(options), options.segment_frames, cut),
         )
 
 
@@ -107,7 +107,7 @@ def run_pass(
                 plan.batch_size,
                 segment_frames=options.segment_frames,
                 skip=render_pass.skip,
-                margin=smooth_margin(options),
+                margin=frame_margin(options),
             )
         ) as frames,
         painting(
@@ -116,7 +116,7 @@ def run_pass(
     ):
 
         def open_segment(number: int) -> _SegmentWriter:
-            return _SegmentWriter(number, request, decoder, render_pass)
+            return _SegmentWriter(number, request, decoder, render_pass, painted)
 
         with SegmentEncoders(
             open_segment, options.segment_frames, parallel_encoders(options), on_commit, on_frames
@@ -146,7 +146,7 @@ def _open_decoder(request: RenderRequest, render_pass: RenderPass) -> Decoder:
         stop = cut.index(stop - 1) + 1
     decoder = Decoder(
         request.plan.media,
-        stop=None if stop is None else stop + smooth_margin(options),
+        stop=None if stop is None else stop + frame_margin(options),
         deinterlace=options.deinterlace,
         anchor=render_pass.anchor,
         pinned=device_of(request.style).startswith("cuda"),
@@ -166,13 +166,19 @@ class _SegmentWriter:
     """
 
     def __init__(
-        self, number: int, request: RenderRequest, decoder: Decoder, render_pass: RenderPass
+        self,
+        number: int,
+        request: RenderRequest,
+        decoder: Decoder,
+        render_pass: RenderPass,
+        painted: Painting,
     ) -> None:
         options, work = request.options, request.work
         self._number = number
         self._source, self._work = request.plan.source, work
         self._clip_warnings, self._render_pass = decoder.warnings, render_pass
         self._captions, self._cut = decoder.captions, request.plan.cut
+        self._protection = painted.protection
         self._border_digest, self._last_duration = "", 0
         self._made_on = hardware_name(request.style)
         self._start = number * options.segment_frames
@@ -190,7 +196,7 @@ class _SegmentWriter:
         short = self._number > 0 and self._encoder.frames < _SHORT_END
         self._encoder.close(goes_on=not last or short)
         segment = Segment(self._number, self._start, self._start + self._encoder.frames)
-        border = self._border_digest
+        border, protection = self._border_digest, self._protection
         warnings = tuple(self._clip_warnings) if last else ()
         task = self._render_pass.tasks.get(self._number)
         if task is not None:
@@ -206,6 +212,7 @@ class _SegmentWriter:
             warnings=warnings,
             captions=tuple(self._taken_captions()),
             made_on=self._made_on,
+            has_faces=protection.has_faces(segment.start, segment.stop) if protection is not None else None,
         )
 
     def _taken_captions(self) -> Iterator[tuple[int, str]]:
@@ -225,12 +232,6 @@ def hdr_conversion(plan: Plan, options: ApplyOptions) -> HdrConversion | None:
         return None
     compared = is_mixed(options) or not smooth_options(options).is_off
     return HdrConversion(light, options.hdr == "keep", options.preset.deepest, with_source=compared)
-
-
-def smooth_margin(options: ApplyOptions) -> int:
-    """Frames on each side of a segment that the smoother needs besides the segment itself."""
-    smooth = smooth_options(options)
-    return 0 if smooth.is_off else smooth.radius
 
 
 def _end_of_missing(finished: Mapping[int, Committed], segment_frames: int) -> int | None:

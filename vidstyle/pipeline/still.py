@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vidstyle.errors import InputError, OutputError
+from vidstyle.errors import OutputError
 from vidstyle.files import check_free, check_name, check_writable
 from vidstyle.media.black_edges import edges_of, pair_of_bars
 from vidstyle.media.image_file import encode_picture, fit_for, read_whole, write_picture
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline.amount import is_mixed
+from vidstyle.pipeline.amount import between
 from vidstyle.pipeline.has_color import color_warnings
+from vidstyle.pipeline.still_amount import check_still_options, still_weights
 
 
 @dataclass(frozen=True)
@@ -46,15 +47,12 @@ def restyle_still(
 
     style: RGB [1, 3, H, W] in [0, 1] -> the same; a Style is one. Black bars stay as they are. Pixels stay
     in the orientation in which they are stored, so that a camera's orientation tag still turns them the right
-    way. Raises InputError and OutputError; then nothing is written.
+    way. options: mask, region, feather and protect are followed, see ApplyOptions; the matte is a picture.
+    Raises InputError and OutputError; then nothing is written.
     """
     started = time.perf_counter()
     options = options or ApplyOptions()
-    if is_mixed(options) or options.ranges:
-        raise InputError(
-            f"{source}: it is a picture; --mask, --region, --keyframes and ranges are for clips. "
-            "Leave them out."
-        )
+    check_still_options(source, options)
     picture = read_whole(source)
     check_name(target)
     if target.exists() and target.samefile(source):
@@ -62,17 +60,21 @@ def restyle_still(
     check_free(target, options.overwrite)
     check_writable(target)
     fit_for(target, picture)  # what it refuses is refused before the work
-    pixels = _restyled(picture.pixels, style)
+    weights, notes = still_weights(source, picture, options)
+    pixels = _restyled(picture.pixels, style, weights)
     picture = fit_for(target, replace(picture, pixels=pixels))
     write_picture(target, encode_picture(target, picture))
     height, width = pixels.shape[:2]
-    warnings = (*color_warnings(source, style), *picture.warnings)
+    warnings = (*color_warnings(source, style), *notes, *picture.warnings)
     return StillReport(source, target, width, height, time.perf_counter() - started, warnings)
 
 
-def _restyled(pixels: NDArray[Any], style: Callable[[torch.Tensor], torch.Tensor]) -> NDArray[Any]:
+def _restyled(
+    pixels: NDArray[Any], style: Callable[[torch.Tensor], torch.Tensor], weights: torch.Tensor | None
+) -> NDArray[Any]:
     """Pixels [H, W] or [H, W, C] (BGR, then alpha) through a style, in their type.
 
+    weights: how much of the style each gets, [H, W]; what gets none keeps its value.
     Alpha is not changed. A picture with one channel keeps one only if its result is gray.
     """
     white = float(np.iinfo(pixels.dtype).max)
@@ -83,6 +85,9 @@ def _restyled(pixels: NDArray[Any], style: Callable[[torch.Tensor], torch.Tensor
     styled = style(rgb[inner].to(torch.float32).div_(white))
     styled = (styled.detach().to("cpu", torch.float32) * white).add_(0.5).clamp_(0, white)
     result = bgr.copy()
+    if weights is not None:
+        before = rgb[inner].to(torch.float32)
+        styled = between(before, styled.floor_(), weights[inner[2:]])
     result[inner[2:]] = styled[0].permute(1, 2, 0).numpy().astype(pixels.dtype)[..., ::-1]
     if (
         gray

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from contextlib import closing, nullcontext
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -15,11 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vidstyle.analysis.preview.command import apply_arguments
 from vidstyle.analysis.preview.contact_sheet import jpeg
 from vidstyle.analysis.preview.output import check_targets, page_and_sheet, write_all
 from vidstyle.analysis.preview.page import page
 from vidstyle.analysis.preview.page_data import STRENGTHS, PreviewContent, PreviewStyle, Still, Video
 from vidstyle.analysis.preview.reel import DisplayFrames, Reel, encode_h264, measure_flicker
+from vidstyle.analysis.preview.where import WhereInClip, where_arguments, where_in_picture, within
 from vidstyle.analysis.shots import (
     Candidate,
     Scene,
@@ -29,16 +32,17 @@ from vidstyle.analysis.shots import (
     select_excerpts,
     select_keyframes,
 )
-from vidstyle.errors import InputError, OutputError
-from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
+from vidstyle.errors import InputError
+from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.media.image_file import read_picture
-from vidstyle.media.inputs import is_still, target_of
+from vidstyle.media.inputs import is_still
 from vidstyle.media.probe import probe
 from vidstyle.options import ApplyOptions, PreviewOptions
+from vidstyle.pipeline.amount import is_mixed
 from vidstyle.pipeline.apply import Progress
 from vidstyle.pipeline.apply import apply as apply_style
 from vidstyle.pipeline.has_color import has_color
-from vidstyle.pipeline.plan import plain, plan
+from vidstyle.pipeline.plan import plain
 from vidstyle.styles.library import list_styles
 from vidstyle.styles.load import load_style
 from vidstyle.styles.style import Style
@@ -46,6 +50,7 @@ from vidstyle.styles.style import Style
 # All stills and all videos of a page may take so much each. As base64 text they take a third more.
 _STILLS_BYTES = _VIDEOS_BYTES = 8_500_000
 _VIDEO_SCALE = 0.75  # size of the videos, of that of the stills
+_MATTE = "matte%06d.png"  # of the frames of the video
 _OPENED = "vlogger"  # the style that the page opens on where none is asked for
 _RGB = PlaneFormat(8, (0, 0), "rgb", True)
 
@@ -155,14 +160,16 @@ def _preview_picture(
     def restyle(style: Style) -> Tensor:
         return _levels(style(unit))
 
+    picture = _levels(unit)
+    mixed = within(where_in_picture(source, options.where, (unit.shape[2], unit.shape[3])), picture, restyle)
     most = _STILLS_BYTES // (1 + len(styles) * len(STRENGTHS))
-    still = _make_still("picture", 0.0, _levels(unit), styles, restyle, most, counter)
+    still = _make_still("picture", 0.0, picture, styles, mixed, most, counter)
     return PreviewContent(
         source=source,
         details=(f"{width} x {height}", "a still picture"),
         stills=(still,),
         video=None,
-        apply_arguments=(),
+        apply_arguments=where_arguments(options.where),
         notes=(),
         scenes=1,
         warnings=(),
@@ -180,21 +187,25 @@ def _preview_clip(
         counter.set(done, total, "finding scenes")
 
     found = detect_scenes(source, options.fps, on_frames)
+    where = _where(source, found, options)
     keyframes = select_keyframes(found.candidates, options.frames)
     excerpts = select_excerpts(found, keyframes, options.seconds)
     frames = sum(part.stop - part.start for part in excerpts)
     counter.expect(len(keyframes) * len(styles) * len(STRENGTHS) + frames * (len(styles) + 1), "stills")
     keyframes.sort(key=lambda c: (c.window, c.index))
     most = _STILLS_BYTES // (len(keyframes) * (1 + len(styles) * len(STRENGTHS)))
-    with TemporaryDirectory(prefix="vidstyle-preview-") as folder:
-        reel, pictures = _read_clip(source, found, keyframes, excerpts, options, Path(folder))
+    with (
+        TemporaryDirectory(prefix="vidstyle-preview-") as folder,
+        nullcontext() if where is None else closing(where),
+    ):
+        reel, pictures = _read_clip(source, found, keyframes, excerpts, options, where, Path(folder))
         stills = []
-        for keyframe, picture in zip(keyframes, pictures, strict=True):
-            restyle = partial(_restyle_frame, picture)
+        for keyframe, (picture, weights) in zip(keyframes, pictures, strict=True):
+            restyle = within(weights, picture, partial(_restyle_frame, picture))
             label = _timecode(keyframe.seconds)
             stills.append(_make_still(label, keyframe.seconds, picture, styles, restyle, most, counter))
         video = None if reel is None else _render(Path(folder), reel, styles, options, counter)
-    arguments, notes = _apply_arguments(source, found.info, styles[0].style, options)
+    arguments, notes = apply_arguments(source, found.info, styles[0].style, options)
     if not found.complete:
         notes.append(f"The clip is long: only {len(found.windows)} places in it were examined.")
     if video is None and options.seconds:
@@ -207,8 +218,15 @@ def _preview_clip(
         apply_arguments=arguments,
         notes=tuple(notes),
         scenes=len(found.scenes),
-        warnings=found.warnings,
+        warnings=(*found.warnings, *(() if where is None else where.warnings)),
     )
+
+
+def _where(source: Path, found: SceneList, options: PreviewOptions) -> WhereInClip | None:
+    """Where and when the style is; None where it is everywhere."""
+    if options.where is None or not is_mixed(options.where):
+        return None
+    return WhereInClip(probe(source, fps=options.fps), found, options.where)
 
 
 def _describe(found: SceneList) -> tuple[str, ...]:
@@ -241,26 +259,33 @@ def _read_clip(
     keyframes: Sequence[Candidate],
     excerpts: Sequence[Scene],
     options: PreviewOptions,
+    where: WhereInClip | None,
     folder: Path,
-) -> tuple[Reel | None, list[Tensor]]:
-    """Read the clip a second time: write the reel of excerpts into the folder, and return the keyframes."""
+) -> tuple[Reel | None, list[tuple[Tensor, Tensor | None]]]:
+    """Read the clip a second time: write the reel of excerpts into the folder, and return the keyframes.
+
+    With each keyframe how much of the style its pixels get. What those of the reel get lies beside it.
+    """
     display = DisplayFrames(found.info, options.size)
+    small = DisplayFrames(found.info, round(options.size * _VIDEO_SCALE))
     singles = {(c.window, c.index) for c in keyframes}
     starts = {(part.window, part.start) for part in excerpts}
     inside = {(part.window, index) for part in excerpts for index in range(part.start, part.stop)}
     wanted = [*excerpts, *(Scene(window, index, index + 1) for window, index in singles)]
-    pictures = []
+    pictures: list[tuple[Tensor, Tensor | None]] = []
     reel = None
     if excerpts:
-        small = DisplayFrames(found.info, round(options.size * _VIDEO_SCALE))
         reel = Reel(folder / "reel.mkv", found.info, small)
     try:
         for window, index, batch in read_frames(source, found, wanted, options.fps):
             if (window, index) in singles:
-                pictures.append(_levels(display(batch)))
+                weights = None if where is None else where.still(index, batch, display)
+                pictures.append((_levels(display(batch)), weights))
             if reel is not None and (window, index) in inside:
                 if (window, index) in starts:
                     reel.begin(batch.pts[0], _timecode(found.seconds(batch)))
+                if where is not None and where.has_matte:
+                    where.write_matte(folder / (_MATTE % reel.frames), index, batch, small)
                 reel.write(batch)
         if reel is not None:
             reel.close()
@@ -323,7 +348,12 @@ def _render(
         def show(progress: Progress, before: int = before, name: str = entry.style.name) -> None:
             counter.set(before + progress.frames, None, name)
 
-        apply_options = ApplyOptions(codec="ffv1", device=options.device)
+        apply_options = ApplyOptions(
+            codec="ffv1",
+            device=options.device,
+            mask=str(folder / _MATTE) if (folder / (_MATTE % 0)).exists() else None,
+            protect=None if options.where is None else options.where.protect,
+        )
         apply_style(reel.path, entry.style, target, apply_options, show)
         styled.append(target)
     counter.note = "measuring"
@@ -338,35 +368,6 @@ def _render(
         scene_starts=tuple(reel.starts),
         flicker=flicker,
     )
-
-
-def _apply_arguments(
-    source: Path, info: VideoInfo, style: Style, options: PreviewOptions
-) -> tuple[tuple[str, ...], list[str]]:
-    """The options that the apply command needs for this clip besides the style, and why, in sentences."""
-    arguments: list[str] = []
-    notes: list[str] = []
-    apply_options = ApplyOptions(fps=options.fps, device="cpu")
-    if options.fps is not None:
-        arguments += ["--fps", str(options.fps)]
-    if info.interlaced:
-        arguments.append("--deinterlace")
-        notes.append("The clip is interlaced: each pair of fields becomes one frame.")
-        apply_options = replace(apply_options, deinterlace=True)
-    if info.is_hdr:
-        arguments += ["--hdr", "tonemap"]
-        notes.append("The clip is HDR. It is shown tone mapped to SDR.")
-        apply_options = replace(apply_options, hdr="tonemap")
-    with TemporaryDirectory() as folder:
-        for codec in ("auto", "prores", "ffv1"):
-            tried = replace(apply_options, codec=codec)
-            target = Path(folder) / target_of(source, "try", Path(folder), tried.preset.suffixes).name
-            try:
-                plan(source, style, target, tried)
-            except OutputError:
-                continue
-            return (*arguments, *(("--codec", codec) if codec != apply_options.codec else ())), notes
-    return tuple(arguments), notes
 
 
 class _FrameCounter:

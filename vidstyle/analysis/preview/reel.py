@@ -67,6 +67,10 @@ class DisplayFrames:
         rgb = to_rgb(batch.planes, batch.format)
         if self._light is not None:
             rgb = tone_map(rgb, self._light)
+        return self.placed(rgb)
+
+    def placed(self, rgb: Tensor) -> Tensor:
+        """Anything [N, C, H, W] in [0, 1] that lies on the frame as it is stored, as it is displayed."""
         if rgb.shape[-2:] != self._stored:
             rgb = F.interpolate(rgb, size=self._stored, mode="bilinear", antialias=True).clamp_(0, 1)
         matrix = self._info.rotation
@@ -112,6 +116,11 @@ class Reel:
     @property
     def seconds(self) -> float:
         return float((self._last + self._step) * self._info.time_base)
+
+    @property
+    def frames(self) -> int:
+        """How many frames it has so far."""
+        return self._encoder.frames
 
     def begin(self, pts: int, label: str) -> None:
         """Begin a new excerpt with the frame of this timestamp."""

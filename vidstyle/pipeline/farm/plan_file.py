@@ -23,6 +23,7 @@ from vidstyle.media.segments import Committed, WorkFolder
 from vidstyle.options import ApplyOptions, Region, Tone
 from vidstyle.pipeline.farm.ranges import consecutive_ranges, name_range, name_segments
 from vidstyle.when import Keyframes, Range
+from vidstyle.where import Protect
 
 FORMAT = "vidstyle-farm-1"
 PLAN = "plan.json"
@@ -64,6 +65,8 @@ class PlanFile:
         if stored.get("keyframes") is not None:
             values["keyframes"] = Keyframes.from_text(stored["keyframes"])
         values["ranges"] = tuple(Range.from_text(text) for text in stored.get("ranges", ()))
+        if stored.get("protect") is not None:
+            values["protect"] = Protect.from_text(stored["protect"])
         values |= {"batch_size": self.batch_size, "start_number": self.start_number, **changes}
         return ApplyOptions(**values)
 

@@ -18,7 +18,7 @@ from vidstyle.media.segment_index import SegmentTask, scan
 from vidstyle.media.segments import Committed
 from vidstyle.pipeline.engine import OnFrames, RenderRequest
 from vidstyle.pipeline.farm.worker import FramesRendered, SegmentDone, WorkerFailed, for_worker
-from vidstyle.pipeline.render import smooth_margin
+from vidstyle.pipeline.painting import frame_margin
 from vidstyle.threads import cpu_workers
 
 # After so many workers have died over the same segment, the segment is to blame.
@@ -111,7 +111,7 @@ class _PoolRun:
         tasks = scan(
             self._request.plan.media,
             segment_frames=options.segment_frames,
-            margin=smooth_margin(options),
+            margin=frame_margin(options),
             deinterlace=options.deinterlace,
             cut=self._request.plan.cut,
         )

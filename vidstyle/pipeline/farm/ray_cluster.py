@@ -18,8 +18,8 @@ from vidstyle.media.segment_index import SegmentTask, scan
 from vidstyle.media.segments import Committed, WorkFolder
 from vidstyle.pipeline.engine import OnFrames, RenderRequest
 from vidstyle.pipeline.farm.worker import SegmentDone, TaskRenderer, WorkerFailed, for_worker
+from vidstyle.pipeline.painting import frame_margin
 from vidstyle.pipeline.process_settings import set_up_worker
-from vidstyle.pipeline.render import smooth_margin
 
 # Segments that an actor holds: one that it renders and one that waits.
 _TASKS_PER_ACTOR = 2
@@ -86,7 +86,7 @@ class Cluster:
         found = scan(
             media,
             segment_frames=options.segment_frames,
-            margin=smooth_margin(options),
+            margin=frame_margin(options),
             deinterlace=options.deinterlace,
             cut=request.plan.cut,
         )

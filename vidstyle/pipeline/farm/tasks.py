@@ -21,9 +21,11 @@ from vidstyle.pipeline.farm.plan_file import STILLS, PlanFile, has_plan, read_fi
 from vidstyle.pipeline.farm.ranges import consecutive_ranges
 from vidstyle.pipeline.has_color import color_warnings
 from vidstyle.pipeline.matte import ALPHA
+from vidstyle.pipeline.painting import frame_margin
 from vidstyle.pipeline.plan import plain, plan_run, plan_segments, resolve
+from vidstyle.pipeline.protect import told_of_faces
 from vidstyle.pipeline.references import carried, parse_reference, with_path, with_references
-from vidstyle.pipeline.render import RenderPass, run_pass, smooth_margin
+from vidstyle.pipeline.render import RenderPass, run_pass
 from vidstyle.styles.load import load_style
 from vidstyle.styles.over_time import over_time
 from vidstyle.styles.restyler import Restyler
@@ -84,7 +86,7 @@ def plan_work(
     for task in scan(
         plan.media,
         segment_frames=options.segment_frames,
-        margin=smooth_margin(options),
+        margin=frame_margin(options),
         deinterlace=options.deinterlace,
         cut=plan.cut,
     ):
@@ -208,7 +210,8 @@ def join_work(folder: Path, target: Path, overwrite: bool = False, source: Path 
         )
     work = planned.work(folder)
     extras = join_segments(plan, segments, work, options)
-    notes = (*work.warnings, *segments[-1].warnings, *extras.warnings, *_mixed_hardware(segments))
+    notes = (*work.warnings, *segments[-1].warnings, *told_of_faces(segments), *extras.warnings)
+    notes = (*notes, *_mixed_hardware(segments))
     warnings = (*planned.warnings, *plan.warnings, *notes)
     return Report(
         source=plan.source,

@@ -23,7 +23,7 @@ from vidstyle.cli.shared_options import (
 from vidstyle.cli.when_options import set_ranges, when_options
 from vidstyle.codecs import AUTO, CODECS, QUALITIES
 from vidstyle.media.image_sequence import parse_rate
-from vidstyle.options import HDR_WAYS, ApplyOptions, Region, Tone
+from vidstyle.options import HDR_WAYS, SCENE_WAYS, ApplyOptions, Region, Tone
 
 
 def styles_of(wanted: tuple[str, ...], options: ApplyOptions) -> tuple[str, ...]:
@@ -122,9 +122,16 @@ where_options = together(
     _field("feather", "Soft edge of the region, in pixels.", shown="0", type=float, metavar="PX"),
     _field(
         "keyframes",
-        "Strength over time: 0=0,2.5=1, or a .json or .csv file.",
+        "Strength over time: 0=0,2.5=1; also dials and styles: .json or .csv.",
         shown="",
         metavar="TEXT",
+    ),
+    _field(
+        "per_scene",
+        "Keyframes count from each cut (reset), or change only there (hold).",
+        shown="",
+        type=click.Choice(SCENE_WAYS),
+        metavar="HOW",
     ),
 )
 

@@ -5,7 +5,7 @@ What gets none of it keeps the source's samples bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -23,9 +23,13 @@ from vidstyle.styles.restyler import Restyled
 
 def is_mixed(options: ApplyOptions) -> bool:
     """Whether some pixels of some frames get less than all of the style."""
-    return options.keep_rest or any(
-        asked is not None for asked in (options.mask, options.region, options.keyframes)
-    )
+    masked = options.mask is not None or options.region is not None
+    return masked or options.keep_rest or _has_strength(options)
+
+
+def _has_strength(options: ApplyOptions) -> bool:
+    """Whether the strength changes over time."""
+    return options.keyframes is not None and bool(options.keyframes.points)
 
 
 class Amount:
@@ -35,17 +39,17 @@ class Amount:
         self,
         options: ApplyOptions,
         info: VideoInfo,
-        start_seconds: float,
+        seconds_of: Callable[[int], float],
         framing: Framing,
         ranges: Ranges | None = None,
     ) -> None:
-        """info: of the frames before the style. start_seconds: time of the clip's first frame.
+        """info: of the frames before the style. seconds_of: pts of a frame -> its time for keyframes.
 
         ranges: those of the options, as frames of the clip.
         """
-        self._start, self._info, self._framing = start_seconds, info, framing
+        self._seconds, self._info, self._framing = seconds_of, info, framing
         self._ranges = ranges if ranges is not None and ranges.keep_rest else None
-        self._keyframes = options.keyframes
+        self._keyframes = options.keyframes if _has_strength(options) else None
         self._invert = options.invert_mask
         self._alpha = options.mask == ALPHA
         is_file = options.mask is not None and not self._alpha
@@ -60,12 +64,12 @@ class Amount:
         cls,
         options: ApplyOptions,
         info: VideoInfo,
-        start_seconds: float,
+        seconds_of: Callable[[int], float],
         framing: Framing,
         ranges: Ranges | None = None,
     ) -> Iterator[Amount]:
         """An Amount whose matte is closed in the end."""
-        amount = cls(options, info, start_seconds, framing, ranges)
+        amount = cls(options, info, seconds_of, framing, ranges)
         try:
             yield amount
         finally:
@@ -114,7 +118,7 @@ class Amount:
         """How much of the style the samples of each plane get: one number, or [h, w]."""
         share = 1.0
         if self._keyframes is not None:
-            share = self._keyframes.at(float(frame.pts[0] * frame.time_base) - self._start)
+            share = self._keyframes.at(self._seconds(frame.pts[0]))
         if self._ranges is not None:
             share *= self._ranges.strength(frame.pts[0])
         if not self._has_mask or share == 0:

@@ -122,13 +122,13 @@ where_options = together(
     _field("feather", "Soft edge of the region, in pixels.", shown="0", type=float, metavar="PX"),
     _field(
         "keyframes",
-        "Strength over time: 0=0,2.5=1; also dials and styles: .json or .csv.",
+        "Strength over time: 0=0,2.5=1; .json or .csv: all dials, styles.",
         shown="",
         metavar="TEXT",
     ),
     _field(
         "per_scene",
-        "Keyframes count from each cut (reset), or change only there (hold).",
+        "Keyframes at cuts: reset begins anew, hold changes only there.",
         shown="",
         type=click.Choice(SCENE_WAYS),
         metavar="HOW",

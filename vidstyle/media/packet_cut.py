@@ -232,10 +232,12 @@ class _SoundPackets(_Cutter):
         exact = self._hides and len(spans) == 1
         if not exact:
             milliseconds = f"up to {math.ceil(self._usual * 1000)} ms" if self._usual else "a packet"
-            where = "at the cuts" if len(spans) > 1 else "at its ends"
-            extras.warnings.append(
-                f"{context.name} is cut in whole packets: {milliseconds} more or less of it is heard {where}"
+            where = (
+                "more or less of it is heard at the cuts"
+                if len(spans) > 1
+                else "more of it is heard at its ends"
             )
+            extras.warnings.append(f"{context.name} is cut in whole packets: {milliseconds} {where}")
 
     def cut(self, packet: Packet[Any]) -> Iterator[Packet[Any]]:
         tick = Fraction(packet.time_base)

@@ -171,14 +171,17 @@ def over_time(style: Style, options: ApplyOptions) -> Style:
     named = sorted({name for _, name in keyframes.styles}) if keyframes is not None else []
     if not named and not (keyframes and keyframes.dials) and not any(part.look for part in options.ranges):
         return style
-    looks = [_look(part.look, options) if part.look else None for part in options.ranges]
-    return OverTime(style, looks, {name: _look(name, options) for name in named}, options)
+    looks = [_look(part.look, style, options) if part.look else None for part in options.ranges]
+    return OverTime(style, looks, {name: _look(name, style, options) for name in named}, options)
 
 
-def _look(text: str, options: ApplyOptions) -> _Look:
-    """A style with its dials, and its strength: `cinema:0.7` is seven tenths of cinema."""
+def _look(text: str, base: Style, options: ApplyOptions) -> _Look:
+    """A style with its dials, and its strength: `cinema:0.7` is seven tenths of cinema.
+
+    base: the style of the clip, whose correction of frames holds for all of them.
+    """
     name, share = look_and_strength(text)
-    return load_style(name).with_options(options), share
+    return load_style(name).with_options(options).with_before(base.before), share
 
 
 def _with_share(style: Style, share: float, options: ApplyOptions) -> Style:

@@ -14,12 +14,16 @@ from tests.helpers.clips import Clip, linked
 from tests.helpers.commands import Run
 from tests.helpers.styles import blobs, clip_of, panned, tiny_style
 from vidstyle.media.decode import Decoder
+from vidstyle.media.segment_index import scan
+from vidstyle.media.segments import WorkFolder
 from vidstyle.options import ApplyOptions, Tone
-from vidstyle.pipeline.apply import apply
-from vidstyle.pipeline.plan import plan
+from vidstyle.pipeline.apply import apply, join_segments
+from vidstyle.pipeline.engine import RenderRequest
+from vidstyle.pipeline.farm.worker import TaskRenderer, for_worker
+from vidstyle.pipeline.plan import plan, plan_run, resolve
 from vidstyle.pipeline.street import restyle
 from vidstyle.styles.load import load_style
-from vidstyle.when import Keyframes
+from vidstyle.when import Keyframes, Range
 
 FFV1 = ApplyOptions(codec="ffv1", segment_frames=8, smooth=0.0, overwrite=True)
 
@@ -104,6 +108,24 @@ def test_pieces_give_the_same(clip: Clip, tmp_path: Path):
     one = luma_of(source, style, tmp_path, keyframes=ramp, smooth=1.0, segment_frames=240)
     four = luma_of(source, style, tmp_path, keyframes=ramp, smooth=1.0)
     assert torch.equal(one, four)
+
+
+def test_other_processes_give_the_same(clip: Clip, tmp_path: Path):
+    """Looks of ranges and keyframes travel to workers, and are those of the run in one process."""
+    source, one, two = clip("plain.mp4"), tiny_style(tmp_path, "one", 1), tiny_style(tmp_path, "two", 2)
+    ranges = (Range.from_text(f"3f-12f={two}:0.5"), Range.from_text("15f-28f"))
+    rows = [{"time": 0, "style": str(one), "warmth": 0}, {"time": 1, "style": str(two), "warmth": 1}]
+    options = replace(FFV1, ranges=ranges, keep_rest=True, keyframes=keyed(rows))
+    found = luma_of(source, one, tmp_path, **vars(options))
+    style, resolved = resolve(load_style(one), replace(options, smooth=0.0))
+    made = plan_run(source, style.content_hash, "cpu", tmp_path / "p.mkv", resolved)
+    with WorkFolder(made.target, made.key, resolved).claimed() as work:
+        worker = TaskRenderer(for_worker(RenderRequest(made, style, made.options, work), "cpu"))
+        tasks = list(scan(made.media, segment_frames=8, margin=0, deinterlace=False))
+        segments = [worker.render(task, lambda frames: None).segment for task in reversed(tasks)]
+        join_segments(made, segments[::-1], work, made.options)
+    with Decoder(tmp_path / "p.mkv") as decoder:
+        assert torch.equal(torch.cat([batch.planes[0].int() for batch in decoder.batches(4)]), found)
 
 
 def test_texts_come_back():

@@ -182,6 +182,7 @@ def print_plan(made: dict[str, Any]) -> None:
         bars = ", ".join(f"{width} {side}" for side, width in made["bars"].items() if width)
         line += f"; black bars stay as they are ({bars} px)" if bars else ""
         line += f"; {made['ranges']}" if made["ranges"] else ""
+        line += f"; keyframes by {made['scenes']} scenes" if made["scenes"] else ""
     click.echo(line)
 
 

@@ -78,8 +78,8 @@ class OverTime(Style):
             before=base.before,
             slow=base.slow,
         )
-        self._place: Callable[[int], int | None] = lambda pts: None
-        self._seconds: Callable[[int], float] = lambda pts: 0.0
+        self._place: Callable[[int], int | None] = _in_no_range
+        self._seconds: Callable[[int], float] = _at_the_start
         self._made: dict[_State, Style] = {}
 
     @property
@@ -161,6 +161,14 @@ class OverTime(Style):
             return CompletedBatch(Restyled(batch, batch))
         work = style.on_device if hdr is None else partial(style.on_device, hdr=hdr)
         return StyledBatch(batch, self._executor.submit(batch, work), hdr)
+
+
+def _in_no_range(pts: int) -> int | None:
+    return None
+
+
+def _at_the_start(pts: int) -> float:
+    return 0.0
 
 
 def over_time(style: Style, options: ApplyOptions) -> Style:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from vidstyle.styles.library import list_styles
     from vidstyle.styles.load import load_style
     from vidstyle.styles.style import Style
+    from vidstyle.when import Keyframes, Range
 
 _HOME = {
     "errors": (
@@ -44,6 +45,7 @@ _HOME = {
     "styles.library": ("list_styles",),
     "styles.load": ("load_style",),
     "styles.style": ("Style",),
+    "when": ("Keyframes", "Range"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 
@@ -52,9 +54,11 @@ __all__ = [
     "DeviceError",
     "Frame",
     "InputError",
+    "Keyframes",
     "OutOfMemoryError",
     "OutputError",
     "Progress",
+    "Range",
     "Report",
     "Style",
     "StyleError",

@@ -76,6 +76,7 @@ class Tone:
 NEUTRAL = Tone()
 
 
+SCENE_WAYS = ("reset", "hold")  # what keyframes do at a cut
 # What to do with HDR (PQ and HLG): convert it to SDR; stop; convert it; or keep it, with half of the look.
 HDR_WAYS = ("auto", "refuse", "tonemap", "keep")
 # The operator set that `export --onnx` writes: the oldest that has all it needs (GridSample).
@@ -160,7 +161,9 @@ class ApplyOptions:
     feather: float = 0.0
     """Width in pixels of the soft edge of the region."""
     keyframes: Keyframes | None = None
-    """Share of the strength over time; None is all of it."""
+    """Share of the strength, and other dials and styles, over time; None is all of it."""
+    per_scene: str | None = None
+    """Keyframes count from each scene's start (reset), or keep the value that they have there (hold)."""
     ranges: tuple[Range, ...] = ()
     """Parts of the clip, in order of time; none is the whole clip."""
     keep_rest: bool = False
@@ -216,6 +219,14 @@ class ApplyOptions:
             raise ValueError("feather needs a region: name one")
         if self.invert_mask and self.mask is None:
             raise ValueError("invert_mask needs a mask: name one")
+        if self.per_scene not in (None, *SCENE_WAYS):
+            raise ValueError(f"per_scene must be one of {', '.join(SCENE_WAYS)}, not {self.per_scene!r}")
+        if self.per_scene is not None and self.keyframes is None:
+            raise ValueError("per_scene needs keyframes: name some")
+        for name, points in () if self.keyframes is None else self.keyframes.dials:
+            low, high = _RANGES.get(name, (0.0, 1.0))
+            if not all(low <= value <= high for _, value in points):
+                raise ValueError(f"keyframes must have {name} from {low:g} to {high:g}")
         check_ranges(self.ranges, keep_rest=self.keep_rest, fade=self.fade)
         if not 0 <= self.variation < 1 << 63:
             raise ValueError(f"variation must be a whole number of 0 or more, not {self.variation}")
@@ -279,8 +290,10 @@ class ApplyOptions:
         unseen = {"device", "batch_size", "overwrite", "work_dir", "start_number"}
         if not self.ranges:  # keys of earlier versions stay
             unseen |= {"ranges", "keep_rest", "fade"}
-        if self.protect is None:  # keys of earlier versions stay
-            unseen |= {"protect"}
+        if self.protect is None:
+            unseen.add("protect")
+        if self.per_scene is None:
+            unseen.add("per_scene")
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in unseen}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -122,23 +123,42 @@ def _is_before(one: Moment | None, other: Moment | None, *, equal: bool = False)
     return False
 
 
+WAYS = ("linear", "smooth", "hold")  # between two keyframes; hold jumps at the next one
+DIALS = ("grade", "light", "texture")
+TONES = ("exposure", "contrast", "warmth", "saturation")
+_Points = tuple[tuple[float, float], ...]
+
+
 @dataclass(frozen=True)
 class Keyframes:
-    """Strength over time: (seconds from the start of the clip, strength) in order of time.
+    """Strength, and other dials, over time: (seconds from the start of the clip, value) in order of time.
 
-    Before the first and after the last their strength holds. smooth: eased between them, else linear.
-    ValueError for what is none.
+    Before the first and after the last their value holds. ValueError for what is none.
     """
 
-    points: tuple[tuple[float, float], ...]
+    points: _Points
+    """Of the strength, 0 to 1; none is all of it."""
     smooth: bool = False
+    """Eased between them, else linear."""
+    hold: bool = False
+    """Each value holds up to the next time."""
+    dials: tuple[tuple[str, _Points], ...] = ()
+    """(one of DIALS and TONES, its values). A dial is a share of the option, a tone takes its place."""
+    styles: tuple[tuple[float, str], ...] = ()
+    """(seconds, style or blend, such as `vlogger:0.7,cinema:0.3`) in order of time, in place of the style."""
 
     @classmethod
     def from_text(cls, text: str) -> Keyframes:
-        """From `0=0,2.5=1,1:04=50%`; times as seconds, m:ss or h:mm:ss. Eased with `smooth:` before it."""
-        smooth = text.strip().startswith("smooth:")
+        """From `0=0,2.5=1,1:04=50%`; times as seconds, m:ss or h:mm:ss. Eased with `smooth:` before it.
+
+        Or from the text of a JSON document, see `from_json`.
+        """
+        text = text.strip()
+        if text.startswith(("{", "[")):
+            return cls.from_json(text)
+        way = next((way for way in WAYS if text.startswith(f"{way}:")), "")
         points = []
-        for part in (text.strip().removeprefix("smooth:")).split(","):
+        for part in (text.removeprefix(f"{way}:") if way else text).split(","):
             time, _, strength = part.strip().partition("=")
             try:
                 points.append((seconds_of(time), _share_of(strength)))
@@ -146,31 +166,94 @@ class Keyframes:
                 raise ValueError(
                     f"keyframes must be times with strengths, such as 0=0,2.5=1; not {part.strip()!r}"
                 ) from None
-        return cls(tuple(points), smooth)
+        return cls(tuple(points), way == "smooth", way == "hold")
+
+    @classmethod
+    def from_json(cls, text: str) -> Keyframes:
+        """From `{"interpolation": "smooth", "keyframes": [{"time": 0, "strength": 0, "grade": 1}, ...]}`."""
+        found = json.loads(text)
+        way = found.get("interpolation", "linear") if isinstance(found, dict) else "linear"
+        return cls.from_rows(found.get("keyframes") if isinstance(found, dict) else found, way)
+
+    @classmethod
+    def from_rows(cls, rows: object, way: str = "linear") -> Keyframes:
+        """From dictionaries with a `time` and what holds then: strength, DIALS, TONES and `style`."""
+        if way not in WAYS:
+            raise ValueError(f"interpolation must be one of {', '.join(WAYS)}, not {way!r}")
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise ValueError("keyframes must be a list of times with what holds then")
+        found: dict[str, list[tuple[float, float]]] = {}
+        styles = []
+        for row in rows:
+            values = {name: value for name, value in row.items() if value not in (None, "")}
+            if "time" not in values or len(values) < 2:
+                raise ValueError("time and strength, or another value, must be there for each keyframe")
+            time = seconds_of(str(values.pop("time")))
+            for name, value in values.items():
+                if name == "style":
+                    styles.append((time, str(value)))
+                elif name in ("strength", *DIALS, *TONES):
+                    number = float(value) if name in TONES else _share_of(str(value))
+                    found.setdefault(name, []).append((time, number))
+                else:
+                    raise ValueError(
+                        f"keyframes have no {name!r}: use strength, {', '.join((*DIALS, *TONES))}, style"
+                    )
+        points = tuple(found.pop("strength", ()))
+        dials = tuple((name, tuple(found[name])) for name in (*DIALS, *TONES) if name in found)
+        return cls(points, way == "smooth", way == "hold", dials, tuple(styles))
 
     def __post_init__(self) -> None:
-        times = [time for time, _ in self.points]
-        if not times:
+        tracks = {"strength": self.points, **dict(self.dials), "style": self.styles}
+        if not any(tracks.values()):
             raise ValueError("keyframes must have at least one time with a strength")
-        if any(b <= a for a, b in pairwise(times)):
-            raise ValueError("keyframes must be in order of time, each time once")
-        if not all(0 <= strength <= 1 for _, strength in self.points):
-            raise ValueError("keyframes must have strengths from 0 to 1")
+        for points in tracks.values():
+            if any(b[0] <= a[0] for a, b in pairwise(points)):
+                raise ValueError("keyframes must be in order of time, each time once")
+        for name, values in (("strength", self.points), *self.dials):
+            if name not in TONES and not all(0 <= value <= 1 for _, value in values):
+                raise ValueError(f"keyframes must have {name if name in DIALS else 'strengths'} from 0 to 1")
 
     def at(self, seconds: float) -> float:
         """The strength at a time."""
-        after = bisect_right(self.points, seconds, key=lambda point: point[0])
-        if after in (0, len(self.points)):
-            return self.points[min(after, len(self.points) - 1)][1]
-        (start, low), (stop, high) = self.points[after - 1 : after + 1]
-        share = (seconds - start) / (stop - start)
+        return self._between(self.points, seconds) if self.points else 1.0
+
+    def dials_at(self, seconds: float) -> dict[str, float]:
+        """The values of all dials at a time."""
+        return {name: self._between(points, seconds) for name, points in self.dials}
+
+    def styles_at(self, seconds: float) -> tuple[tuple[str, float], ...]:
+        """Styles or blends and their shares at a time, which sum to 1; none where no style is named."""
+        if not self.styles:
+            return ()
+        place = self._between(tuple((time, float(n)) for n, (time, _) in enumerate(self.styles)), seconds)
+        first = int(place)
+        share = place - first
+        both = (
+            (self.styles[first][1], 1 - share),
+            (self.styles[min(first + 1, len(self.styles) - 1)][1], share),
+        )
+        return tuple((style, part) for style, part in both if part)
+
+    def _between(self, points: _Points, seconds: float) -> float:
+        after = bisect_right(points, seconds, key=lambda point: point[0])
+        if after in (0, len(points)):
+            return points[min(after, len(points) - 1)][1]
+        (start, low), (stop, high) = points[after - 1 : after + 1]
+        share = 0.0 if self.hold else (seconds - start) / (stop - start)
         if self.smooth:
             share = share * share * (3 - 2 * share)
         return low + (high - low) * share
 
     def __str__(self) -> str:
-        points = ",".join(f"{time:g}={strength:g}" for time, strength in self.points)
-        return f"smooth:{points}" if self.smooth else points
+        """The text that `from_text` reads."""
+        way = "smooth" if self.smooth else "hold" if self.hold else ""
+        if not self.dials and not self.styles:
+            points = ",".join(f"{time:g}={strength:g}" for time, strength in self.points)
+            return f"{way}:{points}" if way else points
+        tracks = [("strength", self.points), *self.dials, ("style", self.styles)]
+        rows = [{"time": time, name: value} for name, points in tracks for time, value in points]
+        return json.dumps({"interpolation": way or "linear", "keyframes": rows})
 
 
 def seconds_of(text: str) -> float:

@@ -81,7 +81,9 @@ def test_a_farm_and_memory_give_the_same(tmp_path: Path, edit: tuple[Path, Path,
     plan_work(source, load_style(one), str(one), tmp_path / "work", options)
     made = read_plan(tmp_path / "work")
     assert made.options().ranges == options.ranges
-    renderer = FarmRenderer(tmp_path / "work", made, style_for(made, None, made.options()), made.options())
+    renderer = FarmRenderer(
+        tmp_path / "work", made, style_for(tmp_path / "work", made, None, made.options()), made.options()
+    )
     for number in (3, 1, 0, 2):
         renderer.render_segments([number])
     join_work(tmp_path / "work", tmp_path / "farm.mkv")

@@ -23,7 +23,7 @@ from vidstyle.cli.shared_options import (
 from vidstyle.cli.when_options import set_ranges, when_options
 from vidstyle.codecs import AUTO, CODECS, QUALITIES
 from vidstyle.media.image_sequence import parse_rate
-from vidstyle.options import HDR_WAYS, ApplyOptions, Region, Tone
+from vidstyle.options import HDR_WAYS, SCENE_WAYS, ApplyOptions, Region, Tone
 from vidstyle.where import Protect
 
 
@@ -142,9 +142,16 @@ where_options = together(
     _field("feather", "Soft edge of the region, in pixels.", shown="0", type=float, metavar="PX"),
     _field(
         "keyframes",
-        "Strength over time: 0=0,2.5=1, or a .json or .csv file.",
+        "Strength over time: 0=0,2.5=1; .json or .csv: all dials, styles.",
         shown="",
         metavar="TEXT",
+    ),
+    _field(
+        "per_scene",
+        "Keyframes at cuts: reset begins anew, hold changes only there.",
+        shown="",
+        type=click.Choice(SCENE_WAYS),
+        metavar="HOW",
     ),
     click.option(
         "--protect",

@@ -185,6 +185,7 @@ def print_plan(made: dict[str, Any]) -> None:
         bars = ", ".join(f"{width} {side}" for side, width in made["bars"].items() if width)
         line += f"; black bars stay as they are ({bars} px)" if bars else ""
         line += f"; {made['ranges']}" if made["ranges"] else ""
+        line += f"; keyframes by {made['scenes']} scenes" if made["scenes"] else ""
     line += where_in_words(made["facts"]["options"] if made["kind"] == "clip" else made)
     click.echo(line)
 

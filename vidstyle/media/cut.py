@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Container, Generator, Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from itertools import accumulate
 
 from vidstyle.errors import InputError
@@ -63,12 +64,12 @@ class Cut:
     stretches: tuple[Stretch, ...]
     time_base: Fraction
 
-    @property
+    @cached_property
     def starts(self) -> list[int]:
         """The number of the first frame of each stretch in the cut-out, and how many frames that has."""
         return list(accumulate((s.stop - s.first for s in self.stretches), initial=0))
 
-    @property
+    @cached_property
     def offsets(self) -> list[int]:
         """When each stretch begins in the cut-out, in units of time_base, and when that ends."""
         return list(accumulate((s.ends - s.begins for s in self.stretches), initial=0))

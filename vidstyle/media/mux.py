@@ -28,7 +28,7 @@ from vidstyle.media.cut_facts import cut_source
 from vidstyle.media.encode import stream_of_encoder
 from vidstyle.media.nal import with_captions
 from vidstyle.media.packet_copy import is_pcm, packets
-from vidstyle.media.packet_cut import PacketCutter
+from vidstyle.media.packet_cut import RECODED, PacketCutter
 from vidstyle.media.pixel_formats import narrows_range
 from vidstyle.media.probe import Source
 from vidstyle.media.readback import verify
@@ -106,7 +106,8 @@ def join(
                 pictures = _pictures(segments, folder, info.time_base, video, target, captions)
                 others: Iterator[Packet[Any]] = iter(())
                 if original is not None:
-                    extras = add_extras(out, source, original, target)
+                    recoded = () if cut is None else RECODED
+                    extras = add_extras(out, source, original, target, recoded=recoded)
                     cutter = None if cut is None else PacketCutter(cut, container, extras)
                     others = packets(original, container, extras, cutter)
                 out.start_encoding()

@@ -237,7 +237,9 @@ def packets(
             reasons.add(getattr(error, "strerror", None) or str(error))
             if failures > _MOST_READ_ERRORS:
                 break
-    for writer in writers.values():
+    for index, writer in writers.items():
+        for piece in () if cutter is None else cutter.finish(index):
+            yield from writer.write(piece)
         yield from writer.finish()
     if reasons:
         extras.warnings.append(f"damaged places in the sound or subtitles were passed over ({min(reasons)})")

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from itertools import pairwise
+from typing import Any, cast
 
+import numpy as np
 from av.audio.codeccontext import AudioCodecContext
+from av.audio.fifo import AudioFifo
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
 from av.packet import Packet
 from av.stream import Stream
 
@@ -23,6 +28,8 @@ from vidstyle.media.streams import Extras
 # Packets before the first one that is heard, without which that one would not be decoded to the same samples.
 _RUN_UP = {"aac": 1, "mp3": 2, "opus": 4, "vorbis": 1, "ac3": 1, "eac3": 1}
 _EDIT_LISTS = ("mp4", "mov")
+# Sound without loss: it is decoded, cut to the sample, and encoded again to the same samples.
+RECODED = ("flac",)
 _STRAY = Fraction(2, 1000)  # seconds that clocks of milliseconds are off
 
 
@@ -75,6 +82,9 @@ class PacketCutter:
         block = _block_bytes(context)
         if block is not None:
             return _Samples(self._spans, context.sample_rate, block)
+        if context.name in RECODED:
+            encoder = next(copy for index, copy in self._extras.copied if index == stream.index)
+            return _Lossless(self._spans, context, cast(AudioStream, encoder))
         return _SoundPackets(self._spans, context, self._container, self._extras)
 
 
@@ -108,6 +118,41 @@ class _Shown(_Cutter):
                 yield _moved(packet, bytes(packet), begin - low + _nearest(span.place / tick), length, tick)
 
 
+class _SampleSpans:
+    """The stretches in samples of one stream, so that they join without a gap."""
+
+    def __init__(self, spans: tuple[Span, ...], rate: int) -> None:
+        self._rate = rate
+        self._next: int | None = None  # the sample behind the last piece of sound
+        places = [_nearest(span.place * rate) for span in spans]
+        begins = [_nearest(span.begins * rate) for span in spans]
+        lengths: list[int | None] = [after - place for place, after in pairwise(places)]
+        last = spans[-1]
+        lengths.append(
+            None
+            if last.ends is None
+            else _nearest((last.ends - last.begins + last.place) * rate) - places[-1]
+        )
+        self._stretches = list(zip(begins, lengths, places, strict=True))
+
+    def pieces(self, time: Fraction | None, count: int) -> Iterator[tuple[int, int, int]]:
+        """(first, stop, place in the cut-out) of the parts of the next `count` samples.
+
+        time: of the first of them in seconds; None is right behind those before.
+        """
+        start = self._next if time is None else _nearest(time * self._rate)
+        if start is None:
+            return
+        if self._next is not None and abs(start - self._next) <= _STRAY * self._rate:
+            start = self._next
+        self._next = start + count
+        for low, length, place in self._stretches:
+            begin = max(start, low)
+            stop = start + count if length is None else min(start + count, low + length)
+            if begin < stop:
+                yield begin - start, stop - start, begin - low + place
+
+
 class _Samples(_Cutter):
     """Uncompressed sound, cut to the sample."""
 
@@ -115,32 +160,61 @@ class _Samples(_Cutter):
         """block: bytes of one sample of all channels."""
         super().__init__(spans)
         self._rate, self._block = rate, block
-        self._next: int | None = None  # the sample behind the last packet
-        # In samples, so that stretches join without a gap.
-        self._places = [_nearest(span.place * rate) for span in spans]
+        self._samples = _SampleSpans(spans, rate)
 
     def cut(self, packet: Packet[Any]) -> Iterator[Packet[Any]]:
-        tick, rate = Fraction(packet.time_base), self._rate
         time = packet.pts if packet.pts is not None else packet.dts
-        start = self._next if time is None else _nearest(time * tick * rate)
-        if start is None:
-            return
-        if self._next is not None and abs(start - self._next) <= _STRAY * rate:
-            start = self._next
-        data, count = bytes(packet), packet.size // self._block
-        self._next = start + count
-        for number, span in enumerate(self._spans):
-            low = _nearest(span.begins * rate)
-            high = start + count
-            if number + 1 < len(self._spans):
-                high = low + self._places[number + 1] - self._places[number]
-            elif span.ends is not None:
-                high = low + _nearest((span.ends - span.begins + span.place) * rate) - self._places[number]
-            begin, stop = max(start, low), min(start + count, high)
-            if begin < stop:
-                piece = data[(begin - start) * self._block : (stop - start) * self._block]
-                place = begin - low + self._places[number]
-                yield _moved(packet, piece, place, stop - begin, Fraction(1, rate))
+        seconds = None if time is None else time * Fraction(packet.time_base)
+        data, block = bytes(packet), self._block
+        for begin, stop, place in self._samples.pieces(seconds, packet.size // block):
+            piece = data[begin * block : stop * block]
+            yield _moved(packet, piece, place, stop - begin, Fraction(1, self._rate))
+
+
+class _Lossless(_Cutter):
+    """Sound of a codec without loss: decoded, cut to the sample, and encoded again."""
+
+    def __init__(self, spans: tuple[Span, ...], decoder: AudioCodecContext, encoder: AudioStream) -> None:
+        super().__init__(spans)
+        self._decoder, self._encoder = decoder, encoder
+        self._samples = _SampleSpans(spans, decoder.sample_rate)
+        self._waiting = AudioFifo()
+        self._written = 0
+
+    def cut(self, packet: Packet[Any]) -> Iterator[Packet[Any]]:
+        yield from self._encoded(self._decoder.decode(packet))
+
+    def finish(self) -> Iterator[Packet[Any]]:
+        yield from self._encoded(self._decoder.decode(None))
+        rest = self._waiting.read(0, partial=True)
+        if rest is not None:
+            yield from self._encode(rest)
+        yield from self._encoder.encode(None)
+
+    def _encoded(self, frames: Iterable[AudioFrame]) -> Iterator[Packet[Any]]:
+        for frame in frames:
+            tick = Fraction(frame.time_base or Fraction(1, frame.sample_rate))
+            time = None if frame.pts is None else frame.pts * tick
+            samples: Any = frame.to_ndarray()
+            packed = samples.shape[0] == 1
+            if packed:
+                samples = samples.reshape(-1, frame.layout.nb_channels).T
+            for begin, stop, _ in self._samples.pieces(time, frame.samples):
+                piece = samples[:, begin:stop]
+                piece = piece.T.reshape(1, -1) if packed else piece
+                part = AudioFrame.from_ndarray(
+                    np.ascontiguousarray(piece), format=frame.format.name, layout=frame.layout.name
+                )
+                part.sample_rate = frame.sample_rate
+                self._waiting.write(part)
+        size = self._encoder.codec_context.frame_size
+        while size and (whole := self._waiting.read(size)) is not None:
+            yield from self._encode(whole)
+
+    def _encode(self, frame: AudioFrame) -> Iterator[Packet[Any]]:
+        frame.pts, frame.time_base = self._written, Fraction(1, frame.sample_rate)
+        self._written += frame.samples
+        yield from self._encoder.encode(frame)
 
 
 class _SoundPackets(_Cutter):
@@ -158,10 +232,12 @@ class _SoundPackets(_Cutter):
         exact = self._hides and len(spans) == 1
         if not exact:
             milliseconds = f"up to {math.ceil(self._usual * 1000)} ms" if self._usual else "a packet"
-            where = "at the cuts" if len(spans) > 1 else "at its ends"
-            extras.warnings.append(
-                f"{context.name} is cut in whole packets: {milliseconds} more or less of it is heard {where}"
+            where = (
+                "more or less of it is heard at the cuts"
+                if len(spans) > 1
+                else "more of it is heard at its ends"
             )
+            extras.warnings.append(f"{context.name} is cut in whole packets: {milliseconds} {where}")
 
     def cut(self, packet: Packet[Any]) -> Iterator[Packet[Any]]:
         tick = Fraction(packet.time_base)

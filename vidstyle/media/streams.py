@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import io
 from array import array
+from collections.abc import Container
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -126,25 +127,47 @@ def same_language(one: str | None, two: str | None) -> bool:
 
 
 def add_extras(
-    out: OutputContainer, source: Source, original: InputContainer, target: Path, *, dry_run: bool = False
+    out: OutputContainer,
+    source: Source,
+    original: InputContainer,
+    target: Path,
+    *,
+    dry_run: bool = False,
+    recoded: Container[str] = (),
 ) -> Extras:
     """Add to `out` a stream for every stream of the source but the picture.
 
-    original: the source, open. dry_run: only try it; reads no packet of the source. Raises OutputError when
-    the target cannot hold a stream.
+    original: the source, open. dry_run: only try it; reads no packet of the source. recoded: codecs of sound
+    that is encoded again, without loss. Raises OutputError when the target cannot hold a stream.
     """
     extras = Extras()
     if out.format.name == "mp4" and own_keys(source) and any(stream.is_cover for stream in source.others):
         extras.warnings.append(f"the tags {', '.join(own_keys(source))} do not fit beside cover art in mp4")
     for facts in source.others:
         stream = original.streams[facts.index]
-        copy = _add_extra(out, stream, target, extras, dry_run=dry_run, has_chapters=bool(source.chapters))
+        sound = stream.codec_context
+        if isinstance(sound, AudioCodecContext) and sound.name in recoded:
+            copy: Stream | None = _add_encoder(out, sound)
+        else:
+            has_chapters = bool(source.chapters)
+            copy = _add_extra(out, stream, target, extras, dry_run=dry_run, has_chapters=has_chapters)
         if copy is not None:
             if stream.type != "attachment":
                 describe(facts, copy, out.format.name)
                 extras.copied.append((stream.index, copy))
             extras.counts[stream.type] = extras.counts.get(stream.type, 0) + 1
     return extras
+
+
+def _add_encoder(out: OutputContainer, sound: AudioCodecContext) -> Stream:
+    """A stream of the same codec (FLAC) and kind of samples, with an encoder."""
+    header = sound.extradata or b""
+    bits = ((header[12] & 1) << 4 | header[13] >> 4) + 1 if len(header) >= 34 else 0  # in STREAMINFO
+    options = {"bits_per_raw_sample": str(bits)} if bits > 16 else {}
+    copy = out.add_stream(sound.name, rate=sound.sample_rate, options=options)
+    context = cast(AudioCodecContext, copy.codec_context)
+    context.layout, context.format = _layout_name(sound), sound.format
+    return copy
 
 
 def _add_extra(

@@ -5,7 +5,7 @@ What gets none of it keeps the source's samples bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -26,7 +26,12 @@ from vidstyle.styles.restyler import Restyled
 def is_mixed(options: ApplyOptions) -> bool:
     """Whether some pixels of some frames get less than all of the style."""
     places = (options.mask, options.region, options.protect)
-    return options.keep_rest or any(asked is not None for asked in (*places, options.keyframes))
+    return options.keep_rest or _has_strength(options) or any(asked is not None for asked in places)
+
+
+def _has_strength(options: ApplyOptions) -> bool:
+    """Whether the strength changes over time."""
+    return options.keyframes is not None and bool(options.keyframes.points)
 
 
 class Amount:
@@ -36,19 +41,19 @@ class Amount:
         self,
         options: ApplyOptions,
         info: VideoInfo,
-        start_seconds: float,
+        seconds_of: Callable[[int], float],
         framing: Framing,
         ranges: Ranges | None = None,
         protection: KnowsFaces | None = None,
     ) -> None:
-        """info: of the frames before the style. start_seconds: time of the clip's first frame.
+        """info: of the frames before the style. seconds_of: pts of a frame -> its time for keyframes.
 
         ranges: those of the options, as frames of the clip. protection: knows the faces of every frame.
         """
         self._protect, self._protection = options.protect, protection
-        self._start, self._info, self._framing = start_seconds, info, framing
+        self._seconds, self._info, self._framing = seconds_of, info, framing
         self._ranges = ranges if ranges is not None and ranges.keep_rest else None
-        self._keyframes = options.keyframes
+        self._keyframes = options.keyframes if _has_strength(options) else None
         self._invert = options.invert_mask
         self._alpha = options.mask == ALPHA
         is_file = options.mask is not None and not self._alpha
@@ -63,13 +68,13 @@ class Amount:
         cls,
         options: ApplyOptions,
         info: VideoInfo,
-        start_seconds: float,
+        seconds_of: Callable[[int], float],
         framing: Framing,
         ranges: Ranges | None = None,
         protection: KnowsFaces | None = None,
     ) -> Iterator[Amount]:
         """An Amount whose matte is closed in the end."""
-        amount = cls(options, info, start_seconds, framing, ranges, protection)
+        amount = cls(options, info, seconds_of, framing, ranges, protection)
         try:
             yield amount
         finally:
@@ -138,7 +143,7 @@ class Amount:
         """How much of the style the samples of each plane get: one number, or [h, w]."""
         share = 1.0
         if self._keyframes is not None:
-            share = self._keyframes.at(float(frame.pts[0] * frame.time_base) - self._start)
+            share = self._keyframes.at(self._seconds(frame.pts[0]))
         if self._ranges is not None:
             share *= self._ranges.strength(frame.pts[0])
         if share == 0 or (kept is None and not self._has_mask):

@@ -16,6 +16,7 @@ from vidstyle.pipeline.framing import Framing
 from vidstyle.pipeline.prefetch import prefetch
 from vidstyle.pipeline.protect import Protection, protect_margin
 from vidstyle.pipeline.ranges import Ranges
+from vidstyle.pipeline.scenes import Scenes
 from vidstyle.styles.executor import Executor
 from vidstyle.styles.restyler import Restyler
 from vidstyle.styles.style import Style
@@ -36,6 +37,16 @@ class Clip:
     """What is done to HDR frames; None for SDR."""
     ranges: Ranges | None = None
     """The frames that get the style; None is all."""
+    scenes: Scenes | None = None
+    """Where scenes begin, if keyframes have to know it."""
+
+    def seconds(self, pts: int) -> float:
+        """The time at which keyframes are looked up for a frame."""
+        return (
+            float(pts * self.info.time_base) - self.start_seconds
+            if self.scenes is None
+            else self.scenes.seconds(pts)
+        )
 
 
 class Painting:
@@ -76,12 +87,12 @@ def painting(
     """
     framing = Framing(clip.bars, clip.info, clip.hdr)
     if isinstance(style, Style):
-        style = style.for_clip(clip.start_seconds, _place_of(clip))
+        style = style.for_clip(clip.seconds, _place_of(clip))
     smoother = Smoother(smooth_options(options, getattr(style, "family", "")))
     with (
         style.at_work(clip.hdr) if isinstance(style, Style) else nullcontext() as executor,
         Protection.of(options, clip.info, clip.hdr) as protection,
-        Amount.of(options, clip.info, clip.start_seconds, framing, clip.ranges, protection) as amount,
+        Amount.of(options, clip.info, clip.seconds, framing, clip.ranges, protection) as amount,
         closing(prefetch(_watched(frames, protection, options, wanted), 2, "decode")) as decoded,
     ):
         restyler = Batches(style, batch_size, executor.depth if executor is not None else 1, clip.hdr)

@@ -31,6 +31,7 @@ from vidstyle.pipeline.has_color import color_warnings
 from vidstyle.pipeline.matte import check_matte
 from vidstyle.pipeline.protect import PROTECT_VERSION
 from vidstyle.pipeline.ranges import Ranges, ranges_of
+from vidstyle.pipeline.scenes import Scenes, find_scenes
 from vidstyle.styles.over_time import over_time
 from vidstyle.styles.restyler import Restyler
 from vidstyle.styles.style import Style
@@ -52,6 +53,7 @@ class Plan:
     a byte of the segments, as JSON values; `key` is its hash and names the work folder. frames_announced,
     segments_announced: as the container claims, for progress only. bars: black bars of the
     source, which stay as they are. ranges: the frames that are restyled, or come out alone; None is all.
+    scenes: where they begin, if keyframes have to know it.
     """
 
     media: Source
@@ -68,6 +70,7 @@ class Plan:
     hdr: HdrLight | None = None
     bars: Bars = NO_BARS
     ranges: Ranges | None = None
+    scenes: Scenes | None = None
 
     @property
     def cut(self) -> Cut | None:
@@ -86,6 +89,7 @@ class Plan:
         """The plan as JSON values."""
         facts = asdict(self)
         del facts["media"], facts["options"]  # they are in facts["facts"]
+        facts["scenes"] = None if self.scenes is None else len(self.scenes.begins)
         facts["ranges"] = None if self.ranges is None else self.ranges.in_words()
         return plain({"source": self.source, **facts})
 
@@ -167,6 +171,10 @@ def _plan_media(media: Source, style_hash: str, device: str, target: Path, optio
         facts["decode_path"] = DECODE_PATH_VERSION
     if narrows_range(info, options.preset):
         facts["range_path"] = RANGE_PATH_VERSION
+    scenes = None
+    if options.per_scene is not None:
+        scenes = find_scenes(media, holds=options.per_scene == "hold")
+        facts["scenes"] = list(scenes.begins)
     count = info.frames_announced if ranges is None or ranges.cut is None else ranges.cut.frames
     return Plan(
         media=media,
@@ -183,6 +191,7 @@ def _plan_media(media: Source, style_hash: str, device: str, target: Path, optio
         hdr=light,
         bars=bars,
         ranges=ranges,
+        scenes=scenes,
     )
 
 

@@ -136,6 +136,7 @@ def clip_of(plan: Plan, info: VideoInfo) -> Clip:
         start_seconds=plan.media.start_seconds,
         hdr=hdr_conversion(plan, plan.options),
         ranges=plan.ranges,
+        scenes=plan.scenes,
     )
 
 

@@ -151,6 +151,8 @@ class _Arrays:
         if first is None:
             raise InputError("frames: there is none. Give at least one picture.")
         self._shape, self._kind = _checked(first, None).shape, first.dtype
+        if options.per_scene is not None:
+            raise ValueError("per_scene needs a clip whose cuts can be found first: leave it out")
         self._frames = chain((first,), frames)
         rate = Fraction(fps).limit_denominator(1_000_000)
         if rate <= 0:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from itertools import groupby
 
@@ -14,24 +15,53 @@ from torch import Tensor
 from vidstyle.frames import FrameBatch
 from vidstyle.imaging.correction import InputCorrection
 from vidstyle.options import ApplyOptions
+from vidstyle.styles.blend import Blend, parts_of
 from vidstyle.styles.load import load_style
 from vidstyle.styles.restyler import CompletedBatch, PendingBatch, Restyled
+from vidstyle.styles.spec import look_and_strength
 from vidstyle.styles.style import Style, StyledBatch
 from vidstyle.styles.style_file import hash_text
-from vidstyle.styles.timed import JoinedBatches
+from vidstyle.styles.timed import JoinedBatches, TimedStyle
+from vidstyle.when import DIALS, TONES
 
 _KEPT = 4  # styles with set dials that are kept for the next frames
 
 
+# A style with its dials, and how much of it there is.
+_Look = tuple[Style, float]
+
+
+@dataclass(frozen=True)
+class _State:
+    """What tells the styles of two frames apart."""
+
+    place: int | None
+    """The range that they lie in."""
+    dials: tuple[tuple[str, float], ...]
+    """The values of keyframes then."""
+    styles: tuple[tuple[str, float], ...]
+    """The styles of keyframes then, with their shares."""
+    part: int
+    """Which style of a TimedStyle holds then."""
+
+
 class OverTime(Style):
-    """A style for each range of a clip that names one, and its own style for all other frames."""
+    """A style for each range of a clip that names one, styles and dials by keyframes, else its own style."""
 
     def __init__(
-        self, base: Style, looks: Sequence[tuple[Style, float] | None], options: ApplyOptions
+        self,
+        base: Style,
+        looks: Sequence[_Look | None],
+        keyed: Mapping[str, _Look],
+        options: ApplyOptions,
     ) -> None:
-        """looks: for each range of the options its style and strength; None is the style of the clip."""
+        """looks: for each range of the options its style and strength; None is the style of the clip.
+
+        keyed: the same for the styles that keyframes name.
+        """
         self._base, self._looks, self._options = base, tuple(looks), options
-        named = [look for look in self._looks if look is not None]
+        self._keyed = dict(keyed)
+        named = [*(look for look in self._looks if look is not None), *self._keyed.values()]
         facts = base.facts
         if named:  # what smooths them must suit all of them
             families = [facts.family, *(style.family for style, _ in named)]
@@ -48,9 +78,9 @@ class OverTime(Style):
             before=base.before,
             slow=base.slow,
         )
-        self._place: Callable[[int], int | None] = lambda pts: None
-        self._start = 0.0
-        self._made: dict[object, Style] = {}
+        self._place: Callable[[int], int | None] = _in_no_range
+        self._seconds: Callable[[int], float] = _at_the_start
+        self._made: dict[_State, Style] = {}
 
     @property
     def changes_nothing(self) -> bool:
@@ -59,7 +89,8 @@ class OverTime(Style):
     @property
     def styles(self) -> list[Style]:
         """All styles that may paint; first that of the clip."""
-        return [self._base, *(look[0] for look in self._looks if look is not None)]
+        looks = [look for look in self._looks if look is not None]
+        return [self._base, *(style for style, _ in (*looks, *self._keyed.values()))]
 
     def to(self, device: str | torch.device) -> OverTime:
         return self._each(lambda style: style.to(device), self._options)
@@ -72,11 +103,12 @@ class OverTime(Style):
 
     def _each(self, change: Callable[[Style], Style], options: ApplyOptions) -> OverTime:
         looks = [None if look is None else (change(look[0]), look[1]) for look in self._looks]
-        return OverTime(change(self._base), looks, options)
+        keyed = {name: (change(style), share) for name, (style, share) in self._keyed.items()}
+        return OverTime(change(self._base), looks, keyed, options)
 
-    def for_clip(self, start_seconds: float, place_of: Callable[[int], int | None]) -> OverTime:
+    def for_clip(self, seconds_of: Callable[[int], float], place_of: Callable[[int], int | None]) -> OverTime:
         style = copy.copy(self)
-        style._start, style._place, style._made = start_seconds, place_of, {}
+        style._seconds, style._place, style._made = seconds_of, place_of, {}
         return style
 
     def paint_look(self, rgb: Tensor, quarter_turns: int = 0, paper: float = 1.0) -> Tensor:
@@ -85,27 +117,41 @@ class OverTime(Style):
     def submit(self, batch: FrameBatch) -> PendingBatch:
         """`Style.submit`, every frame with the style of its time."""
         pending, begin = [], 0
-        keys = [self._key(batch, number) for number in range(len(batch))]
-        for key, frames in groupby(keys):
+        states = (self._state(pts, batch.time_base) for pts in batch.pts)
+        for state, frames in groupby(states):
             end = begin + len(list(frames))
-            pending.append(self._submitted(self._style(key), batch.part(begin, end)))
+            pending.append(self._submitted(self._style(state), batch.part(begin, end)))
             begin = end
         return pending[0] if len(pending) == 1 else JoinedBatches(pending)
 
-    def _key(self, batch: FrameBatch, number: int) -> int | None:
-        """What tells the styles of frames apart: the range."""
-        return self._place(batch.pts[number])
+    def _state(self, pts: int, time_base: Fraction) -> _State:
+        keyframes, place = self._options.keyframes, self._place(pts)
+        part = self._base.number_at(pts * time_base) if isinstance(self._base, TimedStyle) else 0
+        if keyframes is None:
+            return _State(place, (), (), part)
+        seconds = self._seconds(pts)
+        own = place is not None and self._looks[place] is not None
+        return _State(
+            place,
+            tuple(keyframes.dials_at(seconds).items()),
+            () if own else keyframes.styles_at(seconds),
+            part,
+        )
 
-    def _style(self, key: int | None) -> Style:
-        if key not in self._made:
+    def _style(self, state: _State) -> Style:
+        if state not in self._made:
             while len(self._made) >= _KEPT:
                 del self._made[next(iter(self._made))]
-            look = None if key is None else self._looks[key]
-            style, share = (self._base, 1.0) if look is None else look
-            self._made[key] = style.with_options(
-                replace(self._options, strength=self._options.strength * share)
-            )
-        return self._made[key]
+            self._made[state] = self._new_style(state)
+        return self._made[state]
+
+    def _new_style(self, state: _State) -> Style:
+        options = _with_dials(self._options, dict(state.dials))
+        look = None if state.place is None else self._looks[state.place]
+        if look is None and state.styles:
+            return _mixed([(*self._keyed[name], part) for name, part in state.styles], options)
+        base = self._base.styles[state.part] if isinstance(self._base, TimedStyle) else self._base
+        return _with_share(*(look or (base, 1.0)), options)
 
     def _submitted(self, style: Style, batch: FrameBatch) -> PendingBatch:
         hdr = self._hdr
@@ -117,23 +163,50 @@ class OverTime(Style):
         return StyledBatch(batch, self._executor.submit(batch, work), hdr)
 
 
+def _in_no_range(pts: int) -> int | None:
+    return None
+
+
+def _at_the_start(pts: int) -> float:
+    return 0.0
+
+
 def over_time(style: Style, options: ApplyOptions) -> Style:
     """The style with all that changes within the clip; itself where nothing does. StyleError."""
     if isinstance(style, OverTime):
         return style.with_options(options)
-    if not any(part.look for part in options.ranges):
+    keyframes = options.keyframes
+    named = sorted({name for _, name in keyframes.styles}) if keyframes is not None else []
+    if not named and not (keyframes and keyframes.dials) and not any(part.look for part in options.ranges):
         return style
-    looks = [_look(part.look, options) if part.look else None for part in options.ranges]
-    return OverTime(style, looks, options)
+    looks = [_look(part.look, style, options) if part.look else None for part in options.ranges]
+    return OverTime(style, looks, {name: _look(name, style, options) for name in named}, options)
 
 
-def _look(text: str, options: ApplyOptions) -> tuple[Style, float]:
-    """A style with its dials, and its strength: `cinema:0.7` is seven tenths of cinema."""
-    name, colon, weight = text.rpartition(":")
-    share = 1.0
-    if colon and not {",", "+"} & set(text):
-        try:
-            text, share = name, min(1.0, max(0.0, float(weight)))
-        except ValueError:  # the colon belongs to a path
-            share = 1.0
-    return load_style(text).with_options(options), share
+def _look(text: str, base: Style, options: ApplyOptions) -> _Look:
+    """A style with its dials, and its strength: `cinema:0.7` is seven tenths of cinema.
+
+    base: the style of the clip, whose correction of frames holds for all of them.
+    """
+    name, share = look_and_strength(text)
+    return load_style(name).with_options(options).with_before(base.before), share
+
+
+def _with_share(style: Style, share: float, options: ApplyOptions) -> Style:
+    return style.with_options(replace(options, strength=options.strength * share))
+
+
+def _mixed(looks: Sequence[tuple[Style, float, float]], options: ApplyOptions) -> Style:
+    """(style, strength, part of the mix) as one style, with the dials of options."""
+    styles = [(_with_share(style, share, options), part) for style, share, part in looks]
+    if len(styles) == 1:
+        return styles[0][0]
+    parts = [(one, share * part) for style, part in styles for one, share in parts_of(style)]
+    return Blend(parts, looks[0][0].facts, before=looks[0][0].before)
+
+
+def _with_dials(options: ApplyOptions, values: dict[str, float]) -> ApplyOptions:
+    """Dials are shares of the options' own, tones take their place."""
+    tone = {name: value for name, value in values.items() if name in TONES}
+    dials = {name: value * getattr(options, name) for name, value in values.items() if name in DIALS}
+    return replace(options, tone=replace(options.tone, **tone), **dials)

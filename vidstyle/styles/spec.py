@@ -80,6 +80,14 @@ def _parts(text: str) -> list[str]:
     return found
 
 
+def look_and_strength(text: str) -> tuple[str, float]:
+    """`cinema:0.7` as a style and how much of it there is; of a blend all of it."""
+    name, colon, weight = text.rpartition(":")
+    if not colon or _is_path(weight) or {",", "+"} & set(text):
+        return text, 1.0
+    return name, min(1.0, _weight(weight, text))
+
+
 def style_name(parts: Sequence[BlendPart]) -> str:
     """The name of a blend and of its results: `vlogger+cinema`."""
     return "+".join(dict.fromkeys(part.name for part in parts))

@@ -107,10 +107,11 @@ class Style(ABC):
             style.content_hash = hash_text(self.content_hash, before.text)
         return style
 
-    def for_clip(self, start_seconds: float, place_of: Callable[[int], int | None]) -> Style:
+    def for_clip(self, seconds_of: Callable[[int], float], place_of: Callable[[int], int | None]) -> Style:
         """The same style for the frames of one clip, of which some styles must know more.
 
-        start_seconds: time of its first frame. place_of: pts of a frame -> which of the ranges it lies in.
+        seconds_of: pts of a frame -> the time at which keyframes are looked up. place_of: pts of a frame ->
+        which of the ranges it lies in.
         """
         return self
 

@@ -44,6 +44,15 @@ class TimedStyle(Style):
         """The style that holds from the start."""
         return self._parts[0][1]
 
+    @property
+    def styles(self) -> list[Style]:
+        """All styles, in order of time."""
+        return [style for _, style in self._parts]
+
+    def number_at(self, seconds: Fraction) -> int:
+        """Which of them holds at a time."""
+        return bisect_right([start for start, _ in self._parts[1:]], seconds)
+
     def to(self, device: str | torch.device) -> TimedStyle:
         return TimedStyle([(seconds, style.to(device)) for seconds, style in self._parts])
 
@@ -58,8 +67,7 @@ class TimedStyle(Style):
 
     def submit(self, batch: FrameBatch) -> PendingBatch:
         """`Style.submit`, every frame with the style of its time."""
-        starts = [seconds for seconds, _ in self._parts[1:]]
-        numbers = [bisect_right(starts, pts * batch.time_base) for pts in batch.pts]
+        numbers = [self.number_at(pts * batch.time_base) for pts in batch.pts]
         pending, begin = [], 0
         for number, frames in groupby(numbers):
             end = begin + len(list(frames))

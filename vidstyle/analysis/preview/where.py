@@ -48,12 +48,15 @@ class WhereInClip:
         self._found, self._info, self._protect = found, media.info, where.protect
         self._one = _SingleFrame()
         framing = Framing(NO_BARS, media.info)
-        start = media.start_seconds
+
+        def seconds(pts: int) -> float:
+            return float(pts * media.info.time_base) - media.start_seconds
+
         self._whole = Amount(
-            where, media.info, start, framing, protection=self._one if where.protect else None
+            where, media.info, seconds, framing, protection=self._one if where.protect else None
         )
         # In moving pictures faces are followed, which `apply` does.
-        self._moving = Amount(replace(where, protect=None), media.info, start, framing)
+        self._moving = Amount(replace(where, protect=None), media.info, seconds, framing)
         self.has_matte = not self._moving.is_full
         """Whether moving pictures need one, besides what is protected."""
 

@@ -29,7 +29,7 @@ from vidstyle.pipeline.render import RenderPass, run_pass
 from vidstyle.styles.load import load_style
 from vidstyle.styles.over_time import over_time
 from vidstyle.styles.restyler import Restyler
-from vidstyle.styles.spec import names_a_file, parse_style
+from vidstyle.styles.spec import look_and_strength, names_a_file, parse_style
 from vidstyle.styles.style import Style
 
 OnProgress = Callable[[Progress], None]
@@ -78,6 +78,7 @@ def plan_work(
     style, options = resolve(style, options)
     if options.mask is not None and options.mask != ALPHA:
         options = replace(options, mask=os.path.abspath(options.mask))  # other machines start elsewhere
+    options = _with_whole_looks(options)
     plan = plan_segments(source, style.content_hash, device or device_of(style), folder, options)
     if not overwrite and has_plan(folder, plan.key):
         return read_plan(folder)
@@ -113,6 +114,20 @@ def whole_style_name(wanted: str) -> str:
     """The same style or blend with absolute paths, for machines that start in another folder."""
     parts = [f"{_absolute(p.style)}{'#' * bool(p.look)}{p.look}:{p.share!r}" for p in parse_style(wanted)]
     return _absolute(wanted) if len(parts) == 1 and "#" not in wanted else ",".join(parts)
+
+
+def _with_whole_looks(options: ApplyOptions) -> ApplyOptions:
+    """The options with absolute paths of the styles that ranges and keyframes name."""
+
+    def whole(look: str) -> str:
+        name, share = look_and_strength(look)
+        return whole_style_name(name) + ("" if name == look else f":{share!r}")
+
+    ranges = tuple(replace(part, look=whole(part.look)) if part.look else part for part in options.ranges)
+    keyframes = options.keyframes
+    if keyframes is not None and keyframes.styles:
+        keyframes = replace(keyframes, styles=tuple((time, whole(look)) for time, look in keyframes.styles))
+    return replace(options, ranges=ranges, keyframes=keyframes)
 
 
 def _absolute(style: str) -> str:

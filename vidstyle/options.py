@@ -343,3 +343,10 @@ class PreviewOptions:
             value = getattr(self, name)
             if not least <= value <= most:
                 raise ValueError(f"{name} must be between {least} and {most}, not {value:g}")
+        if self.where is not None:
+            keyframes = self.where.keyframes
+            if self.where.per_scene or (keyframes is not None and (keyframes.dials or keyframes.styles)):
+                raise ValueError(
+                    "a preview shows keyframes of the strength alone: leave out other dials, styles and "
+                    "per_scene"
+                )

@@ -110,3 +110,17 @@ def test_a_matte_that_does_not_fit_is_refused(clip: Clip, tmp_path: Path) -> Non
     cv2.imwrite(str(tmp_path / "small.png"), np.zeros((20, 30), np.uint8))
     with pytest.raises(InputError, match="30x20 and must be 64x48"):
         shown(clip("plain.mp4"), style, tmp_path, ApplyOptions(mask=str(tmp_path / "small.png")))
+
+
+@pytest.mark.parametrize("keyframes", ["style", "per scene"])
+def test_what_a_preview_cannot_show_is_refused(keyframes: str) -> None:
+    """Keyframes of more than the strength, and keyframes by scene."""
+    style = Keyframes.from_json('[{"time": 0, "style": "cinema"}]')
+    strength = Keyframes.from_text("0=0,1=1")
+    where = (
+        ApplyOptions(keyframes=style)
+        if keyframes == "style"
+        else ApplyOptions(keyframes=strength, per_scene="reset")
+    )
+    with pytest.raises(ValueError, match="strength alone"):
+        PreviewOptions(where=where)

@@ -39,7 +39,7 @@ def styles_of(wanted: tuple[str, ...], options: ApplyOptions) -> tuple[str, ...]
 PIXEL_PARAMETERS = {f.name for f in fields(ApplyOptions)} - {
     *("overwrite", "work_dir", "speed", "segment_frames", "encoder_threads")
 }
-WHERE_PARAMETERS = ("mask", "invert_mask", "region", "feather", "keyframes", "protect")
+WHERE_PARAMETERS = ("mask", "invert_mask", "region", "feather", "keyframes", "per_scene", "protect")
 
 
 def apply_options(batch_size: str, values: dict[str, Any]) -> ApplyOptions:

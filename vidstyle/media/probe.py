@@ -144,6 +144,23 @@ def probing(path: Path, *, fps: Fraction | None = None) -> Iterator[tuple[Source
         yield source, container
 
 
+def pictures_alone(path: Path, info: VideoInfo, start_seconds: float = 0.0) -> Source:
+    """The source of pictures that a program has made: there is no file. path: named in messages."""
+    return Source(
+        path=path,
+        sequence=None,
+        info=info,
+        clock_scale=1,
+        fingerprint="",
+        picture=0,
+        streams=(StreamFacts(index=0, type="video", metadata={}, disposition=Disposition(0)),),
+        metadata={},
+        chapters=(),
+        start_seconds=start_seconds,
+        black_edges=None,
+    )
+
+
 def _facts(stream: Stream) -> StreamFacts:
     context = stream.codec_context
     return StreamFacts(

@@ -123,13 +123,16 @@ def plan_run(source: Path, style_hash: str, device: str, target: Path, options: 
     return replace(planned, warnings=(*planned.warnings, *lost))
 
 
-def plan_segments(source: Path, style_hash: str, device: str, target: Path, options: ApplyOptions) -> Plan:
+def plan_segments(
+    source: Path | Source, style_hash: str, device: str, target: Path, options: ApplyOptions
+) -> Plan:
     """The plan of the segments only: the target is not checked, its name is used in messages.
 
-    options: resolved. Raises InputError for a source that cannot be restyled, and OutputError where the
-    encoder cannot be opened.
+    source: a path, or what `probe` has found. options: resolved. Raises InputError for a source that cannot
+    be restyled, and OutputError where the encoder cannot be opened.
     """
-    return _plan_media(probe(source, fps=options.fps), style_hash, device, target, options)
+    media = source if isinstance(source, Source) else probe(source, fps=options.fps)
+    return _plan_media(media, style_hash, device, target, options)
 
 
 def _plan_media(media: Source, style_hash: str, device: str, target: Path, options: ApplyOptions) -> Plan:

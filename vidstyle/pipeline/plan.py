@@ -94,6 +94,12 @@ def plan(source: Path | str, style: Restyler, target: Path | str, options: Apply
     """What apply would do with the same arguments. Nothing that it writes to try the target stays there.
 
     Raises what apply would raise before its work: InputError, StyleError, DeviceError or OutputError.
+
+    >>> import vidstyle
+    >>> style, options = vidstyle.load_style("vlogger"), vidstyle.ApplyOptions(codec="hevc")
+    >>> made = vidstyle.plan("in.mp4", style, "out.mp4", options)
+    >>> made.frames_announced, made.pixel_format
+    (12, 'yuv420p')
     """
     style, options = resolve(style, options)
     made = plan_run(Path(source), style.content_hash, device_of(style), Path(target), options)
@@ -103,10 +109,13 @@ def plan(source: Path | str, style: Restyler, target: Path | str, options: Apply
 def resolve(style: Restyler, options: ApplyOptions) -> tuple[Restyler, ApplyOptions]:
     """The style with the dials of the options, and the options with `smooth` as a number.
 
+    Where the options say nothing of a dial, what `Style.with_` has chosen holds.
+
     `smooth="auto"` is what the style's card recommends, in proportion to the strength; 0 without a card.
     """
     smooth = 0.0 if isinstance(options.smooth, str) else options.smooth
     if isinstance(style, Style):
+        options = style.options_with_chosen(options)
         style = over_time(style.with_options(options), options)
         if options.smooth == "auto" and not style.dials.is_identity:
             smooth = style.facts.recommended_smooth * min(1.0, style.dials.strength)

@@ -37,11 +37,11 @@ def open(
     clip, and DeviceError.
 
     >>> import vidstyle
-    >>> with vidstyle.open("samples/bunny.mp4") as clip:
-    ...     clip.seek(1.0)
+    >>> with vidstyle.open("in.mp4") as clip:
+    ...     clip.seek(0.2)
     ...     frame = next(clip)
     >>> frame.array().shape, frame.array().dtype.name, round(frame.seconds, 2)
-    ((360, 640, 3), 'uint8', 1.0)
+    ((48, 64, 3), 'uint8', 0.2)
     """
     return Reader(probe(Path(source), fps=fps), deinterlace=deinterlace, hwaccel=hwaccel, cancel=cancel)
 

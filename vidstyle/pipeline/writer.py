@@ -44,12 +44,11 @@ class Writer:
     those of `restyle` give the file that `apply` gives. Several threads may write, one after the other.
 
     >>> import vidstyle
-    >>> with vidstyle.open("samples/bunny.mp4") as clip:
-    ...     with vidstyle.Writer("mirrored.mp4", like=clip, overwrite=True) as writer:
-    ...         for frame in clip:
-    ...             writer.write(frame.with_pixels(frame.array()[:, ::-1]))
+    >>> with vidstyle.open("in.mp4") as clip, vidstyle.Writer("mirrored.mp4", like=clip) as writer:
+    ...     for frame in clip:
+    ...         writer.write(frame.with_pixels(frame.array()[:, ::-1]))
     >>> writer.report.frames, writer.report.streams_copied
-    (132, {'audio': 1})
+    (12, {'audio': 1})
     """
 
     def __init__(

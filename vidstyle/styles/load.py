@@ -28,6 +28,11 @@ def load_style(name_or_path: str | os.PathLike[str], *, device: str | torch.devi
     their codes, styles of different files by their results; both change continuously with the weights.
     device: auto, cpu, cuda or cuda:1. Raises StyleError for unknown or damaged styles and for invalid
     weights, and DeviceError.
+
+    >>> import vidstyle
+    >>> look = vidstyle.load_style("vlogger:0.7,cinema:0.3")
+    >>> look.name, look.family
+    ('vlogger+cinema', 'photographic')
     """
     style = _load(name_or_path)
     place = choose_device(str(device))

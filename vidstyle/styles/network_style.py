@@ -85,7 +85,9 @@ class NetworkStyle(Style):
         return self._generator, self._code
 
     def to(self, device: str | torch.device) -> NetworkStyle:
-        return self._copy(torch.device(device), self.dials, self.variation, self.finish)
+        made = self._copy(torch.device(device), self.dials, self.variation, self.finish)
+        made.chosen = self.chosen
+        return made
 
     def with_options(self, options: ApplyOptions) -> NetworkStyle:
         dials = Dials(
@@ -96,6 +98,13 @@ class NetworkStyle(Style):
         )
         finish = Finish(options.sharpen, options.deblur, options.tone)
         return self._copy(choose_device(options.device), dials, options.variation, finish)
+
+    def plain_table(self, size: int) -> Tensor:
+        axis = torch.linspace(0, 1, size)
+        blue, green, red = torch.meshgrid(axis, axis, axis, indexing="ij")
+        plain = torch.stack((red, green, blue))
+        graded = self._generator.lut(self._code, size).to("cpu", torch.float32)
+        return torch.lerp(plain, graded, self.dials.strength * self.dials.grade).clamp(0, 1)
 
     def controls(self, rgb: Tensor, quarter_turns: int = 0, paper: float = 1.0) -> Controls:
         """What the networks predict about frames [N, 3, H, W], float32; to be given to `paint`.

@@ -45,13 +45,18 @@ class TimedStyle(Style):
         return self._parts[0][1]
 
     def to(self, device: str | torch.device) -> TimedStyle:
-        return TimedStyle([(seconds, style.to(device)) for seconds, style in self._parts])
+        made = TimedStyle([(seconds, style.to(device)) for seconds, style in self._parts])
+        made.chosen = self.chosen
+        return made
 
     def with_options(self, options: ApplyOptions) -> TimedStyle:
         return TimedStyle([(seconds, style.with_options(options)) for seconds, style in self._parts])
 
     def with_before(self, before: InputCorrection) -> TimedStyle:
         return TimedStyle([(seconds, style.with_before(before)) for seconds, style in self._parts])
+
+    def plain_table(self, size: int) -> Tensor:
+        return self._parts[0][1].plain_table(size)
 
     def paint_look(self, rgb: Tensor, quarter_turns: int = 0, paper: float = 1.0) -> Tensor:
         return self._parts[0][1].paint_look(rgb, quarter_turns, paper)

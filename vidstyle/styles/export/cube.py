@@ -5,9 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-import torch
-from torch import Tensor
-
 from vidstyle.models.base import BaseGenerator
 from vidstyle.models.colorizer import Colorizer
 from vidstyle.models.generator import Generator
@@ -44,23 +41,6 @@ def is_color_alone(style: Style) -> bool:
     )
 
 
-@torch.inference_mode()
-def grade_table(style: Style, size: int) -> Tensor:
-    """The color grade of a style at its dials as a table [3, B, G, R] in [0, 1], red running fastest.
-
-    Computed by the network for each of the size^3 colors, in display-referred code values.
-    """
-    axis = torch.linspace(0, 1, size)
-    blue, green, red = torch.meshgrid(axis, axis, axis, indexing="ij")
-    plain = torch.stack((red, green, blue))
-    mixed = torch.zeros_like(plain)
-    for part, share in parts_of(style):
-        generator, code = part.network
-        graded = generator.lut(code, size).to("cpu", torch.float32)
-        mixed += share * torch.lerp(plain, graded, part.dials.strength * part.dials.grade).clamp(0, 1)
-    return mixed.clamp(0, 1)
-
-
 def cube_text(style: Style, size: int, strength: float = 1.0) -> str:
     """The text of a `.cube` file (Adobe's specification 1.0) of the grade. size: entries along each axis.
 
@@ -77,7 +57,7 @@ def cube_text(style: Style, size: int, strength: float = 1.0) -> str:
     lines = [f"# {line}" for text in head for line in textwrap.wrap(_plain(text), _WIDEST)]
     lines += [f'TITLE "vidstyle {_plain(style.name)}"', f"LUT_3D_SIZE {size}"]
     lines += ["DOMAIN_MIN 0.0 0.0 0.0", "DOMAIN_MAX 1.0 1.0 1.0"]
-    rows = grade_table(style, size).flatten(1).T.tolist()
+    rows = style.color_table(size).flatten(1).T.tolist()
     lines += [f"{red:.6f} {green:.6f} {blue:.6f}" for red, green, blue in rows]
     return "\n".join(lines) + "\n"
 

@@ -170,7 +170,7 @@ class ApplyOptions:
     protect: Protect | None = None
     """Faces, and skin of their color, that get less of the style."""
     device: str = "auto"
-    """auto (a GPU if there is one), cpu, cuda or cuda:1."""
+    """auto (a GPU if there is one), cpu, cuda, cuda:1, mps or xpu."""
     batch_size: int | None = None
     """Frames in one step; None chooses by the size of the frames. Does not change the result."""
     codec: str = "auto"
@@ -293,7 +293,7 @@ class BenchOptions:
     frames: int = 120
     """Length of each clip, from 8."""
     device: str = "auto"
-    """auto, cpu, cuda or cuda:1."""
+    """auto, cpu, cuda, cuda:1, mps or xpu."""
     price_per_hour: float | None = None
     """Of the machine, in any currency; None gives no prices."""
 
@@ -317,7 +317,7 @@ class PreviewOptions:
     size: int = 360
     """Short side of the stills in pixels, 120 to 1080; moving pictures have three quarters of it."""
     device: str = "auto"
-    """auto, cpu, cuda or cuda:1."""
+    """auto, cpu, cuda, cuda:1, mps or xpu."""
     fps: Fraction | None = None
     """Frame rate of a source that is a folder or pattern of numbered pictures."""
     overwrite: bool = False

@@ -12,6 +12,7 @@ from vidstyle.errors import OutOfMemoryError, OutputError
 from vidstyle.frames import FrameBatch
 from vidstyle.imaging.hdr import HdrConversion, to_sdr, with_change
 from vidstyle.imaging.yuv import from_rgb, to_rgb
+from vidstyle.styles.device import free_unused_memory
 from vidstyle.styles.restyler import CompletedBatch, PendingBatch, Restyled, Restyler
 
 
@@ -105,8 +106,7 @@ class Batches:
                 "device memory: a single frame does not fit. Close other programs, use --device cpu, "
                 "or scale the clip down."
             ) from error
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_unused_memory()
         if self._size > failed // 2:
             self._size = max(1, failed // 2)
             self.warnings.append(f"the device ran out of memory; the batch is down to {self._size} frames")

@@ -160,7 +160,7 @@ def _open_decoder(request: RenderRequest, render_pass: RenderPass) -> Decoder:
         stop=None if stop is None else stop + frame_margin(options),
         deinterlace=options.deinterlace,
         anchor=render_pass.anchor,
-        pinned=device_of(request.style).startswith("cuda"),
+        pinned=device_of(request.style).startswith("cuda"),  # `CudaQueue` uploads from such memory
         hwaccel=options.hwaccel,
         cut=cut,
     )

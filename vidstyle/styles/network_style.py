@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from hashlib import sha256
 
 import torch
@@ -136,12 +137,12 @@ class NetworkStyle(Style):
         style.content_hash = hash_text(self.content_hash, *pixels)
         return style
 
-    def _half(self) -> torch.autocast:
+    def _half(self) -> AbstractContextManager[object]:
         """Half precision for the networks, where `_dtype` says so."""
+        if self._dtype == torch.float32:
+            return nullcontext()
         # Every weight is used once, so there is nothing to cache, and a CUDA graph must not hold a cache.
-        return torch.autocast(
-            self.device.type, self._dtype, enabled=self._dtype != torch.float32, cache_enabled=False
-        )
+        return torch.autocast(self.device.type, self._dtype, cache_enabled=False)
 
     def paint(self, rgb: Tensor, controls: Controls) -> Tensor:
         """Apply controls at full size, with plain torch: RGB [N, 3, H, W] in [0, 1] -> the same."""

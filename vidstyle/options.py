@@ -199,6 +199,12 @@ class ApplyOptions:
     """Number of the first picture that is written; None is the source's, or 1."""
     hdr: str = "auto"
     """One of HDR_WAYS; auto is tonemap."""
+    input_space: str | None = None
+    """Of camera log or scene light: slog3, logc3, ... (`imaging.ocio.SPACES`), or a name of OpenColorIO."""
+    output_space: str | None = None
+    """Color space of the result; None is what a screen shows (BT.709)."""
+    ocio: str | None = None
+    """Configuration of OpenColorIO (a path, or ocio://NAME) that has these spaces; None is a built-in one."""
     overwrite: bool = False
     """Replace a target that exists."""
     work_dir: Path | None = None
@@ -241,6 +247,8 @@ class ApplyOptions:
             raise ValueError(f"start_number must be at least 0, not {self.start_number}")
         if self.hdr not in HDR_WAYS:
             raise ValueError(f"hdr must be one of {', '.join(HDR_WAYS)}, not {self.hdr!r}")
+        if self.input_space is None and (self.output_space or self.ocio):
+            raise ValueError("output_space and ocio need an input_space: name it")
         for name in ("segment_frames", "encoder_threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -279,8 +287,10 @@ class ApplyOptions:
         unseen = {"device", "batch_size", "overwrite", "work_dir", "start_number"}
         if not self.ranges:  # keys of earlier versions stay
             unseen |= {"ranges", "keep_rest", "fade"}
-        if self.protect is None:  # keys of earlier versions stay
+        if self.protect is None:
             unseen |= {"protect"}
+        if self.input_space is None:
+            unseen |= {"input_space", "output_space", "ocio"}
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in unseen}
 
 

@@ -45,6 +45,7 @@ DOORS = {
     "tqdm": ("cli",),
     "safetensors": ("styles.style_file",),
     "onnx": ("styles.export",),
+    "PyOpenColorIO": ("imaging.ocio",),
     "triton": ("models.cuda",),
     "matplotlib": ("analysis.plots",),
     "opentimelineio": ("cli.edl_file",),

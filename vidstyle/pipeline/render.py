@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 from vidstyle.errors import OutputError
 from vidstyle.frames import FrameBatch, VideoInfo
+from vidstyle.imaging.conversion import Conversion
 from vidstyle.imaging.hdr import HdrConversion
+from vidstyle.imaging.scene import SceneConversion
 from vidstyle.media.cut import Cut
 from vidstyle.media.decode import Decoder
 from vidstyle.media.encode import Encoder
@@ -145,7 +147,7 @@ def clip_of(plan: Plan, info: VideoInfo) -> Clip:
         info=info,
         bars=plan.bars,
         start_seconds=plan.media.start_seconds,
-        hdr=hdr_conversion(plan, plan.options),
+        hdr=conversion_of(plan, plan.options),
         ranges=plan.ranges,
     )
 
@@ -239,13 +241,14 @@ class SegmentFile:
         self._encoder.abort()
 
 
-def hdr_conversion(plan: Plan, options: ApplyOptions) -> HdrConversion | None:
-    """What is done to HDR frames; None for SDR."""
-    light = plan.hdr
-    if light is None:
-        return None
+def conversion_of(plan: Plan, options: ApplyOptions) -> Conversion | None:
+    """What is done to frames of HDR, camera log or scene light; None for SDR."""
     compared = is_mixed(options) or not smooth_options(options).is_off
-    return HdrConversion(light, options.hdr == "keep", options.preset.deepest, with_source=compared)
+    if plan.spaces is not None:
+        return SceneConversion(plan.spaces, options.preset.deepest, with_source=compared)
+    if plan.hdr is None:
+        return None
+    return HdrConversion(plan.hdr, options.hdr == "keep", options.preset.deepest, with_source=compared)
 
 
 def _end_of_missing(finished: Mapping[int, Committed], segment_frames: int) -> int | None:

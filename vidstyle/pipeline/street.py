@@ -42,7 +42,7 @@ def restyle(
     style: Style | str | Path,
     options: ApplyOptions | None = None,
     *,
-    fps: Fraction | float = 25,
+    fps: Fraction | float | None = None,
     cancel: threading.Event | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     **changes: Any,
@@ -51,8 +51,9 @@ def restyle(
 
     source: a clip or pattern of numbered pictures, what `open` has opened, an iterable of its frames, or any
     iterable of pictures of one size: numpy [H, W, 3] or torch [3, H, W], uint8, uint16, or float32 in 0..1.
-    Of pictures `fps` is the rate. style: a Style, or what `load_style` takes. changes: fields of ApplyOptions
-    by name, such as smooth="off" or device="cuda"; what encodes is not used. smooth=True is "auto".
+    fps: the rate of pictures, by default 25; of numbered pictures that of their sidecar. style: a Style, or
+    what `load_style` takes. changes: fields of ApplyOptions by name, such as smooth="off" or device="cuda";
+    what encodes is not used. smooth=True is "auto".
 
     Decoding, the style and smoothing run on threads of their own. They end when the result is closed or runs
     out, or soon after `cancel` is set. on_progress: called with each frame, on the thread that takes it.
@@ -70,7 +71,9 @@ def restyle(
     if isinstance(changes.get("smooth"), bool):
         changes["smooth"] = "auto" if changes["smooth"] else "off"
     options = replace(options or ApplyOptions(), **changes)
-    return Frames(source, style, options, fps, cancel, on_progress)
+    if fps is not None and isinstance(source, str | os.PathLike):
+        options = replace(options, fps=Fraction(fps).limit_denominator(1_000_000))
+    return Frames(source, style, options, 25 if fps is None else fps, cancel, on_progress)
 
 
 class Frames(Iterator[Frame]):
@@ -176,7 +179,7 @@ def _opened(source: Any, style: Style, options: ApplyOptions, fps: Fraction | fl
     if isinstance(source, Reader):
         return _Clip(source, style, options)
     if isinstance(source, str | os.PathLike):
-        media = probe(Path(source), fps=options.fps)
+        media = probe(Path(source), fps=options.fps, light=options.input_space is not None)
         reader = Reader(media, deinterlace=options.deinterlace, hwaccel=options.hwaccel)
         return _Clip(reader, style, options, owned=True)
     frames = iter(source)
@@ -194,6 +197,10 @@ class _Clip:
         """owned: the reader is closed at the end."""
         self._reader, self._owned = reader, owned
         options = replace(options, deinterlace=reader.deinterlace, hwaccel=reader.hwaccel)
+        if options.input_space is not None and reader.path.suffix.lower() == ".exr" and not owned:
+            raise ValueError(
+                "EXR with an input_space is read from its path: give the path in place of open()"
+            )
         plan = plan_segments(reader.media, style.content_hash, device_of(style), reader.path, options)
         self.clip, self.info, self.options = clip_of(plan, plan.media.info), plan.info, plan.options
         self._notes, self._cut = plan.warnings, plan.cut

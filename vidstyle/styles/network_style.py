@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from vidstyle.frames import PlaneFormat
+from vidstyle.imaging.conversion import Conversion
 from vidstyle.imaging.correction import InputCorrection
 from vidstyle.imaging.finishing import Finish
-from vidstyle.imaging.hdr import HdrConversion
 from vidstyle.imaging.lut import Grading
 from vidstyle.imaging.yuv import luma_plane
 from vidstyle.models.base import BaseGenerator, Controls, Dials
@@ -161,7 +161,7 @@ class NetworkStyle(Style):
         planes: Sequence[Tensor],
         fmt: PlaneFormat,
         quarter_turns: int = 0,
-        hdr: HdrConversion | None = None,
+        hdr: Conversion | None = None,
     ) -> tuple[Tensor, ...]:
         alone = hdr is None and self.before.is_nothing and self.finish.is_nothing
         if self._fused is not None and alone and reason_not(fmt, *planes[0].shape[-2:]) is None:

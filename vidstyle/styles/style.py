@@ -21,10 +21,10 @@ from torch import Tensor
 
 from vidstyle.errors import StyleError
 from vidstyle.frames import FrameBatch, PlaneFormat
+from vidstyle.imaging.conversion import Conversion
 from vidstyle.imaging.correction import InputCorrection
 from vidstyle.imaging.dither import Dither
 from vidstyle.imaging.finishing import Finish, finished
-from vidstyle.imaging.hdr import HdrConversion
 from vidstyle.imaging.yuv import from_rgb, to_rgb
 from vidstyle.models.base import Dials
 from vidstyle.options import ApplyOptions, Tone
@@ -82,7 +82,7 @@ class Style(ABC):
         self.dither = Dither(device)
         # While at work:
         self._executor: Executor | None = None
-        self._hdr: HdrConversion | None = None
+        self._hdr: Conversion | None = None
 
     @property
     def name(self) -> str:
@@ -248,7 +248,7 @@ class Style(ABC):
         raise RuntimeError("submit() was called outside of at_work(). Call it inside the with block.")
 
     @contextmanager
-    def at_work(self, hdr: HdrConversion | None = None) -> Iterator[Executor | None]:
+    def at_work(self, hdr: Conversion | None = None) -> Iterator[Executor | None]:
         """Keeps threads, streams and recorded graphs from batch to batch while the block runs.
 
         hdr: what is done to the batches' HDR frames; None for SDR. Yields None where nothing changes.
@@ -272,11 +272,11 @@ class Style(ABC):
         planes: Sequence[Tensor],
         fmt: PlaneFormat,
         quarter_turns: int = 0,
-        hdr: HdrConversion | None = None,
+        hdr: Conversion | None = None,
     ) -> tuple[Tensor, ...]:
         """Planes as `fmt` describes them, on the style's device, restyled and left there.
 
-        hdr: what is done to HDR planes; the result is then that of `HdrConversion.restyle`.
+        hdr: what is done to HDR planes; the result is then that of `Conversion.restyle`.
         """
         if hdr is not None:
             return hdr.restyle(
@@ -296,7 +296,7 @@ class Style(ABC):
 class StyledBatch:
     """A batch whose planes are in flight."""
 
-    def __init__(self, batch: FrameBatch, planes: PendingPlanes, hdr: HdrConversion | None) -> None:
+    def __init__(self, batch: FrameBatch, planes: PendingPlanes, hdr: Conversion | None) -> None:
         self._batch, self._planes, self._hdr = batch, planes, hdr
 
     def result(self) -> Restyled:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from vidstyle.frames import FrameBatch
+from vidstyle.imaging.conversion import Conversion
 from vidstyle.imaging.correction import InputCorrection
-from vidstyle.imaging.hdr import HdrConversion
 from vidstyle.options import ApplyOptions
 from vidstyle.styles.executor import Executor
 from vidstyle.styles.restyler import PendingBatch, Restyled
@@ -73,7 +73,7 @@ class TimedStyle(Style):
         return pending[0] if len(pending) == 1 else JoinedBatches(pending)
 
     @contextmanager
-    def at_work(self, hdr: HdrConversion | None = None) -> Iterator[Executor | None]:
+    def at_work(self, hdr: Conversion | None = None) -> Iterator[Executor | None]:
         with ExitStack() as stack:
             self._executor, *_ = [stack.enter_context(style.at_work(hdr)) for _, style in self._parts]
             try:

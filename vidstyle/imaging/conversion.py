@@ -36,6 +36,10 @@ class Conversion(ABC):
         """(source, styled): frames as a smoother compares them, from a batch and its planes of `restyle`."""
 
     @abstractmethod
+    def shown(self, batch: FrameBatch) -> FrameBatch:
+        """A batch as a style sees it: SDR planes of BT.709."""
+
+    @abstractmethod
     def unstyled(self, batch: FrameBatch) -> FrameBatch:
         """A batch as it is written where no style changes it."""
 

@@ -116,13 +116,16 @@ class HdrConversion(Conversion):
         )
         return replace(sdr, planes=tuple(planes[count:])) if self.with_source else sdr, sdr
 
+    def shown(self, batch: FrameBatch) -> FrameBatch:
+        return to_sdr(batch, self.light, self.deepest)
+
     def unstyled(self, batch: FrameBatch) -> FrameBatch:
-        return batch if self.keep else to_sdr(batch, self.light, self.deepest)
+        return batch if self.keep else self.shown(batch)
 
     def restyle_batch(
         self, batch: FrameBatch, restyle: Callable[[FrameBatch], FrameBatch]
     ) -> tuple[FrameBatch, FrameBatch]:
-        sdr = to_sdr(batch, self.light, self.deepest)
+        sdr = self.shown(batch)
         styled = restyle(sdr)
         if not self.keep:
             return sdr, styled

@@ -53,6 +53,11 @@ class SceneConversion(Conversion):
         styled = self._batch(batch, planes[:count])
         return replace(styled, planes=tuple(planes[count:])) if self.with_source else styled, styled
 
+    def shown(self, batch: FrameBatch) -> FrameBatch:
+        fmt = sdr_format(batch.format, self.deepest)
+        planes = from_rgb(self._display(batch.planes, batch.format), fmt)
+        return replace(batch, planes=planes, format=fmt, alpha=shallower_alpha(batch, self.deepest))
+
     def unstyled(self, batch: FrameBatch) -> FrameBatch:
         shown = self._display(batch.planes, batch.format)
         return self._batch(batch, self._planes(shown, batch.format))
@@ -60,9 +65,7 @@ class SceneConversion(Conversion):
     def restyle_batch(
         self, batch: FrameBatch, restyle: Callable[[FrameBatch], FrameBatch]
     ) -> tuple[FrameBatch, FrameBatch]:
-        fmt = sdr_format(batch.format, self.deepest)
-        planes = from_rgb(self._display(batch.planes, batch.format), fmt)
-        shown = replace(batch, planes=planes, format=fmt, alpha=shallower_alpha(batch, self.deepest))
+        shown = self.shown(batch)
         styled = restyle(shown)
         if self.spaces.result is None:
             return shown, styled

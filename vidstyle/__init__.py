@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     )
     from vidstyle.options import ApplyOptions
     from vidstyle.pipeline.apply import Progress, Report, apply
+    from vidstyle.pipeline.frame import Frame
     from vidstyle.pipeline.plan import plan
+    from vidstyle.pipeline.reader import Reader, open
     from vidstyle.pipeline.still import restyle_still
-    from vidstyle.pipeline.street import Frame, restyle
+    from vidstyle.pipeline.street import Frames, restyle
+    from vidstyle.pipeline.writer import Writer
     from vidstyle.styles.library import list_styles
     from vidstyle.styles.load import load_style
     from vidstyle.styles.style import Style
@@ -39,9 +42,12 @@ _HOME = {
     ),
     "options": ("ApplyOptions",),
     "pipeline.apply": ("Progress", "Report", "apply"),
+    "pipeline.frame": ("Frame",),
     "pipeline.plan": ("plan",),
+    "pipeline.reader": ("Reader", "open"),
     "pipeline.still": ("restyle_still",),
-    "pipeline.street": ("Frame", "restyle"),
+    "pipeline.street": ("Frames", "restyle"),
+    "pipeline.writer": ("Writer",),
     "styles.library": ("list_styles",),
     "styles.load": ("load_style",),
     "styles.style": ("Style",),
@@ -53,21 +59,25 @@ __all__ = [
     "ApplyOptions",
     "DeviceError",
     "Frame",
+    "Frames",
     "InputError",
     "Keyframes",
     "OutOfMemoryError",
     "OutputError",
     "Progress",
     "Range",
+    "Reader",
     "Report",
     "Style",
     "StyleError",
     "TrainingError",
     "VidstyleError",
+    "Writer",
     "__version__",
     "apply",
     "list_styles",
     "load_style",
+    "open",
     "plan",
     "restyle",
     "restyle_still",

@@ -135,7 +135,7 @@ def written_whole(path: Path, part: Path | None = None) -> Iterator[Path]:
 def write_durably(path: Path, text: str) -> None:
     """Write text whole or not at all, also when the power fails: the folder is flushed too."""
     with written_whole(path, part=path.with_suffix(f".{uuid.uuid4().hex}.part")) as part:
-        part.write_text(text)
+        part.write_text(text, encoding="utf-8")
     if os.name == "posix":
         folder = os.open(path.parent, os.O_RDONLY)
         try:

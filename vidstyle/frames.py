@@ -251,6 +251,8 @@ class VideoInfo:
     """Of HDR: the screen it was graded on, where that is stored."""
     content_light: tuple[int, int] | None = None
     """Of HDR: nits of the brightest pixel and of the brightest frame on average (MaxCLL, MaxFALL)."""
+    scene_linear: bool = False
+    """Whether samples are light of the scene, packed as `imaging.ocio.pack` does it."""
     dynamic_light: bool = False
     """Whether frames carry HDR10+ or Dolby Vision data of their own."""
 

@@ -173,7 +173,7 @@ class ApplyOptions:
     protect: Protect | None = None
     """Faces, and skin of their color, that get less of the style."""
     device: str = "auto"
-    """auto (a GPU if there is one), cpu, cuda or cuda:1."""
+    """auto (a GPU if there is one), cpu, cuda, cuda:1, mps or xpu."""
     batch_size: int | None = None
     """Frames in one step; None chooses by the size of the frames. Does not change the result."""
     codec: str = "auto"
@@ -202,6 +202,12 @@ class ApplyOptions:
     """Number of the first picture that is written; None is the source's, or 1."""
     hdr: str = "auto"
     """One of HDR_WAYS; auto is tonemap."""
+    input_space: str | None = None
+    """Of camera log or scene light: slog3, logc3, ... (`imaging.ocio.SPACES`), or a name of OpenColorIO."""
+    output_space: str | None = None
+    """Color space of the result; None is what a screen shows (BT.709)."""
+    ocio: str | None = None
+    """Configuration of OpenColorIO (a path, or ocio://NAME) that has these spaces; None is a built-in one."""
     overwrite: bool = False
     """Replace a target that exists."""
     work_dir: Path | None = None
@@ -252,6 +258,8 @@ class ApplyOptions:
             raise ValueError(f"start_number must be at least 0, not {self.start_number}")
         if self.hdr not in HDR_WAYS:
             raise ValueError(f"hdr must be one of {', '.join(HDR_WAYS)}, not {self.hdr!r}")
+        if self.input_space is None and (self.output_space or self.ocio):
+            raise ValueError("output_space and ocio need an input_space: name it")
         for name in ("segment_frames", "encoder_threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -294,6 +302,8 @@ class ApplyOptions:
             unseen.add("protect")
         if self.per_scene is None:
             unseen.add("per_scene")
+        if self.input_space is None:
+            unseen |= {"input_space", "output_space", "ocio"}
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in unseen}
 
 
@@ -306,7 +316,7 @@ class BenchOptions:
     frames: int = 120
     """Length of each clip, from 8."""
     device: str = "auto"
-    """auto, cpu, cuda or cuda:1."""
+    """auto, cpu, cuda, cuda:1, mps or xpu."""
     price_per_hour: float | None = None
     """Of the machine, in any currency; None gives no prices."""
 
@@ -330,7 +340,7 @@ class PreviewOptions:
     size: int = 360
     """Short side of the stills in pixels, 120 to 1080; moving pictures have three quarters of it."""
     device: str = "auto"
-    """auto, cpu, cuda or cuda:1."""
+    """auto, cpu, cuda, cuda:1, mps or xpu."""
     fps: Fraction | None = None
     """Frame rate of a source that is a folder or pattern of numbered pictures."""
     overwrite: bool = False

@@ -27,6 +27,7 @@ QUICK = {
 WHOLE = {
     "bench_startup": ["--runs", "1"],
     "bench_apply": ["--frames", "6", "--size", "64", "48", "--repeats", "1", "--threads", "1"],
+    "bench_frames": ["--frames", "4", "--size", "64", "48", "--repeats", "1", "--lengths", "3"],
     "bench_memory": ["--frames", "4", "8", "--size", "64", "48"],
     "bench_farm": ["--frames", "4", "--width", "64", "--height", "48", "--many", "1"],
     "bench_scale": [

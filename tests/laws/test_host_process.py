@@ -87,6 +87,19 @@ for codec in ("h264", "av1"):
     options = ApplyOptions(codec=codec, smooth=0.8, device="cpu")
     apply(folder / "in.mp4", style, folder / f"{codec}.mp4", options)
 """,
+    "frames": """
+import vidstyle
+with (
+    vidstyle.open(folder / "in.mp4") as clip,
+    vidstyle.Writer(folder / "frames.mp4", like=clip) as writer,
+    vidstyle.restyle(clip, str(folder / "tiny.safetensors"), smooth=True, device="cpu") as frames,
+):
+    for frame in frames:
+        writer.write(frame.with_pixels(frame.array()))
+for frame in vidstyle.restyle(folder / "in.mp4", str(folder / "tiny.safetensors")):
+    break
+del frame
+""",
     "restyle_still": """
 from vidstyle import InputError, load_style, restyle_still
 style = load_style(str(folder / "tiny.safetensors"))

@@ -210,6 +210,15 @@ def test_the_python_of_the_first_page_runs(desk: Path) -> None:
     assert (desk / "restyled.mp4").stat().st_size > 0
 
 
+OTHER_PYTHON = [b for b in BLOCKS if b.mark == "python" and b.readme != FIRST_PAGE and "vidstyle" in b.text]
+
+
+@pytest.mark.parametrize("block", OTHER_PYTHON, ids=str)
+def test_the_python_of_other_pages_runs(block: Block, desk: Path) -> None:
+    """As printed, beside the files that it names."""
+    call(sys.executable, "-c", block.text, folder=desk)
+
+
 @pytest.mark.parametrize("readme", READMES, ids=lambda path: path.parent.relative_to(HOME).as_posix())
 def test_every_file_that_is_named_exists(readme: Path) -> None:
     """Paths in backticks, from the root, the package or the README's folder; links from its folder."""

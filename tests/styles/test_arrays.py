@@ -36,6 +36,15 @@ def test_bytes_stay_bytes(picture: Any) -> None:
     assert np.array_equal(np.asarray(made), 255 - np.asarray(picture))
 
 
+def test_sixteen_bits_stay_sixteen() -> None:
+    """numpy and torch: each level of its own."""
+    picture = RANDOM.astype(np.uint16) * 257 + 11
+    picture[0, 0] = (0, 65535, 12345)
+    assert np.array_equal(restyle_any(picture, inverted), 65535 - picture)
+    tensor = torch.from_numpy(picture).movedim(-1, 0)
+    assert torch.equal(restyle_any(tensor, inverted), torch.from_numpy(65535 - picture).movedim(-1, 0))
+
+
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_floats_stay_floats(kind: Any) -> None:
     """In 0..1, numpy or torch."""

@@ -15,7 +15,7 @@ from tests.helpers.styles import COLORIST, blobs, tiny_style
 from vidstyle.cli import main
 from vidstyle.imaging.lab import rgb_to_lab
 from vidstyle.options import ApplyOptions
-from vidstyle.styles.export.cube import cube_text, grade_table
+from vidstyle.styles.export.cube import cube_text
 from vidstyle.styles.library import STYLE_FOLDER
 from vidstyle.styles.load import load_style, read_style
 from vidstyle.styles.style import Style
@@ -74,7 +74,7 @@ def test_the_dials_are_in_the_table(tmp_path: Path) -> None:
     """At strength 0 it changes nothing, at a half it is the half of the way; red runs fastest."""
     style = read_style(tiny_style(tmp_path))
     assert torch.equal(
-        grade_table(style.with_options(ApplyOptions(strength=0.0)), 5)[:, 4, 2, 1],
+        style.with_options(ApplyOptions(strength=0.0)).color_table(5)[:, 4, 2, 1],
         torch.tensor([0.25, 0.5, 1.0]),
     )
     half = style.with_options(ApplyOptions(strength=0.5))
@@ -87,8 +87,8 @@ def test_the_dials_are_in_the_table(tmp_path: Path) -> None:
 def test_a_blend_is_the_mixture_of_its_tables(tmp_path: Path) -> None:
     """A blend is the mixture of its tables."""
     one, two = tiny_style(tmp_path, "one", 1), tiny_style(tmp_path, "two", 2)
-    mixed = grade_table(load_style(f"{one}:3,{two}:1"), 9)
-    apart = 0.75 * grade_table(load_style(one), 9) + 0.25 * grade_table(load_style(two), 9)
+    mixed = load_style(f"{one}:3,{two}:1").color_table(9)
+    apart = 0.75 * load_style(one).color_table(9) + 0.25 * load_style(two).color_table(9)
     assert torch.allclose(mixed, apart, atol=1e-6)
 
 

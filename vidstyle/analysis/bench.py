@@ -27,6 +27,7 @@ from vidstyle.media.synthetic_clip import copy_start, make_clip
 from vidstyle.options import ApplyOptions, BenchOptions
 from vidstyle.pipeline.apply import Progress, apply
 from vidstyle.pipeline.plan import plan
+from vidstyle.styles.device import is_gpu
 from vidstyle.styles.style import Style
 from vidstyle.threads import usable_cores
 
@@ -149,7 +150,7 @@ def cost(clip: ClipMeasurement, report: BenchReport) -> dict[str, float | None]:
     """What an hour of 1920x1080 at 30 frames per second would take, scaled by the number of pixels."""
     frames = _HOUR_FRAMES * _FULL_HD / (clip.width * clip.height)
     hours = frames / clip.fps / 3600
-    on_gpu = report.device.startswith("cuda")
+    on_gpu = is_gpu(report.device)
     return {
         "machine_hours": hours,
         "core_hours": frames * clip.cpu_seconds_a_frame / 3600,
@@ -174,8 +175,8 @@ def _measure(
     clip: Path, style: Style, options: BenchOptions, folder: Path, watch: Callable[[str], None]
 ) -> ClipMeasurement:
     """Time every stage on a clip, then apply as a whole."""
-    gpu = style.device.type == "cuda"
-    if gpu:
+    counts_memory = style.device.type == "cuda"
+    if counts_memory:
         torch.cuda.reset_peak_memory_stats(style.device)
     apply_options = ApplyOptions(device=str(style.device), overwrite=True)
     job = plan(clip, style, folder / "whole.mkv", apply_options)
@@ -213,7 +214,7 @@ def _measure(
         flops=count_flops(style, frame),
         least_bytes=2 * sum(plane.nbytes for plane in frame.planes),
         peak_host_bytes=peak_host_bytes(),
-        peak_device_bytes=torch.cuda.max_memory_allocated(style.device) if gpu else None,
+        peak_device_bytes=torch.cuda.max_memory_allocated(style.device) if counts_memory else None,
     )
 
 

@@ -124,6 +124,7 @@ def _packages() -> Iterator[Finding]:
 def _devices() -> Iterator[Finding]:
     import torch
 
+    from vidstyle.styles.device import GPU_KINDS, gpu_count, gpu_name
     from vidstyle.threads import cpu_workers
 
     words = f"{os.cpu_count()} cores, {cpu_workers()} threads in use (OMP_NUM_THREADS), "
@@ -137,7 +138,10 @@ def _devices() -> Iterator[Finding]:
         facts = torch.cuda.get_device_properties(number)
         words = f"{facts.name}, {size_in_words(facts.total_memory)} memory"
         yield Finding("devices", f"cuda:{number}", "ok", words)
-    if count:
+    others = [kind for kind in GPU_KINDS[1:] if gpu_count(kind)]
+    for kind in others:
+        yield Finding("devices", kind, "ok", gpu_name(torch.device(kind)))
+    if count or others:
         return
     if torch.version.cuda is None:
         words = "not used: this torch is built for the CPU only"
@@ -152,8 +156,8 @@ def _devices() -> Iterator[Finding]:
 def _memory_bytes() -> int:
     """Memory of the machine in bytes, 0 where the system does not tell."""
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+    except (ValueError, OSError):
         return 0
 
 

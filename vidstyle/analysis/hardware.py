@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from vidstyle.styles.device import gpu_name, is_gpu, synchronize
 from vidstyle.threads import usable_cores
 
 try:
@@ -25,7 +26,7 @@ except ImportError:  # Windows
 
 
 _COPY_BYTES = 64 << 20
-_MATRIX_SIDES = {"cpu": 1024, "cuda": 8192}
+_CPU_MATRIX_SIDE, _GPU_MATRIX_SIDE = 1024, 8192
 _REPEATS = 5
 
 
@@ -55,7 +56,7 @@ def measure_limits(device: torch.device) -> DeviceLimits:
         host = torch.zeros(_COPY_BYTES, dtype=torch.uint8, pin_memory=True)
         upload = _COPY_BYTES / best_seconds(lambda: there.copy_(host, non_blocking=True), device)
         download = _COPY_BYTES / best_seconds(lambda: host.copy_(there, non_blocking=True), device)
-    side = _MATRIX_SIDES[device.type]
+    side = _CPU_MATRIX_SIDE if device.type == "cpu" else _GPU_MATRIX_SIDE
     dtype = torch.float16 if device.type == "cuda" else torch.float32
     left = torch.randn(side, side, device=device, dtype=dtype)
     out = torch.empty_like(left)
@@ -70,10 +71,12 @@ def best_seconds(work: Callable[[], object], device: torch.device, repeats: int 
 
 
 def timed(work: Callable[[], object], device: torch.device) -> float:
-    """Seconds that `work` takes on a device: by CUDA events on a GPU, by the wall clock on a CPU."""
+    """Seconds that `work` takes on a device: by events of CUDA on such a GPU, else by the wall clock."""
     if device.type != "cuda":
+        synchronize(device)
         began = time.perf_counter()
         work()
+        synchronize(device)
         return time.perf_counter() - began
     stream = torch.cuda.current_stream(device)
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
@@ -88,7 +91,7 @@ def timed(work: Callable[[], object], device: torch.device) -> float:
 def peak_host_bytes() -> int | None:
     """The highest memory use of this process so far in bytes, None where the system does not tell."""
     try:  # not getrusage first: on Linux it also counts the process that this one was started from
-        held = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+        held = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
     except OSError:
         held = None
     if held:
@@ -113,8 +116,9 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
         "driver": None,
         "cuda": None,
     }
+    if is_gpu(device):
+        found["gpu"] = gpu_name(device)
     if device.type == "cuda":
-        found["gpu"] = torch.cuda.get_device_name(device)
         found["gpu_bytes"] = torch.cuda.get_device_properties(device).total_memory
         found["cuda"] = torch.version.cuda
         found["driver"] = _driver()
@@ -123,7 +127,7 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
 
 def _processor() -> str:
     try:
-        with open("/proc/cpuinfo") as file:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
             for line in file:
                 if line.startswith("model name"):
                     return line.partition(":")[2].strip()

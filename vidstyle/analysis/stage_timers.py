@@ -22,8 +22,7 @@ from vidstyle.media.decode import Decoder
 from vidstyle.media.encode import Encoder
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.batching import Batches
-from vidstyle.styles.cuda_queue import CudaQueue
-from vidstyle.styles.executor import CpuExecutor, CudaExecutor
+from vidstyle.styles.executor import CpuExecutor, CudaExecutor, queue_of
 from vidstyle.styles.style import Style
 from vidstyle.temporal.optical_flow import dis_flow
 from vidstyle.temporal.smoother import Smoother, SmoothOptions
@@ -111,7 +110,7 @@ def time_restyling(
     if style.device.type == "cpu":
         _restyle_on_cpu(style, batches, count, work)
         return up.stage(), work.stage(), down.stage(), styled
-    queue = CudaQueue(style.device)
+    queue = queue_of(style.device)
     gpu = CudaExecutor(queue, style.on_device)
     with queue.computing():
         for batch in _repeated(batches, count):

@@ -205,6 +205,9 @@ source_options = together(
         type=click.Choice(HDR_WAYS),
         metavar="HOW",
     ),
+    _field("input_space", "Camera log or light: slog3, logc3, logc4, vlog, ...", shown="", metavar="NAME"),
+    _field("output_space", "Color space of the result.", shown="BT.709", metavar="NAME"),
+    _field("ocio", "OpenColorIO config that has these spaces.", shown="built-in", metavar="CONFIG"),
 )
 
 batch_size_option = click.option(

@@ -86,7 +86,9 @@ def plan(
     Prints how many there are and nothing else on stdout. --device says where the tasks will run; the
     machine that plans needs no GPU.
     """
-    options = apply_options(batch_size, {**values, "device": "cpu" if device.startswith("cuda") else device})
+    from vidstyle.styles.device import is_gpu
+
+    options = apply_options(batch_size, {**values, "device": "cpu" if is_gpu(device) else device})
     screen = open_screen(progress)
 
     def work_on() -> dict[str, Any]:
@@ -94,7 +96,7 @@ def plan(
         from vidstyle.styles.load import load_style
 
         style = with_references(load_style(wanted).with_options(options), references)
-        kind = "cuda" if device.startswith("cuda") else None
+        kind = device.partition(":")[0] if is_gpu(device) else None
         made = plan_work(
             source,
             style,
@@ -128,7 +130,7 @@ def plan(
 @source_option
 @style_option("The style, if it has another path here.", "style_name")
 @flag_option("--past-end", help_text="Segments past the end of the clip are no error.")
-@click.option("--device", metavar="NAME", help="cpu, cuda or cuda:1.  [default: as planned]")
+@click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps or xpu.  [default: as planned]")
 @progress_option("farm")
 @json_option()
 def render(

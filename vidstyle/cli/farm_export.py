@@ -73,9 +73,9 @@ def export(
     from vidstyle.media.segment_index import most_frames
     from vidstyle.pipeline.farm.export import SchedulerJob
     from vidstyle.pipeline.farm.tasks import whole_style_name
-    from vidstyle.styles.device import choose_device
+    from vidstyle.styles.device import choose_device, is_gpu
 
-    kind = "cuda" if device.startswith("cuda") else choose_device(device).type
+    kind = device.partition(":")[0] if is_gpu(device) else choose_device(device).type
     frames = most_frames(source)
     job = SchedulerJob(
         name=f"vidstyle {source.name}",

@@ -22,7 +22,9 @@ class Journal:
         """Targets of which it is known what became of them."""
         self.begun: tuple[str, str] | None = None
         """(source, target) of what is worked on; the target is empty where all results need the source."""
-        for line in path.read_text().splitlines() if path is not None and path.exists() else ():
+        for line in (
+            path.read_text(encoding="utf-8").splitlines() if path is not None and path.exists() else ()
+        ):
             self._take(json.loads(line))
 
     def begin(self, source: Path, target: Path | None = None) -> None:
@@ -51,7 +53,7 @@ class Journal:
         line = json.dumps(event, default=str)
         self._take(json.loads(line))
         if self._path is not None:
-            with self._path.open("a") as file:
+            with self._path.open("a", encoding="utf-8") as file:
                 file.write(f"{line}\n")
 
     def _take(self, event: dict[str, Any]) -> None:

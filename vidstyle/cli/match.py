@@ -24,6 +24,8 @@ def check_match(inputs: int, options: ApplyOptions, reference: Path | None) -> N
             "--match: it brings several inputs together, but there is only one. "
             "Name the others too, or leave it out."
         )
+    if options.input_space is not None:
+        raise click.UsageError("--match: it works on clips as they are shown. Leave out --input-space.")
     if options.hdr == "keep":
         raise click.UsageError(
             "--match: it works only on SDR. Use --hdr tonemap instead of keep, or leave it out."

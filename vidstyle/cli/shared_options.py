@@ -91,7 +91,7 @@ def flag_option(*flags: str, help_text: str) -> Decorator:
 
 def device_option(options: type[Any]) -> Decorator:
     """`--device`."""
-    return field_option(options, "device", "auto, cpu, cuda or cuda:1.", metavar="NAME")
+    return field_option(options, "device", "auto, cpu, cuda, cuda:1, mps or xpu.", metavar="NAME")
 
 
 def overwrite_option(help_text: str) -> Decorator:

@@ -138,7 +138,10 @@ def _watch_parent() -> None:
     with suppress(OSError):
         while os.read(0, 1):
             pass
-    os.kill(os.getpid(), signal.SIGTERM)
+    if os.name == "nt":  # os.kill would end it there at once, without cleaning up
+        signal.raise_signal(signal.SIGTERM)
+    else:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _take_one_ctrl_c() -> None:

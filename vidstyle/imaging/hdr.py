@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
+from vidstyle.imaging.conversion import Conversion
 from vidstyle.imaging.dither import Dither
 from vidstyle.imaging.resize import row_strips
 from vidstyle.imaging.yuv import LUMA_BT709, LUMA_BT2020, from_rgb, to_rgb
@@ -69,7 +70,7 @@ class HdrLight:
 
 
 @dataclass(frozen=True)
-class HdrConversion:
+class HdrConversion(Conversion):
     """What is done to HDR frames around a style, which sees SDR.
 
     keep: False gives SDR frames; True gives HDR frames with KEPT_SHARE of the style's change. deepest: bits
@@ -89,10 +90,8 @@ class HdrConversion:
         style: Callable[[Tensor], Tensor],
         dither: Dither | None = None,
     ) -> tuple[Tensor, ...]:
-        """HDR planes through a style, all on the planes' device; no value is read back.
-
-        style: SDR RGB [N, 3, H, W] in [0, 1] -> the same. dither: of SDR planes of 8 bit. Returns planes for
-        `batches`: the styled ones and, with `with_source`, those of the tone mapped source.
+        """See Conversion. The planes are the styled ones and, with `with_source`, those of the tone mapped
+        source.
         """
         signal = to_rgb(planes, fmt)
         before = tone_map(signal, self.light)
@@ -106,7 +105,6 @@ class HdrConversion:
         return tuple(_select(same, old, new) for old, new in zip(planes, changed, strict=True))
 
     def batches(self, batch: FrameBatch, planes: Sequence[Tensor]) -> tuple[FrameBatch, FrameBatch]:
-        """(source, styled): frames as a smoother compares them, from a batch and its planes of `restyle`."""
         if self.keep:
             return batch, replace(batch, planes=tuple(planes))
         count = batch.format.plane_count
@@ -114,9 +112,28 @@ class HdrConversion:
             batch,
             planes=tuple(planes[:count]),
             format=sdr_format(batch.format, self.deepest),
-            alpha=_shallower_alpha(batch, self.deepest),
+            alpha=shallower_alpha(batch, self.deepest),
         )
         return replace(sdr, planes=tuple(planes[count:])) if self.with_source else sdr, sdr
+
+    def shown(self, batch: FrameBatch) -> FrameBatch:
+        return to_sdr(batch, self.light, self.deepest)
+
+    def unstyled(self, batch: FrameBatch) -> FrameBatch:
+        return batch if self.keep else self.shown(batch)
+
+    def restyle_batch(
+        self, batch: FrameBatch, restyle: Callable[[FrameBatch], FrameBatch]
+    ) -> tuple[FrameBatch, FrameBatch]:
+        sdr = self.shown(batch)
+        styled = restyle(sdr)
+        if not self.keep:
+            return sdr, styled
+        if all(torch.equal(a, b) for a, b in zip(sdr.planes, styled.planes, strict=True)):
+            return batch, batch
+        before, after = to_rgb(sdr.planes, sdr.format), to_rgb(styled.planes, styled.format)
+        changed = with_change(to_rgb(batch.planes, batch.format), before, after, self.light)
+        return batch, replace(batch, planes=from_rgb(changed, batch.format))
 
 
 def sdr_info(info: VideoInfo, deepest: int) -> VideoInfo:
@@ -146,7 +163,7 @@ def to_sdr(batch: FrameBatch, light: HdrLight, deepest: int = 16) -> FrameBatch:
     """A batch of HDR planes as SDR planes of BT.709, of at most `deepest` bits, on the same device."""
     fmt = sdr_format(batch.format, deepest)
     planes = from_rgb(tone_map(to_rgb(batch.planes, batch.format), light), fmt)
-    return replace(batch, planes=planes, format=fmt, alpha=_shallower_alpha(batch, deepest))
+    return replace(batch, planes=planes, format=fmt, alpha=shallower_alpha(batch, deepest))
 
 
 def tone_map(signal: Tensor, light: HdrLight) -> Tensor:
@@ -322,7 +339,7 @@ def _into_gamut(linear: Tensor) -> Tensor:
     return linear.sub_(gray).mul_(share).add_(gray).clamp_(0, 1)
 
 
-def _shallower_alpha(batch: FrameBatch, deepest: int) -> Tensor | None:
+def shallower_alpha(batch: FrameBatch, deepest: int) -> Tensor | None:
     """The alpha plane in the depth of the SDR frames."""
     fmt = sdr_format(batch.format, deepest)
     if batch.alpha is None or fmt.bit_depth == batch.format.bit_depth:

@@ -32,16 +32,21 @@ _REFERRING = (b"#EXTM3U", b"ffconcat", b"[playlist]", b"<?xml", b"<MPD", b"<smil
 
 
 def open_input(
-    path: Path, *, sequence: ImageSequence | None = None, hwaccel: str | None = None
+    path: Path,
+    *,
+    sequence: ImageSequence | None = None,
+    hwaccel: str | None = None,
+    light: bool = False,
 ) -> InputContainer:
     """Open a local media file, or numbered pictures, for reading; InputError when it is neither.
 
     sequence: the numbers and the rate of numbered pictures, if they are known already. Without it their
     folder is read, and they are taken at 25 frames per second.
     hwaccel: FFmpeg's name of the hardware that decodes, such as cuda; DeviceError where it cannot.
+    light: EXR is decoded to light of the scene, as it is stored.
     """
     if sequence is not None or is_sequence(path):
-        return _open_pictures(path, sequence or find_sequence(path, fps=Fraction(25)))
+        return _open_pictures(path, sequence or find_sequence(path, fps=Fraction(25)), light)
     if not path.exists():
         raise missing_file(path)
     if not path.is_file():
@@ -74,7 +79,7 @@ def open_input(
         _unreadable(path, error)
 
 
-def _open_pictures(pattern: Path, sequence: ImageSequence) -> InputContainer:
+def _open_pictures(pattern: Path, sequence: ImageSequence, light: bool) -> InputContainer:
     try:
         container = av.open(
             os.path.join(file_url(pattern.parent).replace("%", "%%"), pattern.name),
@@ -88,7 +93,8 @@ def _open_pictures(pattern: Path, sequence: ImageSequence) -> InputContainer:
         )
     except (av.error.FFmpegError, ValueError, OSError) as error:
         _unreadable(pattern, error)
-    if pattern.suffix.lower() == ".exr":  # the file holds linear light; the pipeline works on BT.1886 signal
+    # The file holds linear light; the pipeline works on BT.1886 signal.
+    if pattern.suffix.lower() == ".exr" and not light:
         container.streams.video[0].codec_context.options = {"gamma": "2.4"}
     return container
 

@@ -11,6 +11,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
+from vidstyle.imaging.ocio import pack
 from vidstyle.media.frame_decoder import TimedFrame
 from vidstyle.media.pixel_formats import ACCURATE, planar_format
 
@@ -28,7 +29,8 @@ class PlaneConverter:
     def __call__(self, frames: Sequence[TimedFrame], index: int, border_digest: str = "") -> FrameBatch:
         """A batch of consecutive frames. index: of the first of them within the clip."""
         fmt = self._info.format
-        views = [self._planes(timed.frame) for timed in frames]
+        read = self._light if self._info.scene_linear else self._planes
+        views = [read(timed.frame) for timed in frames]
         planes = tuple(_stacked([v[i] for v in views], fmt, self._pinned) for i in range(len(views[0])))
         return FrameBatch(
             planes=planes[: fmt.plane_count],
@@ -53,6 +55,14 @@ class PlaneConverter:
             neutral: np.ndarray[Any, Any] = np.full(size, 1 << (info.format.bit_depth - 1), self._dtype)
             views += [neutral, neutral]
         return views
+
+    def _light(self, frame: VideoFrame) -> list[np.ndarray[Any, Any]]:
+        """The planes [H, W] of light of the scene, packed into 16 bits; opacity in full range."""
+        # Half or whole floats, read as they are: swscale would cut them off at 1.
+        kind = np.float16 if "f16" in frame.format.name else np.float32
+        planes = [_plane_view(frame, number, kind).astype(np.float32) for number in range(len(frame.planes))]
+        colors, opacity = pack(np.stack(planes[:3])), planes[3:]
+        return [(plane.clip(0, 1) * 65535 + 0.5).astype(np.uint16) for plane in (*colors, *opacity)]
 
     def _to_planar(self, frame: VideoFrame) -> VideoFrame:
         """The same samples in the nearest planar format; matrix and range stay."""

@@ -69,7 +69,8 @@ class Decoder:
             self._seek(lambda: self._frames.seek_behind(anchor))
 
     def _open(self) -> None:
-        self._container = open_input(self.path, sequence=self._sequence, hwaccel=self._hwaccel)
+        light = self._source is not None and self._source.info.scene_linear
+        self._container = open_input(self.path, sequence=self._sequence, hwaccel=self._hwaccel, light=light)
         try:
             self._demuxer = Demuxer(self.path, self._container, sequence=self._sequence)
             # Hardware decodes on a thread of its own; more of ours would only hold more of its surfaces.

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 from av.video.frame import VideoFrame
+from torch import Tensor
 
 from vidstyle.frames import FrameBatch, VideoInfo
 from vidstyle.imaging.hdr import to_light
+from vidstyle.imaging.ocio import unpack
 from vidstyle.imaging.yuv import to_rgb
 from vidstyle.media.pixel_formats import EXR_FORMAT
 
@@ -25,7 +27,7 @@ def picture_frame(batch: FrameBatch, number: int, name: str, info: VideoInfo) ->
     signal = to_rgb([plane[number : number + 1] for plane in batch.planes], batch.format)
     frame = VideoFrame(batch.width, batch.height, name)
     if name == EXR_FORMAT:
-        light = to_light(signal, info)[0]
+        light = _light(signal, info)[0]
         for index, channel in enumerate((1, 2, 0)):  # planes stand in the order G, B, R
             _rows(frame, index, np.dtype("<f4"))[:, : batch.width] = light[channel].numpy()
         return frame
@@ -38,6 +40,11 @@ def picture_frame(batch: FrameBatch, number: int, name: str, info: VideoInfo) ->
     rows = _rows(frame, 0, np.dtype(">u2") if size == 2 else np.dtype("u1"))
     rows[:, : batch.width * channels] = levels.permute(1, 2, 0).reshape(batch.height, -1).numpy()
     return frame
+
+
+def _light(signal: Tensor, info: VideoInfo) -> Tensor:
+    """Linear light [1, 3, H, W] of a signal: that of the scene where the signal is packed light."""
+    return torch.from_numpy(unpack(signal.numpy())) if info.scene_linear else to_light(signal, info)
 
 
 def _rows(frame: VideoFrame, index: int, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:

@@ -63,7 +63,7 @@ def numbers_there(pattern: Path) -> list[int]:
 def sidecar(pattern: Path) -> dict[str, Any]:
     """The facts in the sidecar; empty where there is none that vidstyle wrote."""
     try:
-        facts = json.loads(sidecar_of(pattern).read_text())
+        facts = json.loads(sidecar_of(pattern).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return facts if isinstance(facts, dict) and facts.get("format") == FORMAT else {}
@@ -74,7 +74,7 @@ def written_sequences(folder: Path) -> list[Path]:
     found = []
     for path in sorted(folder.glob("*.json")):
         try:
-            facts = json.loads(path.read_text())
+            facts = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
         if not isinstance(facts, dict) or facts.get("format") != FORMAT:

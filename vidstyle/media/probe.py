@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from vidstyle.media.demux import Demuxer
 from vidstyle.media.digests import fingerprint
 from vidstyle.media.frame_decoder import FrameDecoder, TimedFrame
 from vidstyle.media.image_sequence import ImageSequence, find_sequence, is_sequence
+from vidstyle.media.log_guess import seems_log
 from vidstyle.media.side_data import unwritable
 from vidstyle.media.timestamps import clock_scale
 from vidstyle.media.video_info import read_info
@@ -84,6 +85,9 @@ class Source:
     left_out: tuple[str, ...] = ()
     """What hangs on the picture and no encoder here can write, in words."""
 
+    looks_like_log: bool = False
+    """Whether the first frame seems to be camera log, of which no tag tells; see `log_guess`."""
+
     @property
     def others(self) -> tuple[StreamFacts, ...]:
         """All streams but the one that is restyled."""
@@ -96,23 +100,28 @@ class Source:
 
     def open(self) -> InputContainer:
         """The file, opened again to read its packets."""
-        return open_input(self.path, sequence=self.sequence)
+        return open_input(self.path, sequence=self.sequence, light=self.info.scene_linear)
 
 
-def probe(path: Path, *, fps: Fraction | None = None) -> Source:
+def probe(path: Path, *, fps: Fraction | None = None, light: bool = False) -> Source:
     """Find out all about a clip. fps: rate of numbered pictures; None is the one in their sidecar.
+
+    light: EXR is read as light of the scene, and not as what a screen shows of it.
 
     Raises InputError when it cannot be decoded or is not supported.
     """
-    with probing(path, fps=fps) as (source, _):
+    with probing(path, fps=fps, light=light) as (source, _):
         return source
 
 
 @contextmanager
-def probing(path: Path, *, fps: Fraction | None = None) -> Iterator[tuple[Source, InputContainer]]:
+def probing(
+    path: Path, *, fps: Fraction | None = None, light: bool = False
+) -> Iterator[tuple[Source, InputContainer]]:
     """`probe`, with the file still open, for those who have to look at its streams themselves."""
     sequence = find_sequence(path, fps=fps) if is_sequence(path) else None
-    with open_input(path, sequence=sequence) as container:
+    light = light and path.suffix.lower() == ".exr"
+    with open_input(path, sequence=sequence, light=light) as container:
         # Before decoding, which may change what a container says of itself.
         streams = tuple(_facts(stream) for stream in container.streams)
         metadata, chapters = dict(container.metadata), tuple(container.chapters())
@@ -120,8 +129,10 @@ def probing(path: Path, *, fps: Fraction | None = None) -> Iterator[tuple[Source
         with closing(FrameDecoder(demuxer)) as frames:
             assert frames.ahead is not None
             info = read_info(path, container, demuxer.stream, frames.ahead)
+            info = replace(info, scene_linear=light)
             start = float((frames.ahead.pts or 0) * demuxer.timestamps.time_base)
-            edges = black_edges(PlaneConverter(info)([TimedFrame(0, 0, frames.ahead)], 0))
+            first = PlaneConverter(info)([TimedFrame(0, 0, frames.ahead)], 0)
+            edges = black_edges(first)
             left_out = unwritable(frames.ahead) + ([_SECOND_VIEW] if demuxer.has_second_layer else [])
             marks = read_marks(demuxer.stream, frames.ahead)
         if sequence is None:
@@ -140,8 +151,26 @@ def probing(path: Path, *, fps: Fraction | None = None) -> Iterator[tuple[Source
             black_edges=edges,
             marks=without_stereo(marks) if demuxer.has_second_layer else marks,
             left_out=tuple(left_out),
+            looks_like_log=seems_log(first, info),
         )
         yield source, container
+
+
+def pictures_alone(path: Path, info: VideoInfo, start_seconds: float = 0.0) -> Source:
+    """The source of pictures that a program has made: there is no file. path: named in messages."""
+    return Source(
+        path=path,
+        sequence=None,
+        info=info,
+        clock_scale=1,
+        fingerprint="",
+        picture=0,
+        streams=(StreamFacts(index=0, type="video", metadata={}, disposition=Disposition(0)),),
+        metadata={},
+        chapters=(),
+        start_seconds=start_seconds,
+        black_edges=None,
+    )
 
 
 def _facts(stream: Stream) -> StreamFacts:

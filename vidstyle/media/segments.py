@@ -206,7 +206,7 @@ class WorkFolder:
     def read(self, sidecar: Path, verify: bool = True) -> Committed | None:
         """A finished segment, or None if it is missing or damaged. verify: read all of its data."""
         try:
-            facts = json.loads(sidecar.read_text())
+            facts = json.loads(sidecar.read_text(encoding="utf-8"))
             if facts.pop("key") != self.key:
                 return None
             facts["packet_pts"] = tuple(facts["packet_pts"])

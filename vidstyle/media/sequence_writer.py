@@ -87,7 +87,8 @@ def write_sequence(
         sidecar.write_text(
             json.dumps(
                 _facts(source.path, target, info, start_number, pts, segments[-1].last_duration), indent=1
-            )
+            ),
+            encoding="utf-8",
         )
         old = {file_of(target, number) for number in numbers_there(target)}
         if (old or sidecar_of(target).exists()) and not overwrite:

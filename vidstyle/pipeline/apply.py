@@ -73,13 +73,15 @@ def apply(
     """Restyle the whole clip `source` into `target`; sound, times and everything else stay as they were.
 
     style: a Style, or what `load_style` takes, such as "vlogger". changes: fields of ApplyOptions by name,
-    such as strength=0.5, over those of options. The dials and the device of a Style are taken from the
-    options, whatever was set on it before. engine: who renders the segments, by default this process; the
-    result is the same. A run that was stopped continues where it left off when it is started again, and gives
-    the same bytes.
+    such as strength=0.5, over those of options. Device and dials are those of the options; where they say
+    nothing of a dial, what `Style.with_` has chosen holds. engine: who renders the segments, by default this
+    process; the result is the same. A run that was stopped continues where it left off when it is started
+    again, and gives the same bytes. Raises InputError, StyleError, DeviceError or OutputError. Then there is
+    no target, or still the old one. ValueError or TypeError for options that are none.
 
-    Raises InputError, StyleError, DeviceError or OutputError. Then there is no target, or still the old one.
-    ValueError or TypeError for options that are none.
+    >>> import vidstyle
+    >>> vidstyle.apply("in.mp4", "vlogger", "out.mp4", strength=0.8).streams_copied
+    {'audio': 1}
     """
     options = replace(options or ApplyOptions(), **changes)
     if isinstance(style, str | Path):

@@ -10,8 +10,8 @@ import torch
 
 from vidstyle.errors import OutOfMemoryError, OutputError
 from vidstyle.frames import FrameBatch
-from vidstyle.imaging.hdr import HdrConversion, to_sdr, with_change
-from vidstyle.imaging.yuv import from_rgb, to_rgb
+from vidstyle.imaging.conversion import Conversion
+from vidstyle.styles.device import free_unused_memory
 from vidstyle.styles.restyler import CompletedBatch, PendingBatch, Restyled, Restyler
 
 
@@ -33,7 +33,7 @@ class Batches:
     """
 
     def __init__(
-        self, style: Restyler, batch_size: int, depth: int = 1, hdr: HdrConversion | None = None
+        self, style: Restyler, batch_size: int, depth: int = 1, hdr: Conversion | None = None
     ) -> None:
         self._submit: Callable[[FrameBatch], PendingBatch] = getattr(
             style, "submit", lambda batch: CompletedBatch(restyled_planes(style, batch, hdr))
@@ -105,26 +105,17 @@ class Batches:
                 "device memory: a single frame does not fit. Close other programs, use --device cpu, "
                 "or scale the clip down."
             ) from error
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_unused_memory()
         if self._size > failed // 2:
             self._size = max(1, failed // 2)
             self.warnings.append(f"the device ran out of memory; the batch is down to {self._size} frames")
 
 
-def restyled_planes(style: Restyler, batch: FrameBatch, hdr: HdrConversion | None) -> Restyled:
-    """A batch before and after a style that knows planes only; it is given SDR planes of an HDR batch."""
+def restyled_planes(style: Restyler, batch: FrameBatch, hdr: Conversion | None) -> Restyled:
+    """A batch before and after a style that knows planes only; it is given SDR planes."""
     if hdr is None:
         return Restyled(batch, style.restyle(batch))
-    sdr = to_sdr(batch, hdr.light, hdr.deepest)
-    styled = style.restyle(sdr)
-    if not hdr.keep:
-        return Restyled(sdr, styled)
-    if all(torch.equal(a, b) for a, b in zip(sdr.planes, styled.planes, strict=True)):
-        return Restyled(batch, batch)
-    before, after = to_rgb(sdr.planes, sdr.format), to_rgb(styled.planes, styled.format)
-    changed = with_change(to_rgb(batch.planes, batch.format), before, after, hdr.light)
-    return Restyled(batch, replace(batch, planes=from_rgb(changed, batch.format)))
+    return Restyled(*hdr.restyle_batch(batch, style.restyle))
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -8,7 +8,7 @@ import torch
 
 from vidstyle.errors import DeviceError
 from vidstyle.frames import VideoInfo
-from vidstyle.styles.device import choose_device
+from vidstyle.styles.device import choose_device, gpu_name, gpus, is_gpu
 from vidstyle.threads import cpu_workers
 
 # Most frames in a batch, and most pixels: a GPU is kept busy, and memory stays within a few gigabytes.
@@ -25,15 +25,13 @@ def choose_devices(wanted: str, workers: int | None = None) -> tuple[str, ...]:
     frames differ.
     """
     names = [name.strip() for name in wanted.split(",")]
-    gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    found = gpus()
     if wanted == "all":
-        names = gpus
-        if not gpus:
-            raise DeviceError(
-                "all: no usable NVIDIA GPU was found. Use --workers, or check the driver with nvidia-smi."
-            )
-    elif wanted == "auto" and len(gpus) > 1:
-        names = gpus
+        names = found
+        if not found:
+            raise DeviceError("all: no usable GPU was found. Use --workers, or see `vidstyle doctor`.")
+    elif wanted == "auto" and len(found) > 1:
+        names = found
     chosen = [choose_device(name) for name in names]
     if len({device.type for device in chosen}) > 1:
         raise DeviceError(
@@ -50,15 +48,15 @@ def device_of(style: Any) -> str:
 def hardware_name(style: Any) -> str:
     """The hardware that a style works on, in words. Hardware of the same name gives the same frames."""
     device = device_of(style)
-    if device.startswith("cuda"):
+    if is_gpu(device):
         plain_torch = getattr(style, "slow", None) is not None
-        return torch.cuda.get_device_name(device) + (", plain torch" if plain_torch else "")
+        return gpu_name(torch.device(device)) + (", plain torch" if plain_torch else "")
     return f"CPU with {torch.backends.cpu.get_cpu_capability()}"
 
 
 def auto_batch_size(info: VideoInfo, device: str) -> int:
     """Frames in a batch: enough to keep a GPU busy; on a CPU one for each core that works on frames."""
-    if device.startswith("cuda"):
+    if is_gpu(device):
         most_frames, most_pixels = _GPU_FRAMES, _GPU_PIXELS
     else:
         most_frames, most_pixels = cpu_workers(), _CPU_PIXELS

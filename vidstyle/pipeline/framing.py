@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vidstyle.frames import FrameBatch, VideoInfo
-from vidstyle.imaging.hdr import HdrConversion, to_sdr
+from vidstyle.imaging.conversion import Conversion
 from vidstyle.imaging.yuv import code_levels
 from vidstyle.media.black_edges import Bars
 
@@ -49,7 +49,7 @@ class Framing:
     Without bars frames pass as they are.
     """
 
-    def __init__(self, bars: Bars, info: VideoInfo, hdr: HdrConversion | None = None) -> None:
+    def __init__(self, bars: Bars, info: VideoInfo, hdr: Conversion | None = None) -> None:
         """info: facts of the frames before a style. hdr: what is done to HDR frames; also to their bars."""
         self._hdr = hdr if hdr is not None and not hdr.keep else None
         self._format = info.format
@@ -111,7 +111,7 @@ class Framing:
             inner.of(out).copy_(inner.within(cut).of(plane))
         return replace(batch, planes=tuple(frame), surround=None)
 
-    def _sdr_bars(self, batch: FrameBatch, surround: tuple[Tensor, ...], hdr: HdrConversion) -> list[Tensor]:
+    def _sdr_bars(self, batch: FrameBatch, surround: tuple[Tensor, ...], hdr: Conversion) -> list[Tensor]:
         """SDR planes of whole frames that are right in the bars, and black where the picture comes."""
         black, _, gray, _ = code_levels(batch.format)
         blank = (black, black, black) if batch.format.matrix == "rgb" else (black, gray, gray)
@@ -123,9 +123,7 @@ class Framing:
         for boxes in zip(*sides, strict=True):
             strip = tuple(box.of(plane).contiguous() for box, plane in zip(boxes, surround, strict=True))
             if strip[0].numel():
-                bar = to_sdr(
-                    replace(batch, planes=strip, format=self._format, surround=None), hdr.light, hdr.deepest
-                )
+                bar = hdr.unstyled(replace(batch, planes=strip, format=self._format, surround=None))
                 for box, plane, out in zip(boxes, bar.planes, frame, strict=True):
                     box.of(out).copy_(plane)
         return frame

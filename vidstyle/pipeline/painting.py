@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from vidstyle.frames import FrameBatch, VideoInfo
-from vidstyle.imaging.hdr import HdrConversion
+from vidstyle.imaging.conversion import Conversion
 from vidstyle.media.black_edges import NO_BARS, Bars
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.amount import Amount
@@ -33,7 +33,7 @@ class Clip:
     """Black bars, which stay as they are."""
     start_seconds: float = 0.0
     """Time of the first frame on the clip's own clock."""
-    hdr: HdrConversion | None = None
+    hdr: Conversion | None = None
     """What is done to HDR frames; None for SDR."""
     ranges: Ranges | None = None
     """The frames that get the style; None is all."""

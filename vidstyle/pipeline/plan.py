@@ -14,6 +14,8 @@ from vidstyle.errors import InputError, OutputError
 from vidstyle.files import check_free, check_name, is_url, missing_file
 from vidstyle.frames import VideoInfo
 from vidstyle.imaging.hdr import HDR_PATH_VERSION, PQ, HdrLight, sdr_info
+from vidstyle.imaging.ocio import Spaces
+from vidstyle.imaging.scene import SCENE_PATH_VERSION, scene_info
 from vidstyle.media.bars import find_bars
 from vidstyle.media.black_edges import NO_BARS, Bars
 from vidstyle.media.cut import Cut
@@ -26,6 +28,7 @@ from vidstyle.media.segments import hash_facts, key_facts
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.amount import is_mixed
 from vidstyle.pipeline.automatic import resolve_by_name, resolve_by_source
+from vidstyle.pipeline.color_spaces import LOOKS_LIKE_LOG, check_spaces, spaces_of
 from vidstyle.pipeline.devices import auto_batch_size, device_of
 from vidstyle.pipeline.has_color import color_warnings
 from vidstyle.pipeline.matte import check_matte
@@ -53,7 +56,8 @@ class Plan:
     a byte of the segments, as JSON values; `key` is its hash and names the work folder. frames_announced,
     segments_announced: as the container claims, for progress only. bars: black bars of the
     source, which stay as they are. ranges: the frames that are restyled, or come out alone; None is all.
-    scenes: where they begin, if keyframes have to know it.
+    scenes: where they begin, if keyframes have to know it. spaces: color spaces of a source of camera log
+    or scene light.
     """
 
     media: Source
@@ -68,6 +72,7 @@ class Plan:
     segments_announced: int
     warnings: tuple[str, ...]
     hdr: HdrLight | None = None
+    spaces: Spaces | None = None
     bars: Bars = NO_BARS
     ranges: Ranges | None = None
     scenes: Scenes | None = None
@@ -98,6 +103,12 @@ def plan(source: Path | str, style: Restyler, target: Path | str, options: Apply
     """What apply would do with the same arguments. Nothing that it writes to try the target stays there.
 
     Raises what apply would raise before its work: InputError, StyleError, DeviceError or OutputError.
+
+    >>> import vidstyle
+    >>> style, options = vidstyle.load_style("vlogger"), vidstyle.ApplyOptions(codec="hevc")
+    >>> made = vidstyle.plan("in.mp4", style, "out.mp4", options)
+    >>> made.frames_announced, made.pixel_format
+    (12, 'yuv420p')
     """
     style, options = resolve(style, options)
     made = plan_run(Path(source), style.content_hash, device_of(style), Path(target), options)
@@ -107,10 +118,13 @@ def plan(source: Path | str, style: Restyler, target: Path | str, options: Apply
 def resolve(style: Restyler, options: ApplyOptions) -> tuple[Restyler, ApplyOptions]:
     """The style with the dials of the options, and the options with `smooth` as a number.
 
+    Where the options say nothing of a dial, what `Style.with_` has chosen holds.
+
     `smooth="auto"` is what the style's card recommends, in proportion to the strength; 0 without a card.
     """
     smooth = 0.0 if isinstance(options.smooth, str) else options.smooth
     if isinstance(style, Style):
+        options = style.options_with_chosen(options)
         style = over_time(style.with_options(options), options)
         if options.smooth == "auto" and not style.dials.is_identity:
             smooth = style.facts.recommended_smooth * min(1.0, style.dials.strength)
@@ -121,34 +135,44 @@ def plan_run(source: Path, style_hash: str, device: str, target: Path, options: 
     """`plan` for a style of which only the content hash and the device are known. options: resolved."""
     options = resolve_by_name(options, target)
     _check_paths(source, target, options)
-    with probing(source, fps=options.fps) as (media, opened):
+    with probing(source, fps=options.fps, light=options.input_space is not None) as (media, opened):
         planned = _plan_media(media, style_hash, device, target, options)
         lost = check_target(media, opened, target, planned.info, planned.options)
     return replace(planned, warnings=(*planned.warnings, *lost))
 
 
-def plan_segments(source: Path, style_hash: str, device: str, target: Path, options: ApplyOptions) -> Plan:
+def plan_segments(
+    source: Path | Source, style_hash: str, device: str, target: Path, options: ApplyOptions
+) -> Plan:
     """The plan of the segments only: the target is not checked, its name is used in messages.
 
-    options: resolved. Raises InputError for a source that cannot be restyled, and OutputError where the
-    encoder cannot be opened.
+    source: a path, or what `probe` has found. options: resolved. Raises InputError for a source that cannot
+    be restyled, and OutputError where the encoder cannot be opened.
     """
-    return _plan_media(probe(source, fps=options.fps), style_hash, device, target, options)
+    media = source
+    if not isinstance(media, Source):
+        media = probe(media, fps=options.fps, light=options.input_space is not None)
+    return _plan_media(media, style_hash, device, target, options)
 
 
 def _plan_media(media: Source, style_hash: str, device: str, target: Path, options: ApplyOptions) -> Plan:
     source, info, asked = media.path, media.info, options
     options, notes = resolve_by_source(options, info)
     warnings = notes + _check_source(source, info, options)
+    if options.input_space is None and media.looks_like_log:
+        warnings.append(LOOKS_LIKE_LOG)
     if media.left_out:
         warnings.append(f"left out, as no encoder here can write it: {', '.join(media.left_out)}")
-    light = HdrLight.of(info) if info.is_hdr else None
+    spaces = spaces_of(options, info)
+    light = HdrLight.of(info) if info.is_hdr and spaces is None else None
     if light is not None and options.hdr == "tonemap":
         if asked.codec != "auto" and info.format.bit_depth > options.preset.deepest:
             warnings.append(
                 f"SDR in {options.codec} has {options.preset.deepest} bit, hevc or av1 would keep more"
             )
         info = sdr_info(info, options.preset.deepest)
+    if spaces is not None:
+        info = scene_info(info, spaces, options.preset.deepest)
     pixel_format, lost = choose_pixel_format(info, options)
     check_encoder(info, options)
     made_with = {
@@ -167,6 +191,8 @@ def _plan_media(media: Source, style_hash: str, device: str, target: Path, optio
         facts["bars"] = bars.to_dict()
     if light is not None:
         facts["hdr_path"] = HDR_PATH_VERSION
+    if spaces is not None:
+        facts["spaces"] = {"path": SCENE_PATH_VERSION, **spaces.facts()}
     if _is_decoded_anew(media):
         facts["decode_path"] = DECODE_PATH_VERSION
     if narrows_range(info, options.preset):
@@ -189,6 +215,7 @@ def _plan_media(media: Source, style_hash: str, device: str, target: Path, optio
         segments_announced=-(-count // options.segment_frames),
         warnings=(*warnings, *lost),
         hdr=light,
+        spaces=spaces,
         bars=bars,
         ranges=ranges,
         scenes=scenes,
@@ -252,6 +279,8 @@ def _check_source(source: Path, info: VideoInfo, options: ApplyOptions) -> list[
         raise InputError(
             f"{source}: it is interlaced, and a style would mix its two fields. Add --deinterlace."
         )
+    if options.input_space is not None:
+        return check_spaces(source, info, options)
     if info.is_hdr:
         return _check_hdr(source, info, options)
     if info.matrix_was_guessed:

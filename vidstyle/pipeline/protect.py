@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vidstyle.frames import FrameBatch, VideoInfo
-from vidstyle.imaging.hdr import HdrConversion, to_sdr
+from vidstyle.imaging.conversion import Conversion
 from vidstyle.imaging.yuv import to_rgb
 from vidstyle.media.segments import Committed
 from vidstyle.options import ApplyOptions
@@ -52,7 +52,7 @@ class KnowsFaces(Protocol):
 class Protection:
     """Finds the faces of a clip while its frames pass, and knows those of a frame when it has passed."""
 
-    def __init__(self, info: VideoInfo, hdr: HdrConversion | None, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, info: VideoInfo, hdr: Conversion | None, threads: ThreadPoolExecutor) -> None:
         """info: of the frames before the style. hdr: what is done to HDR frames."""
         self._info, self._hdr, self._threads = info, hdr, threads
         self._faces: dict[int, list[Face]] = {}
@@ -67,7 +67,7 @@ class Protection:
     @classmethod
     @contextmanager
     def of(
-        cls, options: ApplyOptions, info: VideoInfo, hdr: HdrConversion | None
+        cls, options: ApplyOptions, info: VideoInfo, hdr: Conversion | None
     ) -> Iterator[Protection | None]:
         """A Protection whose thread ends with the block; None where nothing is to be protected."""
         if options.protect is None:
@@ -152,12 +152,10 @@ def _small(frame: FrameBatch) -> FrameBatch:
 
 
 @torch.inference_mode()
-def _sightings(
-    small: FrameBatch, info: VideoInfo, hdr: HdrConversion | None
-) -> list[Sighting[SkinTone | None]]:
+def _sightings(small: FrameBatch, info: VideoInfo, hdr: Conversion | None) -> list[Sighting[SkinTone | None]]:
     """The faces in a small frame, as ellipses in the frame itself as it is stored."""
     if hdr is not None:
-        small = to_sdr(small, hdr.light)
+        small = hdr.shown(small)
     rgb = to_rgb(small.planes, small.format)
     upright = torch.rot90(rgb, info.quarter_turns, (2, 3)).contiguous()
     high, wide = upright.shape[2:]

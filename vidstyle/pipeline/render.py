@@ -8,19 +8,22 @@ from dataclasses import dataclass, field
 
 from vidstyle.errors import OutputError
 from vidstyle.frames import FrameBatch, VideoInfo
+from vidstyle.imaging.conversion import Conversion
 from vidstyle.imaging.hdr import HdrConversion
+from vidstyle.imaging.scene import SceneConversion
 from vidstyle.media.cut import Cut
 from vidstyle.media.decode import Decoder
 from vidstyle.media.encode import Encoder
 from vidstyle.media.frame_decoder import Anchor
 from vidstyle.media.segment_index import SegmentTask
-from vidstyle.media.segments import Committed, Segment
+from vidstyle.media.segments import Committed, Segment, WorkFolder
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.amount import is_mixed
 from vidstyle.pipeline.devices import device_of, hardware_name
 from vidstyle.pipeline.engine import OnFrames, RenderRequest
-from vidstyle.pipeline.painting import Clip, Painting, frame_margin, painting, smooth_options
+from vidstyle.pipeline.painting import Clip, frame_margin, painting, smooth_options
 from vidstyle.pipeline.plan import Plan
+from vidstyle.pipeline.protect import Protection
 from vidstyle.pipeline.segment_encoders import SegmentEncoders, parallel_encoders
 
 # Frames of a last segment that the fading at the end of a clip would take up all or most of.
@@ -115,8 +118,18 @@ def run_pass(
         ) as painted,
     ):
 
-        def open_segment(number: int) -> _SegmentWriter:
-            return _SegmentWriter(number, request, decoder, render_pass, painted)
+        def open_segment(number: int) -> SegmentFile:
+            return SegmentFile(
+                number,
+                plan,
+                options,
+                request.work,
+                captions=decoder.captions,
+                warnings=decoder.warnings,
+                made_on=hardware_name(request.style),
+                task=render_pass.tasks.get(number),
+                protection=painted.protection,
+            )
 
         with SegmentEncoders(
             open_segment, options.segment_frames, parallel_encoders(options), on_commit, on_frames
@@ -134,7 +147,7 @@ def clip_of(plan: Plan, info: VideoInfo) -> Clip:
         info=info,
         bars=plan.bars,
         start_seconds=plan.media.start_seconds,
-        hdr=hdr_conversion(plan, plan.options),
+        hdr=conversion_of(plan, plan.options),
         ranges=plan.ranges,
         scenes=plan.scenes,
     )
@@ -150,7 +163,7 @@ def _open_decoder(request: RenderRequest, render_pass: RenderPass) -> Decoder:
         stop=None if stop is None else stop + frame_margin(options),
         deinterlace=options.deinterlace,
         anchor=render_pass.anchor,
-        pinned=device_of(request.style).startswith("cuda"),
+        pinned=device_of(request.style).startswith("cuda"),  # `CudaQueue` uploads from such memory
         hwaccel=options.hwaccel,
         cut=cut,
     )
@@ -160,30 +173,33 @@ def _open_decoder(request: RenderRequest, render_pass: RenderPass) -> Decoder:
     return decoder
 
 
-class _SegmentWriter:
-    """Encodes one segment to a temporary file and commits it to the work folder.
-
-    decoder: its warnings about the whole source are complete when the clip's last frame has been decoded.
-    """
+class SegmentFile:
+    """Encodes one segment to a temporary file and commits it to the work folder."""
 
     def __init__(
         self,
         number: int,
-        request: RenderRequest,
-        decoder: Decoder,
-        render_pass: RenderPass,
-        painted: Painting,
+        plan: Plan,
+        options: ApplyOptions,
+        work: WorkFolder,
+        *,
+        captions: dict[int, bytes],
+        warnings: Sequence[str],
+        made_on: str,
+        task: SegmentTask | None = None,
+        protection: Protection | None = None,
     ) -> None:
-        options, work = request.options, request.work
-        self._number = number
-        self._source, self._work = request.plan.source, work
-        self._clip_warnings, self._render_pass = decoder.warnings, render_pass
-        self._captions, self._cut = decoder.captions, request.plan.cut
-        self._protection = painted.protection
+        """captions: closed captions by pts, which are taken out. warnings: about the whole source; complete
+        when the clip's last frame is there. made_on: see `Committed`. task: what the segment must contain.
+        protection: what knows the faces.
+        """
+        self._number, self._task, self._protection = number, task, protection
+        self._source, self._work = plan.source, work
+        self._clip_warnings, self._captions, self._cut = warnings, captions, plan.cut
         self._border_digest, self._last_duration = "", 0
-        self._made_on = hardware_name(request.style)
+        self._made_on = made_on
         self._start = number * options.segment_frames
-        self._encoder = Encoder(work.part(number), request.plan.info, options, target=work.target)
+        self._encoder = Encoder(work.part(number), plan.info, options, target=work.target)
 
     def write(self, batch: FrameBatch) -> None:
         if batch.index != self._start + self._encoder.frames:
@@ -199,7 +215,7 @@ class _SegmentWriter:
         segment = Segment(self._number, self._start, self._start + self._encoder.frames)
         border, protection = self._border_digest, self._protection
         warnings = tuple(self._clip_warnings) if last else ()
-        task = self._render_pass.tasks.get(self._number)
+        task = self._task
         if task is not None:
             task.check(self._source, segment, self._encoder.packet_pts, border)
             last, warnings = task.last, task.warnings
@@ -226,13 +242,14 @@ class _SegmentWriter:
         self._encoder.abort()
 
 
-def hdr_conversion(plan: Plan, options: ApplyOptions) -> HdrConversion | None:
-    """What is done to HDR frames; None for SDR."""
-    light = plan.hdr
-    if light is None:
-        return None
+def conversion_of(plan: Plan, options: ApplyOptions) -> Conversion | None:
+    """What is done to frames of HDR, camera log or scene light; None for SDR."""
     compared = is_mixed(options) or not smooth_options(options).is_off
-    return HdrConversion(light, options.hdr == "keep", options.preset.deepest, with_source=compared)
+    if plan.spaces is not None:
+        return SceneConversion(plan.spaces, options.preset.deepest, with_source=compared)
+    if plan.hdr is None:
+        return None
+    return HdrConversion(plan.hdr, options.hdr == "keep", options.preset.deepest, with_source=compared)
 
 
 def _end_of_missing(finished: Mapping[int, Committed], segment_frames: int) -> int | None:

@@ -38,9 +38,9 @@ class StillReport:
 
 
 def restyle_still(
-    source: Path,
+    source: Path | str,
     style: Callable[[torch.Tensor], torch.Tensor],
-    target: Path,
+    target: Path | str,
     options: ApplyOptions | None = None,
 ) -> StillReport:
     """Restyle the picture `source` and write it as `target`; the suffix of the target chooses the format.
@@ -49,9 +49,15 @@ def restyle_still(
     in the orientation in which they are stored, so that a camera's orientation tag still turns them the right
     way. options: mask, region, feather and protect are followed, see ApplyOptions; the matte is a picture.
     Raises InputError and OutputError; then nothing is written.
+
+    >>> import vidstyle
+    >>> look = vidstyle.load_style("vlogger").with_(strength=0.5)
+    >>> report = vidstyle.restyle_still("still.jpg", look, "still.vlogger.jpg")
+    >>> report.width, report.height
+    (96, 64)
     """
     started = time.perf_counter()
-    options = options or ApplyOptions()
+    source, target, options = Path(source), Path(target), options or ApplyOptions()
     check_still_options(source, options)
     picture = read_whole(source)
     check_name(target)

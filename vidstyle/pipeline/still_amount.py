@@ -29,6 +29,8 @@ def check_still_options(source: Path, options: ApplyOptions) -> None:
         raise InputError(f"{source}: it is a picture, and --keyframes are for clips. Leave them out.")
     if options.ranges:
         raise InputError(f"{source}: it is a picture, and ranges are for clips. Leave them out.")
+    if options.input_space is not None:
+        raise InputError(f"{source}: it is a picture, and --input-space is for clips. Leave it out.")
 
 
 def check_still(source: Path, options: ApplyOptions) -> None:

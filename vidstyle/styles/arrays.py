@@ -1,4 +1,4 @@
-"""Pictures as people have them (numpy, PIL, torch; uint8 or float) to RGB tensors, and back in kind."""
+"""Pictures as people have them (numpy, PIL, torch; integers or floats) to RGB tensors, and back in kind."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+_WHITE = {torch.uint8: 255, torch.uint16: 65535}
 _KINDS = (
     "Give a torch tensor [N, 3, H, W] or [3, H, W], a numpy array [H, W, 3] or [N, H, W, 3], "
-    "or a PIL picture, as uint8 or as floats in 0..1."
+    "or a PIL picture, as uint8, uint16 or floats in 0..1."
 )
 
 
@@ -35,8 +36,10 @@ def _tensor(picture: Tensor, restyle: Callable[[Tensor], Tensor]) -> Tensor:
     if picture.ndim not in (3, 4) or picture.shape[-3] != 3 or 0 in picture.shape:
         raise ValueError(f"RGB must be [N, 3, H, W], not {tuple(picture.shape)}. {_KINDS}")
     batch = picture if picture.ndim == 4 else picture[None]
-    if picture.dtype == torch.uint8:
-        styled = restyle(batch.to(torch.float32) / 255).mul(255).add(0.5).clamp(0, 255).to(torch.uint8)
+    if picture.dtype in _WHITE:
+        white = _WHITE[picture.dtype]
+        styled = restyle(batch.to(torch.float32) / white).mul(white).add(0.5).clamp(0, white)
+        styled = styled.to(torch.int32).to(picture.dtype)
     elif picture.is_floating_point():
         low, high = float(batch.min()), float(batch.max())
         if not (low >= -0.5 and high <= 1.5):  # a look or a filter may overshoot a little
@@ -50,7 +53,7 @@ def _tensor(picture: Tensor, restyle: Callable[[Tensor], Tensor]) -> Tensor:
 def _array(picture: np.ndarray[Any, Any], restyle: Callable[[Tensor], Tensor]) -> np.ndarray[Any, Any]:
     if picture.ndim not in (3, 4) or picture.shape[-1] != 3:
         raise ValueError(f"RGB as numpy must be [H, W, 3], not {picture.shape}. {_KINDS}")
-    if picture.dtype not in (np.uint8, np.float16, np.float32, np.float64):
+    if picture.dtype not in (np.uint8, np.uint16, np.float16, np.float32, np.float64):
         raise TypeError(f"RGB cannot be {picture.dtype}. {_KINDS}")
     tensor = torch.from_numpy(np.array(picture, order="C"))  # a copy: it may be read-only or reversed
     styled = _tensor(tensor.movedim(-1, -3), restyle)

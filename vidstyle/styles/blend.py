@@ -55,11 +55,19 @@ class Blend(Style):
         return self._parts
 
     def to(self, device: str | torch.device) -> Blend:
-        return self._of([(style.to(device), share) for style, share in self._parts])
+        made = self._of([(style.to(device), share) for style, share in self._parts])
+        made.chosen = self.chosen
+        return made
 
     def with_options(self, options: ApplyOptions) -> Blend:
         """All styles of the blend with the same dials, and the device, of options. DeviceError."""
         return self._of([(style.with_options(options), share) for style, share in self._parts])
+
+    def plain_table(self, size: int) -> Tensor:
+        mixed = torch.zeros(3, size, size, size)
+        for style, share in self._parts:
+            mixed += share * style.plain_table(size)
+        return mixed.clamp(0, 1)
 
     def paint_look(self, rgb: Tensor, quarter_turns: int = 0, paper: float = 1.0) -> Tensor:
         out = torch.zeros_like(rgb)

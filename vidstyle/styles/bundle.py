@@ -55,7 +55,10 @@ def read_attachments(style: Path) -> Attachments:
     card, sheet = card_path(style), sheet_path(style)
     try:
         return Attachments(
-            inside.card or (card.read_text(errors="replace")[:MAX_CARD_BYTES] if card.is_file() else ""),
+            inside.card
+            or (
+                card.read_text(encoding="utf-8", errors="replace")[:MAX_CARD_BYTES] if card.is_file() else ""
+            ),
             inside.sheet or (_png(sheet) if sheet.is_file() else b""),
         )
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Runs batches through a style, several in flight and in order, on CPU cores or on CUDA streams."""
+"""Runs batches through a style, several in flight and in order, on CPU cores or on a GPU."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.styles.cuda_queue import CudaQueue, Event, PlaneFunction
+from vidstyle.styles.plain_queue import PlainQueue
 from vidstyle.threads import cpu_workers, frame_threads
 
 # Planes on the device, what they encode, quarter turns after which they stand upright -> planes there.
@@ -46,7 +47,7 @@ class Executor(Protocol):
 def open_executor(device: torch.device, work: Work) -> Iterator[Executor]:
     """An executor for the device. Frames that are still waiting when the block ends are dropped."""
     if device.type != "cpu":
-        yield CudaExecutor(CudaQueue(device), work)
+        yield CudaExecutor(queue_of(device), work)
         return
     with frame_threads(cpu_workers()) as threads:
         executor = CpuExecutor(work, threads)
@@ -54,6 +55,11 @@ def open_executor(device: torch.device, work: Work) -> Iterator[Executor]:
             yield executor
         finally:
             executor.cancel()
+
+
+def queue_of(device: torch.device) -> DeviceQueue:
+    """The queue of a GPU: streams and graphs where torch has them (NVIDIA, AMD), else the plain one."""
+    return CudaQueue(device) if device.type == "cuda" else PlainQueue(device)
 
 
 class CpuExecutor:
@@ -95,7 +101,7 @@ class _PendingFrames:
 
 
 class DeviceQueue(Protocol):
-    """What `CudaExecutor` needs of a device. `CudaQueue` is the real one; tests bring their own.
+    """What `CudaExecutor` needs of a device: `CudaQueue` and `PlainQueue`; tests bring their own.
 
     All calls return at once. The device does what it was told in the order of the calls.
     """
@@ -118,7 +124,7 @@ class DeviceQueue(Protocol):
 
 
 class CudaExecutor:
-    """Uploads, computes and downloads at the same time, on three streams.
+    """For every kind of GPU. On CUDA it uploads, computes and downloads at the same time, on three streams.
 
     Work of one batch shape is recorded as a CUDA graph, which the GPU repeats without a launch per kernel.
     Where that fails there is a warning, and frames are the same.

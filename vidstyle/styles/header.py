@@ -97,7 +97,7 @@ def read_card(path: Path) -> str:
     if isinstance(inside, str) and inside:
         return inside[:MOST_CARD]
     try:
-        return beside.read_text(errors="replace")[:MOST_CARD] if beside.is_file() else ""
+        return beside.read_text(encoding="utf-8", errors="replace")[:MOST_CARD] if beside.is_file() else ""
     except OSError:
         return ""
 

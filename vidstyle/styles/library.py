@@ -50,7 +50,12 @@ def style_files() -> list[Path]:
 
 
 def list_styles() -> list[StyleFacts]:
-    """Facts of all styles that have a name. StyleError when a file is damaged."""
+    """Facts of all styles that have a name. StyleError when a file is damaged.
+
+    >>> import vidstyle
+    >>> [facts.family for facts in vidstyle.list_styles() if facts.name == "vlogger"]
+    ['photographic']
+    """
     return [read_facts(path) for path in style_files()]
 
 

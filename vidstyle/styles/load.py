@@ -26,8 +26,13 @@ def load_style(name_or_path: str | os.PathLike[str], *, device: str | torch.devi
     FILE#LOOK or NAME#LOOK is one of several looks of a file; without #LOOK it is the first one. Weights are
     normalized to a sum of 1; without one it is 1, and 0 leaves a style out. Looks of one file are mixed by
     their codes, styles of different files by their results; both change continuously with the weights.
-    device: auto, cpu, cuda or cuda:1. Raises StyleError for unknown or damaged styles and for invalid
-    weights, and DeviceError.
+    device: auto, cpu, cuda, cuda:1, mps or xpu. Raises StyleError for unknown or damaged styles and for
+    invalid weights, and DeviceError.
+
+    >>> import vidstyle
+    >>> look = vidstyle.load_style("vlogger:0.7,cinema:0.3")
+    >>> look.name, look.family
+    ('vlogger+cinema', 'photographic')
     """
     style = _load(name_or_path)
     place = choose_device(str(device))

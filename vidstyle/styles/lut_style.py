@@ -53,7 +53,7 @@ def as_style_file(path: Path) -> Iterator[Path]:
     generator, codes, facts = read_lut_network(path)
     with TemporaryDirectory() as folder:
         made = save_style(Path(folder) / f"{path.stem}.safetensors", generator, codes, facts)
-        card_path(made).write_text(_card(path, read_lut_file(path), facts))
+        card_path(made).write_text(_card(path, read_lut_file(path), facts), encoding="utf-8")
         yield made
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from hashlib import sha256
 
 import torch
 from torch import Tensor
 
 from vidstyle.frames import PlaneFormat
+from vidstyle.imaging.conversion import Conversion
 from vidstyle.imaging.correction import InputCorrection
 from vidstyle.imaging.finishing import Finish
-from vidstyle.imaging.hdr import HdrConversion
 from vidstyle.imaging.lut import Grading
 from vidstyle.imaging.yuv import luma_plane
 from vidstyle.models.base import BaseGenerator, Controls, Dials
@@ -85,7 +86,9 @@ class NetworkStyle(Style):
         return self._generator, self._code
 
     def to(self, device: str | torch.device) -> NetworkStyle:
-        return self._copy(torch.device(device), self.dials, self.variation, self.finish)
+        made = self._copy(torch.device(device), self.dials, self.variation, self.finish)
+        made.chosen = self.chosen
+        return made
 
     def with_options(self, options: ApplyOptions) -> NetworkStyle:
         dials = Dials(
@@ -96,6 +99,13 @@ class NetworkStyle(Style):
         )
         finish = Finish(options.sharpen, options.deblur, options.tone)
         return self._copy(choose_device(options.device), dials, options.variation, finish)
+
+    def plain_table(self, size: int) -> Tensor:
+        axis = torch.linspace(0, 1, size)
+        blue, green, red = torch.meshgrid(axis, axis, axis, indexing="ij")
+        plain = torch.stack((red, green, blue))
+        graded = self._generator.lut(self._code, size).to("cpu", torch.float32)
+        return torch.lerp(plain, graded, self.dials.strength * self.dials.grade).clamp(0, 1)
 
     def controls(self, rgb: Tensor, quarter_turns: int = 0, paper: float = 1.0) -> Controls:
         """What the networks predict about frames [N, 3, H, W], float32; to be given to `paint`.
@@ -127,12 +137,12 @@ class NetworkStyle(Style):
         style.content_hash = hash_text(self.content_hash, *pixels)
         return style
 
-    def _half(self) -> torch.autocast:
+    def _half(self) -> AbstractContextManager[object]:
         """Half precision for the networks, where `_dtype` says so."""
+        if self._dtype == torch.float32:
+            return nullcontext()
         # Every weight is used once, so there is nothing to cache, and a CUDA graph must not hold a cache.
-        return torch.autocast(
-            self.device.type, self._dtype, enabled=self._dtype != torch.float32, cache_enabled=False
-        )
+        return torch.autocast(self.device.type, self._dtype, cache_enabled=False)
 
     def paint(self, rgb: Tensor, controls: Controls) -> Tensor:
         """Apply controls at full size, with plain torch: RGB [N, 3, H, W] in [0, 1] -> the same."""
@@ -151,7 +161,7 @@ class NetworkStyle(Style):
         planes: Sequence[Tensor],
         fmt: PlaneFormat,
         quarter_turns: int = 0,
-        hdr: HdrConversion | None = None,
+        hdr: Conversion | None = None,
     ) -> tuple[Tensor, ...]:
         alone = hdr is None and self.before.is_nothing and self.finish.is_nothing
         if self._fused is not None and alone and reason_not(fmt, *planes[0].shape[-2:]) is None:

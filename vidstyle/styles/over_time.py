@@ -111,6 +111,9 @@ class OverTime(Style):
         style._seconds, style._place, style._made = seconds_of, place_of, {}
         return style
 
+    def plain_table(self, size: int) -> Tensor:
+        return self._base.plain_table(size)
+
     def paint_look(self, rgb: Tensor, quarter_turns: int = 0, paper: float = 1.0) -> Tensor:
         return self._base.paint_look(rgb, quarter_turns, paper)
 

@@ -23,7 +23,7 @@ def is_lut(path: Path) -> bool:
 
 def names_a_file(text: str) -> bool:
     """Whether a style is given by its file, and not by its name."""
-    return os.sep in text or text.endswith(_STYLE_SUFFIX) or is_lut(Path(text))
+    return "/" in text or os.sep in text or text.endswith(_STYLE_SUFFIX) or is_lut(Path(text))
 
 
 @dataclass(frozen=True)

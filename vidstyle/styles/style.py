@@ -7,24 +7,27 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vidstyle.errors import StyleError
 from vidstyle.frames import FrameBatch, PlaneFormat
+from vidstyle.imaging.conversion import Conversion
 from vidstyle.imaging.correction import InputCorrection
 from vidstyle.imaging.dither import Dither
 from vidstyle.imaging.finishing import Finish, finished
-from vidstyle.imaging.hdr import HdrConversion
 from vidstyle.imaging.yuv import from_rgb, to_rgb
 from vidstyle.models.base import Dials
-from vidstyle.options import ApplyOptions
+from vidstyle.options import ApplyOptions, Tone
 from vidstyle.styles.arrays import restyle_any
 from vidstyle.styles.executor import Executor, PendingPlanes, open_executor
 from vidstyle.styles.restyler import CompletedBatch, PendingBatch, Restyled
@@ -40,7 +43,18 @@ class Style(ABC):
 
     Every frame is restyled by itself, so results do not depend on the batch. `with_options`, `with_before`
     and `to` leave a style as it is and return another one, which shares the weights where it can.
+
+    >>> import numpy as np, vidstyle
+    >>> look = vidstyle.load_style("vlogger").with_(strength=0.5, tone="exposure=0.3")
+    >>> picture = np.full((90, 160, 3), 100, np.uint8)
+    >>> look(picture).shape, look(picture).dtype.name, look(picture / 255.0).dtype.name
+    ((90, 160, 3), 'uint8', 'float64')
+    >>> look.lut(17).shape
+    (17, 17, 17, 3)
     """
+
+    chosen: Mapping[str, Any] = MappingProxyType({})
+    """What `with_` has set, as fields of ApplyOptions. `apply` and `restyle` keep to it, unless told."""
 
     def __init__(
         self,
@@ -68,7 +82,7 @@ class Style(ABC):
         self.dither = Dither(device)
         # While at work:
         self._executor: Executor | None = None
-        self._hdr: HdrConversion | None = None
+        self._hdr: Conversion | None = None
 
     @property
     def name(self) -> str:
@@ -90,6 +104,81 @@ class Style(ABC):
     @abstractmethod
     def with_options(self, options: ApplyOptions) -> Style:
         """The same style with the device, dials, variation and finish of options. DeviceError."""
+
+    def with_(
+        self,
+        *,
+        strength: float | None = None,
+        grade: float | None = None,
+        light: float | None = None,
+        texture: float | None = None,
+        variation: int | None = None,
+        sharpen: float | None = None,
+        deblur: float | None = None,
+        tone: Tone | str | None = None,
+    ) -> Style:
+        """The same look with other settings, as a new object; this one stays as it is.
+
+        Each is that field of `ApplyOptions`; None leaves it as it is. strength: 0 to 1 of what the style
+        recommends. tone: a Tone, or text such as "exposure=0.3,warmth=0.2". ValueError for values out of
+        range. `apply` and `restyle` keep to them, unless their own options say otherwise.
+
+        >>> import vidstyle
+        >>> soft = vidstyle.load_style("vlogger").with_(strength=0.5)
+        >>> warm = soft.with_(tone="warmth=0.2")
+        >>> warm.chosen["strength"], warm.chosen["tone"].warmth, dict(soft.chosen)
+        (0.5, 0.2, {'strength': 0.5})
+        """
+        given = {
+            "strength": strength,
+            "grade": grade,
+            "light": light,
+            "texture": texture,
+            "variation": variation,
+            "sharpen": sharpen,
+            "deblur": deblur,
+            "tone": Tone.from_text(tone) if isinstance(tone, str) else tone,
+        }
+        chosen = {**self.chosen, **{name: value for name, value in given.items() if value is not None}}
+        made = self.with_options(ApplyOptions(device=str(self.device), **chosen))
+        made.chosen = MappingProxyType(chosen)
+        return made
+
+    def options_with_chosen(self, options: ApplyOptions) -> ApplyOptions:
+        """The options, with what `with_` has chosen where they say nothing."""
+        unsaid = ApplyOptions()
+        own = {n: v for n, v in self.chosen.items() if getattr(options, n) == getattr(unsaid, n)}
+        return replace(options, **own) if own else options
+
+    @abstractmethod
+    def plain_table(self, size: int) -> Tensor:
+        """`color_table` without the tone."""
+
+    @torch.inference_mode()
+    def color_table(self, size: int) -> Tensor:
+        """The color of the look at its dials, with its tone, as a table [3, B, G, R] in [0, 1] on the CPU.
+
+        Computed by the network for each of the size^3 colors, in display-referred code values.
+        """
+        table = self.plain_table(size)
+        tone = Finish(tone=self.finish.tone)
+        return finished(table.flatten(2)[None], tone)[0].view_as(table).clamp(0, 1)
+
+    def lut(self, size: int = 33) -> NDArray[np.float32]:
+        """The color of the look as a table [B, G, R, 3], float32 in 0..1: what `export --cube` writes.
+
+        table[b, g, r] is the color that replaces (r, g, b) / (size - 1), so that `table.reshape(-1, 3)` are
+        the rows of a .cube, red running fastest. Local light and all that is drawn are not in it. ValueError
+        for a size below 2 or above 129.
+
+        >>> import vidstyle
+        >>> table = vidstyle.load_style("vlogger").with_(strength=0.0).lut(3)
+        >>> table[2, 1, 0].tolist()  # blue 1, green 0.5, red 0
+        [0.0, 0.5, 1.0]
+        """
+        if not 2 <= size <= 129:
+            raise ValueError(f"size must be from 2 to 129, not {size}")
+        return np.ascontiguousarray(self.color_table(size).permute(1, 2, 3, 0).numpy())
 
     @abstractmethod
     def paint_look(self, rgb: Tensor, quarter_turns: int = 0, paper: float = 1.0) -> Tensor:
@@ -130,8 +219,8 @@ class Style(ABC):
     def __call__(self, rgb: Any) -> Any:
         """A picture restyled, of the kind, shape and type that it was; a tensor is on the style's device.
 
-        rgb: RGB as torch [N, 3, H, W] or [3, H, W], numpy [H, W, 3], or PIL; uint8, or floats in [0, 1].
-        ValueError or TypeError for anything else.
+        rgb: RGB as torch [N, 3, H, W] or [3, H, W], numpy [H, W, 3] or [N, H, W, 3], or PIL; uint8, uint16,
+        or floats in [0, 1]. Transparency of PIL is kept. ValueError or TypeError for anything else.
         """
         return restyle_any(rgb, self._restyled_rgb)
 
@@ -160,7 +249,7 @@ class Style(ABC):
         raise RuntimeError("submit() was called outside of at_work(). Call it inside the with block.")
 
     @contextmanager
-    def at_work(self, hdr: HdrConversion | None = None) -> Iterator[Executor | None]:
+    def at_work(self, hdr: Conversion | None = None) -> Iterator[Executor | None]:
         """Keeps threads, streams and recorded graphs from batch to batch while the block runs.
 
         hdr: what is done to the batches' HDR frames; None for SDR. Yields None where nothing changes.
@@ -184,11 +273,11 @@ class Style(ABC):
         planes: Sequence[Tensor],
         fmt: PlaneFormat,
         quarter_turns: int = 0,
-        hdr: HdrConversion | None = None,
+        hdr: Conversion | None = None,
     ) -> tuple[Tensor, ...]:
         """Planes as `fmt` describes them, on the style's device, restyled and left there.
 
-        hdr: what is done to HDR planes; the result is then that of `HdrConversion.restyle`.
+        hdr: what is done to HDR planes; the result is then that of `Conversion.restyle`.
         """
         if hdr is not None:
             return hdr.restyle(
@@ -208,7 +297,7 @@ class Style(ABC):
 class StyledBatch:
     """A batch whose planes are in flight."""
 
-    def __init__(self, batch: FrameBatch, planes: PendingPlanes, hdr: HdrConversion | None) -> None:
+    def __init__(self, batch: FrameBatch, planes: PendingPlanes, hdr: Conversion | None) -> None:
         self._batch, self._planes, self._hdr = batch, planes, hdr
 
     def result(self) -> Restyled:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from vidstyle.frames import FrameBatch
+from vidstyle.imaging.conversion import Conversion
 from vidstyle.imaging.correction import InputCorrection
-from vidstyle.imaging.hdr import HdrConversion
 from vidstyle.options import ApplyOptions
 from vidstyle.styles.executor import Executor
 from vidstyle.styles.restyler import PendingBatch, Restyled
@@ -54,13 +54,18 @@ class TimedStyle(Style):
         return bisect_right([start for start, _ in self._parts[1:]], seconds)
 
     def to(self, device: str | torch.device) -> TimedStyle:
-        return TimedStyle([(seconds, style.to(device)) for seconds, style in self._parts])
+        made = TimedStyle([(seconds, style.to(device)) for seconds, style in self._parts])
+        made.chosen = self.chosen
+        return made
 
     def with_options(self, options: ApplyOptions) -> TimedStyle:
         return TimedStyle([(seconds, style.with_options(options)) for seconds, style in self._parts])
 
     def with_before(self, before: InputCorrection) -> TimedStyle:
         return TimedStyle([(seconds, style.with_before(before)) for seconds, style in self._parts])
+
+    def plain_table(self, size: int) -> Tensor:
+        return self._parts[0][1].plain_table(size)
 
     def paint_look(self, rgb: Tensor, quarter_turns: int = 0, paper: float = 1.0) -> Tensor:
         return self._parts[0][1].paint_look(rgb, quarter_turns, paper)
@@ -76,7 +81,7 @@ class TimedStyle(Style):
         return pending[0] if len(pending) == 1 else JoinedBatches(pending)
 
     @contextmanager
-    def at_work(self, hdr: HdrConversion | None = None) -> Iterator[Executor | None]:
+    def at_work(self, hdr: Conversion | None = None) -> Iterator[Executor | None]:
         with ExitStack() as stack:
             self._executor, *_ = [stack.enter_context(style.at_work(hdr)) for _, style in self._parts]
             try:

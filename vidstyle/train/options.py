@@ -63,7 +63,7 @@ class TrainOptions:
     seed: int = 0
     """The same seed gives the same weights."""
     device: str = "auto"
-    """auto, cpu, cuda or cuda:1."""
+    """auto, cpu, cuda, cuda:1, mps or xpu."""
     batch_size: int = 4
     """Pictures of each side in one step."""
     learning_rate: float = 1e-3

@@ -25,8 +25,8 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self.checkpoint.unlink(missing_ok=True)
-            self._stats.write_text("")
-            (self.path / "options.json").write_text(json.dumps(facts, indent=1))
+            self._stats.write_text("", encoding="utf-8")
+            (self.path / "options.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
         except OSError as error:
             raise OutputError(
                 f"{self.path}: cannot write there: {error.strerror}. Choose another place."
@@ -35,7 +35,7 @@ class RunFolder:
     def add(self, line: dict[str, Any]) -> None:
         """Append a line to stats.jsonl."""
         try:
-            with self._stats.open("a") as file:
+            with self._stats.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
         except OSError as error:
             raise OutputError(
@@ -45,7 +45,7 @@ class RunFolder:
     def read_stats(self) -> list[dict[str, Any]]:
         """The lines of stats.jsonl, without the last one if a kill cut it off."""
         lines = []
-        for text in self._stats.read_text().splitlines():
+        for text in self._stats.read_text(encoding="utf-8").splitlines():
             try:
                 lines.append(json.loads(text))
             except ValueError:
@@ -69,5 +69,5 @@ class RunFolder:
             raise TrainingError(f"{path}: there is no checkpoint to resume from. Start without --resume.")
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         kept = [json.dumps(line) + "\n" for line in self.read_stats() if line["step"] <= state["step"]]
-        self._stats.write_text("".join(kept))
+        self._stats.write_text("".join(kept), encoding="utf-8")
         return state

@@ -75,7 +75,7 @@ def write(job: SchedulerJob, writer: JobWriter, folder: Path) -> JobFiles:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in made.files.items():
             path = folder / name
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8")
             if text.startswith("#!"):
                 path.chmod(0o755)
     except OSError as error:

@@ -149,7 +149,7 @@ def _chunks() -> dict[str, Any]:
 
 def _host(job: SchedulerJob) -> dict[str, Any]:
     amounts = [{"name": "amount.worker.memory", "min": _MEMORY_MIB}]
-    if job.device == "cuda":
+    if job.device != "cpu":
         amounts += [
             {"name": "amount.worker.gpu", "min": 1},
             {"name": "amount.worker.gpu.memory", "min": _GPU_MEMORY_MIB},

@@ -128,7 +128,7 @@ def read_plan(folder: Path) -> PlanFile:
     """The plan in the folder. Raises InputError when it is missing, damaged or of another version."""
     path = folder / PLAN
     try:
-        facts = json.loads(path.read_text())
+        facts = json.loads(path.read_text(encoding="utf-8"))
         if facts.pop("format") != FORMAT:
             raise InputError(
                 f"{path}: it was written by another version of vidstyle. Use that version, or plan again."

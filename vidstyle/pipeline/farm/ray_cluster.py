@@ -71,7 +71,7 @@ class Cluster:
         gpus, cpus = int(resources.get("GPU", 0)), int(resources.get("CPU", 0))
         kind = device.partition(":")[0]
         self.device = ("cuda" if gpus else "cpu") if kind == "auto" else kind
-        self.actors = gpus if self.device == "cuda" else cpus
+        self.actors = gpus if self.device != "cpu" else cpus
         if self.actors < 1:
             raise DeviceError(
                 f"{address}: the cluster has {gpus} GPUs and {cpus} CPUs, so none for --device {device}. "
@@ -106,7 +106,7 @@ class Cluster:
     def _actor(self, pickled: bytes, paths: tuple[str, ...]) -> Any:
         remote = self._ray.remote(
             num_cpus=1,
-            num_gpus=1 if self.device == "cuda" else 0,
+            num_gpus=1 if self.device != "cpu" else 0,
             max_restarts=_RETRIES,
             max_task_retries=_RETRIES,
         )(_Actor)

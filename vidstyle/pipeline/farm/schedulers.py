@@ -14,7 +14,7 @@ _WRITTEN = "Written from the engine's documentation; not run on such a farm."
 def slurm(job: SchedulerJob, folder: Path) -> JobFiles:
     """A script that submits three jobs in a chain; the middle one is an array with a task for each chunk."""
     last = job.segments - 1
-    gpu = "--gres=gpu:1 " if job.device == "cuda" else ""
+    gpu = "--gres=gpu:1 " if job.device != "cpu" else ""
     script = f"""#!/bin/bash
 # vidstyle on Slurm: plan, an array of renders, join. Once more for a failed task: scontrol requeue JOB_TASK
 set -euo pipefail
@@ -75,7 +75,7 @@ submit join "$render"
 
 def opencue(job: SchedulerJob, folder: Path) -> JobFiles:
     """A script with an outline of three layers. After exit code 33 OpenCue gives a task more memory."""
-    gpu = ', gpus=1, gpu_memory="4g"' if job.device == "cuda" else ""
+    gpu = ', gpus=1, gpu_memory="4g"' if job.device != "cpu" else ""
     name = "".join(letter if letter.isalnum() else "_" for letter in job.name)
     script = f'''#!/usr/bin/env python3
 """vidstyle on OpenCue: pip install opencue-pyoutline, then run this file."""

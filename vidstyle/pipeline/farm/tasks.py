@@ -79,6 +79,8 @@ def plan_work(
     if options.mask is not None and options.mask != ALPHA:
         options = replace(options, mask=os.path.abspath(options.mask))  # other machines start elsewhere
     options = _with_whole_looks(options)
+    if options.ocio is not None and os.path.isfile(options.ocio):
+        options = replace(options, ocio=os.path.abspath(options.ocio))
     plan = plan_segments(source, style.content_hash, device or device_of(style), folder, options)
     if not overwrite and has_plan(folder, plan.key):
         return read_plan(folder)
@@ -264,7 +266,8 @@ def _check_same(planned: dict[str, Any], here: dict[str, Any], source: Path) -> 
             "Name the same file with --style, or plan again."
         )
     # The facts that say most come first.
-    for name in ("made_with", "encoder", "pixel_path", "hdr_path", "decode_path", "range_path", "options"):
+    paths = ("pixel_path", "hdr_path", "decode_path", "range_path", "spaces")
+    for name in ("made_with", "encoder", *paths, "options"):
         for what, was, now in _differences(name, planned.get(name), here.get(name)):
             raise DeviceError(
                 f"{what}: the work was planned for {was}, here it is {now}. "

@@ -8,6 +8,7 @@ from typing import Any
 
 from vidstyle.errors import OutputError, StyleError
 from vidstyle.files import check_free, written_whole
+from vidstyle.imaging.ocio import Spaces
 from vidstyle.styles.export.cube import cube_text, is_color_alone, left_out
 from vidstyle.styles.style import Style
 
@@ -32,12 +33,14 @@ def export_cube(
     size: int = 33,
     *,
     strength: float = 1.0,
+    spaces: Spaces | None = None,
     force: bool = False,
     overwrite: bool = False,
 ) -> Exported:
     """Write the color grade of a style, at its dials, as a table of size^3 colors.
 
-    strength: the user's setting, for the header only. Raises StyleError when most of the look would be lost,
+    strength: the user's setting, for the header only. spaces: the color space of the pictures that it is for;
+    None is what a screen shows. Raises InputError for these, StyleError when most of the look would be lost,
     unless `force`, and OutputError.
     """
     _check(target, ".cube", overwrite)
@@ -47,9 +50,8 @@ def export_cube(
             f"{style.name}: a .cube file holds color alone. These would be lost: {'; '.join(lost)}. "
             "Use --onnx for the whole look, or --force to write its color anyway."
         )
-    return Exported(
-        target, "cube", style.name, _write(target, cube_text(style, size, strength).encode()), lost
-    )
+    text = cube_text(style, size, strength, spaces)
+    return Exported(target, "cube", style.name, _write(target, text.encode()), lost)
 
 
 def export_onnx(style: Style, target: Path, *, overwrite: bool = False) -> Exported:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -157,10 +158,11 @@ class Colorize(Family[ColorizeBatch]):
             logits = self.generator.decoder(self._features(gray), code)
         return logits.float().contiguous()
 
-    def _fast(self) -> torch.autocast:
+    def _fast(self) -> AbstractContextManager[object]:
         """bfloat16 where the processor computes with it: half the time."""
-        able = self.device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=able)
+        kind = self.device.type
+        able = kind == "cuda" or (kind == "cpu" and torch.cpu._is_avx512_bf16_supported())
+        return torch.autocast(kind, torch.bfloat16) if able else nullcontext()
 
     def views(self, pictures: Tensor, augment: Callable[[Tensor], Tensor]) -> Tensor:
         """The colors as they are chosen, before any detail, with the place of each pixel."""

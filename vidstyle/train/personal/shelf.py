@@ -67,5 +67,5 @@ def put_on_shelf(
             Path(folder) / f"{options.name}.safetensors", generator, {options.name: code}, facts
         )
         write_sheet(sheet_path(made), load_style(made))
-        card_path(made).write_text(card())
+        card_path(made).write_text(card(), encoding="utf-8")
         return add_style(made, options.name, overwrite=options.overwrite)

@@ -53,7 +53,13 @@ class Moment:
 
 @dataclass(frozen=True)
 class Range:
-    """A part of a clip, from one place up to another. ValueError where it ends before it begins."""
+    """A part of a clip, from one place up to another. ValueError where it ends before it begins.
+
+    >>> import vidstyle
+    >>> part = vidstyle.Range.from_text("0-8f=cinema:0.7")
+    >>> vidstyle.apply("in.mp4", "vlogger", "part.mp4", ranges=(part,)).frames
+    8
+    """
 
     start: Moment | None = None
     """None is the start of the clip."""
@@ -134,6 +140,12 @@ class Keyframes:
     """Strength, and other dials, over time: (seconds from the start of the clip, value) in order of time.
 
     Before the first and after the last their value holds. ValueError for what is none.
+
+    >>> import vidstyle
+    >>> rising = vidstyle.Keyframes.from_text("0=0,2.5=1")
+    >>> rising.at(1.25)
+    0.5
+    >>> options = vidstyle.ApplyOptions(keyframes=rising)
     """
 
     points: _Points

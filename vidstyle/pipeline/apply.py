@@ -95,20 +95,19 @@ def apply(
 
     with WorkFolder(plan.target, plan.key, options).claimed() as work:
         finished = work.finished()  # by an earlier run that was stopped
-        segments_resumed = len(finished)
+        resumed = len(finished)
         progress = _ProgressCounter(plan, finished, on_progress)
         warnings = [*plan.warnings, *work.warnings]
         if not _is_complete(finished):
-            request = RenderRequest(plan, style, options, work)
-            warnings += engine.render(request, finished, progress.add)
+            warnings += engine.render(RenderRequest(plan, style, options, work), finished, progress.add)
         segments = [finished[number] for number in sorted(finished)]
         check_complete(segments, plan.target)
         progress.report("join")
         extras = join_segments(plan, segments, work, options)
         work.remove()
 
-    seconds = time.perf_counter() - started
-    frames = segments[-1].stop
+    seconds, frames = time.perf_counter() - started, segments[-1].stop
+    told = (*warnings, *segments[-1].warnings, *told_of_faces(segments), *extras.warnings)
     return Report(
         source=plan.source,
         target=plan.target,
@@ -116,11 +115,9 @@ def apply(
         seconds=seconds,
         fps=(frames - progress.resumed) / seconds,
         segments_total=len(segments),
-        segments_resumed=segments_resumed,
+        segments_resumed=resumed,
         streams_copied=extras.counts,
-        warnings=tuple(
-            dict.fromkeys([*warnings, *segments[-1].warnings, *told_of_faces(segments), *extras.warnings])
-        ),
+        warnings=tuple(dict.fromkeys(told)),
     )
 
 

@@ -189,14 +189,7 @@ def _plan_media(media: Source, style_hash: str, device: str, target: Path, optio
     bars = find_bars(media)
     if bars:  # without bars the key is that of earlier versions
         facts["bars"] = bars.to_dict()
-    if light is not None:
-        facts["hdr_path"] = HDR_PATH_VERSION
-    if spaces is not None:
-        facts["spaces"] = {"path": SCENE_PATH_VERSION, **spaces.facts()}
-    if _is_decoded_anew(media):
-        facts["decode_path"] = DECODE_PATH_VERSION
-    if narrows_range(info, options.preset):
-        facts["range_path"] = RANGE_PATH_VERSION
+    facts |= _special_paths(media, info, options, light, spaces)
     scenes = None
     if options.per_scene is not None:
         scenes = find_scenes(media, holds=options.per_scene == "hold")
@@ -241,6 +234,22 @@ def check_where(options: ApplyOptions, media: Source, facts: dict[str, Any]) -> 
         except ValueError as error:
             raise InputError(f"{media.path}: {error}. Choose a smaller region.") from None
     return notes
+
+
+def _special_paths(
+    media: Source, info: VideoInfo, options: ApplyOptions, light: HdrLight | None, spaces: Spaces | None
+) -> dict[str, Any]:
+    """Versions of the ways that not every source takes; a source that takes none has the key of before."""
+    found: dict[str, Any] = {}
+    if light is not None:
+        found["hdr_path"] = HDR_PATH_VERSION
+    if spaces is not None:
+        found["spaces"] = {"path": SCENE_PATH_VERSION, **spaces.facts()}
+    if _is_decoded_anew(media):
+        found["decode_path"] = DECODE_PATH_VERSION
+    if narrows_range(info, options.preset):
+        found["range_path"] = RANGE_PATH_VERSION
+    return found
 
 
 def _is_decoded_anew(media: Source) -> bool:

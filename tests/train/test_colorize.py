@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn.functional import batch_norm, conv2d
 
-from tests.helpers.styles import COLORIST, KNOWING
+from tests.helpers.styles import COLORIST, KNOWING, blobs, tiny_style
 from tests.helpers.training import (
     changes_in_a_step,
     checkpoint_weights,
@@ -27,7 +27,7 @@ from vidstyle.models.colorizer import NODES, Backbone, chosen, chroma_of, with_c
 from vidstyle.styles.load import load_style
 from vidstyle.train import losses
 from vidstyle.train.data.film import simulate_film
-from vidstyle.train.families.colorize import Colorize, class_weights, soft_encode
+from vidstyle.train.families.colorize import ADAPTED_FROM, Colorize, class_weights, soft_encode
 from vidstyle.train.loop import train, trainer_for
 from vidstyle.train.options import TrainOptions
 from vidstyle.train.pretrained_backbone import BATCH_NORM_EPSILON, fold_batch_norm, load_pretrained
@@ -70,6 +70,37 @@ def test_law_11_each_step_leaves_the_other_network_and_the_backbone_untouched(op
     steps(trainer, 3)
     assert changes_in_a_step(trainer) == ("D", "G")
     assert weights_of(trainer.networks.generator.backbone) == backbone
+
+
+@pytest.mark.parametrize("options", [KNOWING], ids=["knowing"], indirect=True)
+def test_a_run_that_begins_with_a_style_adapts_the_last_blocks_of_the_backbone(
+    options: TrainOptions, tmp_path: Path
+) -> None:
+    """It begins with the colors of the style; of the backbone only 1x1 convolutions of the last blocks learn.
+
+    A resumed run of this kind equals an uninterrupted one, too.
+    """
+    shape = options.generator
+    style = load_style(tiny_style(tmp_path, **shape))
+    options = replace(options, start=str(tmp_path / "tiny.safetensors"))
+    trainer = Trainer(watched(Colorize)(options))
+    gray = luma_of(blobs(3, 64, 64)[None])
+    with torch.inference_mode():
+        generator, codes = trainer.networks.averaged(trainer.family.styles)
+        begun = generator(gray.expand(1, 3, 64, 64), codes["warm"])
+        wanted = style(gray.expand(1, 3, 64, 64))
+    assert (begun - wanted).abs().max() < 0.02
+    backbone = {name: t.clone() for name, t in trainer.networks.generator.backbone.state_dict().items()}
+    steps(trainer, 2)
+    after = trainer.networks.generator.backbone.state_dict()
+    moved = {name for name, before in backbone.items() if not torch.equal(before, after[name])}
+    assert moved and all(int(name.split(".")[1]) >= ADAPTED_FROM for name in moved)
+    assert {name.split(".")[2] for name in moved} == {"expand", "project"}
+    train(options)
+    wanted_weights = checkpoint_weights(options)
+    interrupted(trainer_for(options), 3)
+    train(replace(options, resume=True))
+    assert equal_weights(checkpoint_weights(options), wanted_weights)
 
 
 def test_a_folded_convolution_does_what_it_and_its_batch_norm_did() -> None:

@@ -54,9 +54,9 @@ class Inverted(nn.Module):
         self.keeps = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        y = x if self.expand is None else F.relu6(self.expand(x))
-        y = self.project(F.relu6(self.depth(_padded(y, self.depth))))
-        return x + y if self.keeps else y
+        y = x if self.expand is None else F.relu6(self.expand(x), inplace=True)
+        y = self.project(F.relu6(_padded_convolution(y, self.depth), inplace=True))
+        return y.add_(x) if self.keeps else y
 
 
 class Backbone(nn.Module):
@@ -87,7 +87,7 @@ class Backbone(nn.Module):
 
     def forward(self, luma: Tensor) -> list[Tensor]:
         x = (luma * 255 - 127) / 128  # the normalization it was pretrained with
-        x = F.relu6(self.stem(_padded(x, self.stem)))
+        x = F.relu6(_padded_convolution(x, self.stem), inplace=True)
         found: list[Tensor] = []
         stride = 2
         for block in self.blocks:
@@ -321,8 +321,13 @@ def _three(red: Tensor, blue: Tensor) -> Tensor:
     return torch.cat((red, green, blue), dim=1)
 
 
-def _padded(x: Tensor, conv: nn.Conv2d) -> Tensor:
-    """Zeros around x as TensorFlow's SAME puts them for even sizes: at stride 2 one more below and right."""
+def _padded_convolution(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    """With zeros around x as TensorFlow's SAME has them for even sizes: at stride 2 one more below and right.
+
+    Where they are the same on all sides, the convolution adds them by itself, which saves a copy.
+    """
     before = (conv.kernel_size[0] - conv.stride[0]) // 2
     after = conv.kernel_size[0] - conv.stride[0] - before
-    return F.pad(x, (before, after, before, after))
+    if before == after:
+        return F.conv2d(x, conv.weight, conv.bias, conv.stride, before, groups=conv.groups)
+    return conv(F.pad(x, (before, after, before, after)))

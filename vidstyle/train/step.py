@@ -36,12 +36,11 @@ class TrainingStep:
             look: AdaptiveBalance(options.weights.adversarial, family.certainty_gain) for look in family.looks
         }
         self.guard = NonFiniteGuard()
-        grade = list(family.generator.grade.parameters())
-        known = {id(p) for p in grade}
+        grade, slow = list(family.generator.grade.parameters()), family.slow_parameters()
+        known = {id(p) for p in (*grade, *slow)}
         rest = [p for p in self.networks.G.parameters() if id(p) not in known]
-        self.G_optimizer = torch.optim.Adam(
-            [{"params": grade}, {"params": rest}], options.learning_rate, betas=ADAM_BETAS
-        )
+        groups = [{"params": part} for part in (grade, rest, *([slow] if slow else []))]
+        self.G_optimizer = torch.optim.Adam(groups, options.learning_rate, betas=ADAM_BETAS)
         self.D_optimizer = torch.optim.Adam(
             self.networks.D.parameters(), options.learning_rate, betas=ADAM_BETAS
         )
@@ -64,9 +63,10 @@ class TrainingStep:
 
     def _set_learning_rates(self, step: int, progress: float) -> None:
         rates = self.family.learning_rates(step, progress)
-        grade, rest = self.G_optimizer.param_groups
-        (discriminator,) = self.D_optimizer.param_groups
-        grade["lr"], rest["lr"], discriminator["lr"] = rates.grade, rates.rest, rates.discriminator
+        groups = (*self.G_optimizer.param_groups, *self.D_optimizer.param_groups)
+        slow = (rates.slow,) if len(self.G_optimizer.param_groups) > 2 else ()
+        for group, rate in zip(groups, (rates.grade, rates.rest, *slow, rates.discriminator), strict=True):
+            group["lr"] = rate
 
     def _warm_up(self, look: str, step: int) -> dict[str, float]:
         terms = self.family.warmup_terms(look, step)

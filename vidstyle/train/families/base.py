@@ -69,11 +69,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class LearningRates:
-    """Of the generator's grade, of the rest of G, and of D."""
+    """Of the generator's grade, of the rest of G, of D, and of what `Family.slow_parameters` names."""
 
     grade: float
     rest: float
     discriminator: float
+    slow: float = 0.0
 
 
 B = TypeVar("B", bound=Batch)
@@ -173,6 +174,10 @@ class Family(ABC, Generic[B]):
     @abstractmethod
     def learning_rates(self, step: int, progress: float) -> LearningRates:
         """Learning rates of a step; progress: part of the run that is done, 0 to 1."""
+
+    def slow_parameters(self) -> list[nn.Parameter]:
+        """Weights of G with a learning rate of their own: pretrained ones that are only adapted."""
+        return []
 
     def warmup_terms(self, look: str, step: int) -> dict[str, Tensor]:
         """Losses of G in the warm-up, by name."""

@@ -22,7 +22,15 @@ from torch import Tensor, nn
 from vidstyle.imaging.resize import shrink
 from vidstyle.imaging.yuv import luma_of
 from vidstyle.models.base import BaseGenerator
-from vidstyle.models.colorizer import NODES, TRAINED_TEMPERATURE, Colorizer, chosen, chroma_of, with_chroma
+from vidstyle.models.colorizer import (
+    NODES,
+    TRAINED_TEMPERATURE,
+    Colorizer,
+    Inverted,
+    chosen,
+    chroma_of,
+    with_chroma,
+)
 from vidstyle.models.context_decoder import ContextDecoder
 from vidstyle.models.discriminators import PatchDiscriminator
 from vidstyle.models.layers import place
@@ -39,7 +47,11 @@ REBALANCING_SHARE = 0.5
 REBALANCING_POWER = 0.5
 CROP_SIDE = 224  # pixels per side of what G sees in training, a multiple of the deepest stride
 CROP_PARTS = (0.6, 1.0)  # sides of the crop over the short side of the picture
-ADVERSARIAL_FROM = 0.7  # part of the steps that G learns without D
+ADVERSARIAL_FROM = 0.8  # part of the steps that G learns without D
+# A run that begins with a style adapts the backbone from this block on, at this part of the learning rate:
+# it was pretrained on pictures in color. Only the 1x1 convolutions, which hold nearly all of the weights;
+# the gradients of the depthwise ones would double the time of a step.
+ADAPTED_FROM, ADAPTED_RATE = 8, 0.2
 WARMUP = 200  # steps in which the learning rate rises
 RECORDS = 48  # pictures on which the scale of the features is measured
 POINTS = 256  # pixels per picture that the saturation loss looks at
@@ -66,7 +78,7 @@ class ColorizeBatch(Batch):
 
 
 class Colorize(Family[ColorizeBatch]):
-    """The generator's backbone is pretrained and stays as it is."""
+    """The generator's backbone is pretrained. It stays as it is, unless the run begins with a style."""
 
     uses_frame_pairs = False
     generator_defaults: ClassVar[dict[str, int]] = {
@@ -97,18 +109,30 @@ class Colorize(Family[ColorizeBatch]):
     def prepare(self) -> None:
         backbone, decoder = self.generator.backbone, self.generator.decoder
         head = decoder.head if isinstance(decoder, ContextDecoder) else None
-        load_pretrained(backbone, head)
         backbone.requires_grad_(False)
         self.generator.to(memory_format=torch.channels_last)
-        if isinstance(decoder, ContextDecoder):
-            decoder.head.requires_grad_(False)
-            random = torch.Generator().manual_seed(0)
-            groups = [style.batch(RECORDS, False, random) for style in self.styles.values()]
-            crops = [self._cropped(pictures, random) for pictures in groups]
-            decoder.normalize([x.float() for x in self._features(luma_of(torch.cat(crops)))])
+        if head is not None:
+            head.requires_grad_(False)
+        if self.options.start:
+            for weight in self.slow_parameters():
+                weight.requires_grad_(True)
+        else:
+            load_pretrained(backbone, head)
+            if isinstance(decoder, ContextDecoder):
+                random = torch.Generator().manual_seed(0)
+                groups = [style.batch(RECORDS, False, random) for style in self.styles.values()]
+                crops = [self._cropped(pictures, random) for pictures in groups]
+                decoder.normalize([x.float() for x in self._features(luma_of(torch.cat(crops)))])
         self.class_weights = {
             look: class_weights(style.shapes()).to(self.device) for look, style in self.styles.items()
         }
+
+    def slow_parameters(self) -> list[nn.Parameter]:
+        if not self.options.start:
+            return []
+        blocks = [b for b in self.generator.backbone.blocks[ADAPTED_FROM:] if isinstance(b, Inverted)]
+        convolutions = [c for b in blocks for c in (b.expand, b.project) if c is not None]
+        return [weight for convolution in convolutions for weight in convolution.parameters()]
 
     @property
     def warmup_steps(self) -> int:
@@ -122,7 +146,8 @@ class Colorize(Family[ColorizeBatch]):
         self._progress = progress  # asked before each step, and a run can be limited by time
         rate = self.options.learning_rate * min(1.0, (step + 1) / WARMUP)
         falling = 0.5 + 0.5 * math.cos(math.pi * min(progress, 1.0)) + 0.005
-        return LearningRates(1.5 * rate * falling, 1.5 * rate * falling, 0.5 * rate)
+        own = 1.5 * rate * falling
+        return LearningRates(own, own, 0.5 * rate, ADAPTED_RATE * own)
 
     def warmup_terms(self, look: str, step: int) -> dict[str, Tensor]:
         """All losses but the adversarial one; the temporal one as often as later on."""
@@ -149,8 +174,8 @@ class Colorize(Family[ColorizeBatch]):
         return warp_by_grid(pictures, square_crops(pictures, side, CROP_PARTS, random)).clamp(0, 1)
 
     def _features(self, gray: Tensor) -> list[Tensor]:
-        """What the backbone, which learns nothing, sees. In bfloat16 where the processor computes with it."""
-        with torch.no_grad(), self._fast():
+        """What the backbone sees. In bfloat16 where the processor computes with it."""
+        with self._fast():
             return self.generator.backbone(gray.contiguous(memory_format=torch.channels_last))
 
     def _guess(self, gray: Tensor, code: Tensor) -> Tensor:

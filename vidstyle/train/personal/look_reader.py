@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from vidstyle.imaging.lab import colors_to_lab, colors_to_rgb
 from vidstyle.imaging.yuv import luma_of
 from vidstyle.models.colorizer import Backbone
-from vidstyle.styles.library import style_path
 from vidstyle.styles.style_file import FORMAT, read_style_file, write_style_file
 from vidstyle.train.personal.grade_fit import OrdinaryColors
 from vidstyle.train.personal.look_networks import (
@@ -44,7 +43,9 @@ from vidstyle.train.personal.look_networks import (
 from vidstyle.train.personal.monochrome import read_monochrome
 
 LOOK_READER_FILE = Path(__file__).parent / "look_reader.safetensors"
-TRUNK_STYLE, TRUNK_BLOCKS = "colour", 13  # the style that ships the trunk, and its depth
+# The trunk as it was pretrained: that of the style `colour` has learned on since.
+TRUNK_FILE = Path(__file__).parent / "look_reader_trunk.safetensors"
+TRUNK_BLOCKS = 13
 LUT_SIZE = 33  # of the table handed out
 DRAWS = 4  # readings of different pixels that are averaged
 MAX_FRAMES = 160
@@ -236,13 +237,11 @@ def strength_by_evidence(error: float, distance: float, moved: float, scenes: in
 
 
 def load_trunk() -> Backbone:
-    """The first blocks of EfficientNet-Lite0 (Apache-2.0), as the style for black-and-white ships them."""
-    tensors, _ = read_style_file(style_path(TRUNK_STYLE))
-    start = "backbone."
-    own = {name.removeprefix(start): t.float() for name, t in tensors.items() if name.startswith(start)}
+    """The first blocks of EfficientNet-Lite0 (weights of ML Illustrated, Apache-2.0), as pretrained."""
+    tensors, _ = read_style_file(TRUNK_FILE)
     with torch.random.fork_rng(devices=[]):  # random weights are drawn, and then replaced
         trunk = Backbone(TRUNK_BLOCKS)
-    trunk.load_state_dict({name: own[name] for name in trunk.state_dict()})  # that style has more blocks
+    trunk.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     return trunk.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 

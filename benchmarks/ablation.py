@@ -1,19 +1,21 @@
 """What each part of the training is worth: the same short run with and without it, several seeds.
 
-    python benchmarks/known_look.py make --content photos/ --out looks/ --look vlogger
-    python benchmarks/ablation.py --home looks/vlogger --clip clip.mp4 [--clip ...] [--variant full ...]
+    python benchmarks/known_look.py make --content photos/ --out looks/ --look cinema
+    python benchmarks/ablation.py --home looks/cinema --clip clip.mp4 [--clip ...] [--motion clips/]
 
 Learns a look whose recipe is known (benchmarks/known_look.py), so that the result can be held against the
 truth: CIELAB error on held-out photos; color: sliced Wasserstein distance to the style's pictures; E_warp:
-of the clips, over the source's own, no smoothing. Runs are short and small: they compare, they do not ship.
+of the clips, over the source's own, no smoothing. Mean of the seeds, +- their standard error. Runs are short
+and small: they compare, they do not ship.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -61,8 +63,12 @@ def unbalanced(
     balance.adversarial_weight = FIXED_WEIGHT
 
 
+follow_discriminator = AdaptiveBalance.follow_discriminator
+
+
 def unaugmented(balance: AdaptiveBalance, real: Tensor, fake: Tensor, pictures: int) -> None:
-    """Neither augmentation nor the watch over who wins."""
+    follow_discriminator(balance, real, fake, pictures)
+    balance.augmentation = 0.0
 
 
 @contextmanager
@@ -81,19 +87,25 @@ def objective(generator: Callable[..., Tensor], discriminator: Callable[..., Ten
 
 @contextmanager
 def fixed() -> Iterator[None]:
-    with (
-        mock.patch.object(AdaptiveBalance, "follow_gradients", unbalanced),
-        mock.patch.object(AdaptiveBalance, "follow_discriminator", unaugmented),
-    ):
+    with mock.patch.object(AdaptiveBalance, "follow_gradients", unbalanced):
+        yield
+
+
+@contextmanager
+def without_ada() -> Iterator[None]:
+    with mock.patch.object(AdaptiveBalance, "follow_discriminator", unaugmented):
         yield
 
 
 Variant = tuple[Callable[..., object], Callable[[Weights], Weights]]
+ALONE = "adversary alone"  # begins without the warm-up, which fits distributions
 VARIANTS: dict[str, Variant] = {
     "full": (nothing, lambda w: w),
+    "no adversary": (nothing, lambda w: replace(w, adversarial=0.0)),
     "no temporal term": (nothing, lambda w: replace(w, temporal=0.0)),
     "no balance": (fixed, lambda w: w),
-    "no adversary": (nothing, lambda w: replace(w, adversarial=0.0)),
+    "no ADA": (without_ada, lambda w: w),
+    ALONE: (fixed, lambda w: replace(w, distribution=0.0, grade=0.0)),
     "LSGAN": (lambda: objective(lsgan_generator, lsgan_discriminator), lambda w: w),
     "hinge": (lambda: objective(hinge_generator, hinge_discriminator), lambda w: w),
 }
@@ -103,11 +115,11 @@ def one(name: str, seed: int, arguments: argparse.Namespace, folder: Path) -> di
     home = arguments.home
     around, changed = VARIANTS[name]
     options = TrainOptions(
-        content=(home / "content",),
+        content=(home / "content", *arguments.motion),
         styles={"look": (home / "style",)},
         output=folder / f"{name.replace(' ', '-')}-{seed}.safetensors",
         steps=arguments.steps,
-        warmup_steps=arguments.warmup,
+        warmup_steps=0 if name == ALONE else arguments.warmup,
         seed=seed,
         batch_size=arguments.batch_size,
         paint_size=arguments.paint_size,
@@ -133,6 +145,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The worth of each part of the training.")
     parser.add_argument("--home", type=Path, required=True, help="a look made by known_look.py")
     parser.add_argument("--clip", type=Path, action="append", default=[])
+    parser.add_argument(
+        "--motion", type=Path, action="append", default=[], help="clips beside the content, for their motion"
+    )
     parser.add_argument("--variant", action="append", choices=list(VARIANTS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=900)
@@ -140,18 +155,33 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=3)
     parser.add_argument("--paint-size", type=int, default=80)
     arguments = parser.parse_args()
-    rows: list[tuple[str, ...]] = []
-    for name in arguments.variant or VARIANTS:
-        for seed in range(arguments.seeds):
+    found: dict[str, list[dict[str, float]]] = {}
+    for seed in range(arguments.seeds):
+        for name in arguments.variant or VARIANTS:
             with tempfile.TemporaryDirectory() as folder:
                 try:
-                    found = one(name, seed, arguments, Path(folder))
+                    figures = one(name, seed, arguments, Path(folder))
                 except TrainingError as error:
-                    found = {}
                     print(f"{name}, seed {seed}: {error}")
-            report("ablation", variant=name, seed=seed, steps=arguments.steps, figures=found)
-            rows.append((name, str(seed), *(f"{value:.3f}" for value in found.values())))
-    table(("variant", "seed", "CIELAB", "structure", "colour", "E_warp", "seconds"), rows)
+                    continue
+            report("ablation", variant=name, seed=seed, steps=arguments.steps, figures=figures)
+            found.setdefault(name, []).append(figures)
+    columns = ("lab_error", "structure", "colour", "e_warp", "seconds")
+    table(
+        ("variant", "runs", "CIELAB", "structure", "color", "E_warp", "seconds"),
+        [
+            (name, str(len(runs)), *(mean_and_error([run[column] for run in runs]) for column in columns))
+            for name, runs in found.items()
+        ],
+    )
+
+
+def mean_and_error(values: Sequence[float]) -> str:
+    """The mean, and its standard error where there is more than one value."""
+    mean = statistics.fmean(values)
+    if len(values) == 1:
+        return f"{mean:.3f}"
+    return f"{mean:.3f} +- {statistics.stdev(values) / len(values) ** 0.5:.3f}"
 
 
 if __name__ == "__main__":

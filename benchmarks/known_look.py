@@ -22,6 +22,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from film_looks import FILMS, film_look
 from looks import LOOKS, Picture, _skin
 from torch import Tensor
 
@@ -62,9 +63,12 @@ def pictures(folder: Path) -> list[Path]:
     return found
 
 
-def split(paths: Sequence[Path], seed: int) -> tuple[list[Path], list[Path], list[Path]]:
-    """(content, style, held out): disjoint; the style half has more skin in it than the content half."""
-    rng = random.Random(seed)
+def split(paths: Sequence[Path], seed: int, even: bool = False) -> tuple[list[Path], list[Path], list[Path]]:
+    """(content, style, held out): disjoint; the style half has more skin in it than the content half.
+
+    even: leave out as many pictures of either half as it takes to have as much skin in both.
+    """
+    rng, thin = random.Random(seed), random.Random(seed + 1)
     shuffled = list(paths)
     rng.shuffle(shuffled)
     held, rest = shuffled[:HELD_OUT], shuffled[HELD_OUT:]
@@ -72,14 +76,19 @@ def split(paths: Sequence[Path], seed: int) -> tuple[list[Path], list[Path], lis
     rank = {path: place / len(rest) for place, path in enumerate(sorted(rest, key=share.__getitem__))}
     content, style = [], []
     for path in rest:
-        (style if rng.random() < 0.30 + 0.36 * rank[path] else content).append(path)
+        chance = 0.30 + 0.36 * rank[path]
+        styled = rng.random() < chance
+        kept = min(chance, 1 - chance) / (chance if styled else 1 - chance)
+        if not even or thin.random() < kept:
+            (style if styled else content).append(path)
     return content, style, held
 
 
 def make(arguments: argparse.Namespace) -> None:
-    content, style, held = split(pictures(arguments.content), arguments.seed)
+    content, style, held = split(pictures(arguments.content), arguments.seed, arguments.even)
     for name in arguments.look or LOOKS:
-        look, home = LOOKS[name], arguments.out / name
+        look = LOOKS[name] if name in LOOKS else film_look(name, arguments.luts)
+        home = arguments.out / name
         for number, path in enumerate(content):
             write(home / "content" / f"{number:04}.jpg", read(path))
         for number, path in enumerate(style):
@@ -154,10 +163,12 @@ def main() -> None:
             "--out", type=Path, required=True, help="folder of the sets, one folder for each look"
         )
         sub.add_argument(
-            "--look", action="append", choices=list(LOOKS), help="only this one (may be repeated)"
+            "--look", action="append", choices=[*LOOKS, *FILMS], help="this one (may be repeated)"
         )
     commands.choices["make"].add_argument("--content", type=Path, required=True, help="folder of photos")
     commands.choices["make"].add_argument("--seed", type=int, default=0)
+    commands.choices["make"].add_argument("--even", action="store_true", help="as much skin in both halves")
+    commands.choices["make"].add_argument("--luts", type=Path, help=".npz of film stocks, see film_looks.py")
     commands.choices["score"].add_argument(
         "--style", action="append", help="style to score (may be repeated)"
     )

@@ -39,7 +39,11 @@ class Grade(nn.Module):
 
     def forward(self, colors: Tensor, code: Tensor) -> Tensor:
         """colors [P, 3] in [0, 1], code [1, K] -> [P, 3], not clamped."""
-        scale1, shift1, scale2, shift2 = self.scale_shift(code).chunk(4, dim=1)
+        return self.modulated(colors, self.scale_shift(code))
+
+    def modulated(self, colors: Tensor, numbers: Tensor) -> Tensor:
+        """The same from what the code is turned into, numbers [1, 4 * width]."""
+        scale1, shift1, scale2, shift2 = numbers.chunk(4, dim=1)
         x = F.silu(self.first(colors * 2 - 1) * (1 + scale1) + shift1)
         x = F.silu(self.second(x) * (1 + scale2) + shift2)
         return colors + self.last(x)

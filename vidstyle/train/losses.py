@@ -86,13 +86,14 @@ def transport_cost(result: Tensor, source: Tensor) -> Tensor:
     return F.mse_loss(result, source)
 
 
-def tone_and_hue(graded: Tensor, source: Tensor) -> Tensor:
+def tone_and_hue(graded: Tensor, source: Tensor, saturation: float = 1.0) -> Tensor:
     """What a colorist keeps in any grade: dark skin, some light in shadows, the blue of skies.
 
-    graded, source: [N, 3, H, W]. The sum of two means in CIELAB, each 0 where nothing is lost, in units of
-    10 of L* or chroma: colors below L* 45 that get darker than 0.55 of their L*, skin (hue 20 to 70 degrees,
-    chroma 10 to 45) darker than 0.88 of it; and blue (hue -130 to -60 degrees, chroma above 12, L* above 40)
-    that turns by more than 15 degrees or keeps less than 0.7 of its chroma.
+    graded, source: [N, 3, H, W]. saturation: chroma of the look's pictures over that of the content, at most
+    1: a look without color need not keep the blue. The sum of two means in CIELAB, each 0 where nothing is
+    lost, in units of 10 of L* or chroma: colors below L* 45 that get darker than 0.55 of their L*, skin (hue
+    20 to 70 degrees, chroma 10 to 45) darker than 0.88 of it; and blue (hue -130 to -60 degrees, chroma above
+    12, L* above 40) that turns by over 15 degrees or keeps less than 0.7 of its chroma, times saturation.
     """
     before, after = rgb_to_lab(source), rgb_to_lab(graded)
     lightness, a, b = before.unbind(1)
@@ -105,8 +106,10 @@ def tone_and_hue(graded: Tensor, source: Tensor) -> Tensor:
     )
     along = (a * after[:, 1] + b * after[:, 2]) / chroma
     aside = (a * after[:, 2] - b * after[:, 1]).abs() / chroma
-    turned = F.relu(aside - math.tan(math.radians(15)) * along.clamp(min=0)) + F.relu(0.7 * chroma - along)
-    return (crushed + turned * blue).mean() / 10
+    turned = F.relu(aside - math.tan(math.radians(15)) * along.clamp(min=0)) + F.relu(
+        0.7 * saturation * chroma - along
+    )
+    return (crushed + turned * blue * saturation).mean() / 10
 
 
 def bleached(result: Tensor, source: Tensor) -> Tensor:

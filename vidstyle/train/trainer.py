@@ -141,6 +141,7 @@ class Trainer:
     def write_style(self) -> Path:
         """The style file: the averaged generator and a code for each look."""
         generator, codes = self.networks.averaged(self.family.styles)
+        self.family.finish(generator, codes)
         facts = StyleFacts(
             name=self.options.output.stem,
             family=self.options.family,

@@ -211,6 +211,12 @@ class Family(ABC, Generic[B]):
 
     # What is kept and shown of a run.
 
+    def finish(self, generator: BaseGenerator, codes: Mapping[str, Tensor]) -> None:
+        """Teach the generator that is shipped, on the CPU, what is learned after the look itself.
+
+        codes: the style code [1, K] of each look; the looks must stay.
+        """
+
     def memory_state(self) -> dict[str, dict[str, Tensor]]:
         """Memory banks for the checkpoint: look -> name -> rows."""
         return {}

@@ -9,26 +9,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vidstyle.imaging.lab import colors_to_lab
 from vidstyle.imaging.resize import shrink
-from vidstyle.models.base import Controls
+from vidstyle.models.base import BaseGenerator, Controls
 from vidstyle.models.discriminators import PatchDiscriminator
 from vidstyle.models.generator import Generator
 from vidstyle.models.layers import place
 from vidstyle.train import losses
 from vidstyle.train.data.frame_pairs import motion_loss
 from vidstyle.train.families.base import Batch, Interval
-from vidstyle.train.families.graded import NEIGHBOR_NOISE, TEMPORAL, VARIATION, GradedFamily
+from vidstyle.train.families.graded import NEIGHBOR_NOISE, TEMPORAL, GradedFamily
 from vidstyle.train.features import COLOR_FEATURES, color_features, random_directions
-from vidstyle.train.memory_bank import PixelMemory, sample_features, with_grade
+from vidstyle.train.memory_bank import PixelMemory, sample_colors, sample_features, with_grade
 from vidstyle.train.synthetic_motion import synthetic_neighbor, warp_by_grid
+from vidstyle.train.takes import TAKE_STEPS, learn_takes, spread_of
 
 POINTS = 384  # pixels per picture and step that the distribution loss looks at
 GRADED_POINTS = 8192  # remembered pixels that the grade is fitted to in a step
+CHROMA_COLORS = 20_000  # of each side, for the saturation of a look
 TONE_STEP = 2  # of the pixels that the tone loss looks at, every second across and down
 VIEW_SIZE = 80  # short side in pixels at which D sees whole pictures
 IDENTITY = Interval(8, 1)
 REAL_PAIRS = Interval(8, 4)  # of the steps with a temporal loss, those with real frames
-LEAST_VARIATION = 0.03  # mean difference of the color channels that two codes should make
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class PhotographicBatch(Batch):
 
     content: [N, 3, H, W] in [0, 1]. indices, portrait: which pictures these are, see `PictureSet.draw`.
     graded: content under the grade. light: G's light maps.
-    code: the style code in use [1, K]; style_code: the look's own.
+    code: the style code [1, K].
     """
 
     content: Tensor
@@ -46,7 +48,6 @@ class PhotographicBatch(Batch):
     graded: Tensor
     light: Controls
     code: Tensor
-    style_code: Tensor
 
 
 class Photographic(GradedFamily[PhotographicBatch]):
@@ -62,6 +63,14 @@ class Photographic(GradedFamily[PhotographicBatch]):
     def prepare(self) -> None:
         self.palettes = {look: sample_features(self.styles[look], self.random) for look in self.looks}
         self.memory: dict[str, PixelMemory] = {}
+        # Random numbers of its own, so that a seed gives the same pictures to the rest of the run.
+        of_content = _mean_chroma(
+            sample_colors(self.content, torch.Generator().manual_seed(0), CHROMA_COLORS)
+        )
+        self.saturation = {
+            look: min(1.0, _mean_chroma(palette[:CHROMA_COLORS, :3]) / max(of_content, 1.0))
+            for look, palette in self.palettes.items()
+        }
 
     def sample(self, look: str, step: int) -> PhotographicBatch:
         count = self.options.batch_size
@@ -69,12 +78,11 @@ class Photographic(GradedFamily[PhotographicBatch]):
         x, indices = self.content.draw(count, portrait, self.random)
         x = x.to(self.device)
         y = self.styles[look].batch(count, portrait, self.random).to(self.device)
-        style_code = self.style_code(look)
-        code = self.varied_code(style_code, step)
+        code = self.style_code(look)
         light = self.generator.think(x, code)
         graded = self.generator.graded(x, code)
         fake = self.generator.lit(graded, light)
-        return PhotographicBatch(look, step, y, fake, x, indices, portrait, graded, light, code, style_code)
+        return PhotographicBatch(look, step, y, fake, x, indices, portrait, graded, light, code)
 
     def views(self, pictures: Tensor, augment: Callable[[Tensor], Tensor]) -> Tensor:
         """Whole pictures, small, with the place of each pixel."""
@@ -88,17 +96,14 @@ class Photographic(GradedFamily[PhotographicBatch]):
         terms = self.distribution_terms(batch, lit)
         terms["structure"] = losses.structure(lit, batch.graded.detach())
         few, source = (part[..., ::TONE_STEP, ::TONE_STEP] for part in (batch.graded, x))
-        terms["tone"] = losses.tone_and_hue(few, source) + losses.bleached(batch.fake, x)
+        terms["tone"] = losses.tone_and_hue(few, source, self.saturation[batch.look])
+        terms["tone"] = terms["tone"] + losses.bleached(batch.fake, x)
         terms["calm"] = losses.light_smoothness(batch.light.light)
         if TEMPORAL.includes(batch.step):
             terms["temporal"] = self._temporal(batch, lit)
         if IDENTITY.includes(batch.step):
             kept = generator.paint(y, generator.think(y, code), code, clamp=False)
             terms["identity"] = F.l1_loss(kept, y)
-        if VARIATION.includes(batch.step):
-            plain = generator.lit(batch.graded, generator.think(x, batch.style_code))
-            apart = (plain.detach() - batch.fake).mean(dim=(2, 3)).abs().mean()
-            terms["variation"] = F.relu(LEAST_VARIATION - apart)
         return terms
 
     def anchors(self) -> list[Tensor]:
@@ -144,8 +149,19 @@ class Photographic(GradedFamily[PhotographicBatch]):
             graded = self.generator.graded(x, code)
         return self.generator.lit(graded, self.generator.think(x, code))
 
+    def finish(self, generator: BaseGenerator, codes: Mapping[str, Tensor]) -> None:
+        assert isinstance(generator, Generator)
+        colors = sample_colors(self.content, torch.Generator().manual_seed(0), CHROMA_COLORS)
+        spreads = {look: spread_of(self.styles[look].shapes()) for look in codes}
+        learn_takes(generator, codes, colors, spreads, min(TAKE_STEPS, self.options.steps))
+
     def memory_state(self) -> dict[str, dict[str, Tensor]]:
         return {look: memory.state_dict() for look, memory in self.memory.items()}
 
     def load_memory_state(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
         self.memory = {look: PixelMemory(rows) for look, rows in state.items()}
+
+
+def _mean_chroma(colors: Tensor) -> float:
+    """In CIELAB, of sRGB colors [P, 3]."""
+    return float(colors_to_lab(colors)[:, 1:].norm(dim=1).mean())

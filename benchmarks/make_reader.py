@@ -3,7 +3,12 @@
     python benchmarks/make_reader.py --data DATA --out reader.safetensors --minutes 40
 
 The looks of whole film stocks are kept for validation and for `learn_figures.py`; see `reader_looks`. The
-material is made ready once (some minutes) and kept in --cache. One thread.
+reader that ships went on from such a run with all looks:
+
+    python benchmarks/make_reader.py --data DATA --out all.safetensors --start reader.safetensors \
+        --all-looks reader.safetensors --rate 6e-4 --minutes 18
+
+The material is made ready once (some minutes) and kept in --cache. One thread.
 """
 
 from __future__ import annotations
@@ -34,12 +39,14 @@ from vidstyle.train.personal.look_networks import (
 )
 from vidstyle.train.personal.look_reader import LookReader, load_look_reader, load_trunk, save_look_reader
 
-RATE = 1e-3
 SIZES = np.array([1, 2, 4, 8, 12, 24, 48, 80])  # scenes of a set
 SIZE_SHARES = np.array([0.15, 0.05, 0.1, 0.2, 0.2, 0.15, 0.1, 0.05])
 BUDGET, MOST_SETS = 384, 64  # frames of a step, sets of a step
+DROPOUT, WEIGHT_DECAY, AVERAGED = 0.05, 0.05, 0.0015
+FULL_RATE = 0.4  # share of a run before the rate falls
 SEEN_CELLS = 32  # of each picture; more of a lone one
-REAL = 0.35  # share of looks that are real or two real ones mixed
+REAL = 0.25  # share of looks that are real or two real ones mixed
+JUDGED_SETS = ((1, 1), (12, 1), (10, 2))  # scenes and views of sets that set the scale of expected errors
 ASKED, CUBE_ASKED = 384, 48  # colors at which the error is measured: of photos, and any
 
 
@@ -91,14 +98,19 @@ def read_sets(
 def draw_looks(teaching: Teaching, random: np.random.Generator, sets: int) -> Tensor:
     """Tables [S, n, n, n, 3]: kin from the bank, real ones, and a few that are hardly there."""
     plain = identity_lut()
-    luts = teaching.bank[torch.from_numpy(random.integers(0, len(teaching.bank), sets))].float()
-    mixed = shares(np.where(random.random(sets) < 0.4, random.random(sets), 0.0))
-    real = torch.lerp(
-        teaching.luts[teaching.draw(random, sets)], teaching.luts[teaching.draw(random, sets)], mixed
-    )
-    strength = np.where(random.random(sets) < 0.3, random.uniform(0.4, 1.2, sets), 1.0)
-    real = torch.lerp(plain, real, shares(strength)).clamp(0, 1)
-    luts = torch.where(shares(random.random(sets)) < REAL, real, luts)
+
+    def kin() -> Tensor:
+        return teaching.bank[torch.from_numpy(random.integers(0, len(teaching.bank), sets))].float()
+
+    def real() -> Tensor:
+        return teaching.luts[teaching.draw(random, sets)]
+
+    mixed = shares(np.where(random.random(sets) < 0.35, random.random(sets) * 0.5, 0.0))
+    luts = torch.lerp(kin(), kin(), mixed)
+    mixed = shares(np.where(random.random(sets) < 0.5, random.random(sets), 0.0))
+    strength = np.where(random.random(sets) < 0.4, random.uniform(0.3, 1.2, sets), 1.0)
+    known = torch.lerp(plain, torch.lerp(real(), real(), mixed), shares(strength)).clamp(0, 1)
+    luts = torch.where(shares(random.random(sets)) < REAL, known, luts)
     weak = np.where(random.random(sets) < 0.04, random.uniform(0, 0.25, sets), 1.0)
     return torch.lerp(plain, luts, shares(weak))
 
@@ -131,18 +143,27 @@ def loss_of(teaching: Teaching, network: LookEstimator, random: np.random.Genera
     return error.mean() + 0.1 * apart[:, ASKED:].mean() + 0.3 * expected, error.detach().mean().item()
 
 
+def drop_out(network: LookEstimator, share: float) -> None:
+    for module in network.layers.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = share
+        if isinstance(module, nn.MultiheadAttention):
+            module.dropout = share
+
+
 def train(
     teaching: Teaching, network: LookEstimator, minutes: float, rate: float, seed: int
 ) -> LookEstimator:
     """The running mean of a network in a run of so many minutes."""
     random = np.random.default_rng(seed)
     torch.manual_seed(seed)
+    drop_out(network, DROPOUT)
     average = copy.deepcopy(network)
-    optimizer = torch.optim.AdamW(network.parameters(), rate, betas=(0.9, 0.98), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(network.parameters(), rate, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY)
     begun, step, total = time.monotonic(), 0, 0.0
     while (left := 1 - (time.monotonic() - begun) / (minutes * 60)) > 0:
         for group in optimizer.param_groups:
-            group["lr"] = rate * min(1, (step + 1) / 150) * min(1, max(left, 0.01) / 0.5)
+            group["lr"] = rate * min(1, (step + 1) / 150) * min(1, max(left, 0.01) / (1 - FULL_RATE))
         loss, error = loss_of(teaching, network, random)
         optimizer.zero_grad()
         loss.backward()
@@ -151,7 +172,7 @@ def train(
         step, total = step + 1, total + error
         with torch.no_grad():
             for kept, now in zip(average.parameters(), network.parameters(), strict=True):
-                kept.lerp_(now, 0.003 if step > 600 else 0.03)
+                kept.lerp_(now, AVERAGED if step > 600 else 0.01)
         if step % 200 == 0:
             print(f"step {step}: {total / 200:.2f}", file=sys.stderr, flush=True)
             total = 0.0
@@ -160,21 +181,24 @@ def train(
 
 @torch.no_grad()
 def error_scale(teaching: Teaching, network: LookEstimator, names: list[str], luts: Tensor) -> float:
-    """Mean error on looks and photos of the validation share, over what the reader expected there."""
+    """Error on looks and photos of the validation share, over what the reader expected: mean of set sizes."""
     random = np.random.default_rng(11)
-    palette = teaching.photos.palette("val", 1500, 3)
-    true, said = 0.0, 0.0
-    for number in one_of_each(names, "val"):
-        for _ in range(4):
-            chosen = torch.from_numpy(teaching.photos.draw("val", random, (12,), 0.75))
-            view, seen = torch.zeros(12, dtype=torch.long), torch.arange(CELLS).expand(12, -1)
-            cells = cells_of(teaching.photos, chosen, view, seen, luts[number][None])
-            found, judged = read_sets(teaching.reader, network, cells, 1, 1)
-            ours = lookup(teaching.reader.lut(found), palette[None])
-            truth = lookup(luts[number][None], palette[None])
-            true += float((colors_to_lab(ours) - colors_to_lab(truth)).norm(dim=-1).mean())
-            said += float(judged[0, 0].exp())
-    return true / said
+    photos, palette = teaching.photos, teaching.photos.palette("val", 1500, 3)
+    ratios = []
+    for scenes, views in JUDGED_SETS:
+        true, said = 0.0, 0.0
+        for number in one_of_each(names, "val"):
+            for _ in range(-(-48 // (scenes * views))):
+                chosen = torch.from_numpy(photos.draw("val", random, (scenes,), 0.75).repeat(views))
+                view, seen = torch.arange(len(chosen)) % views, torch.arange(CELLS).expand(len(chosen), -1)
+                cells = cells_of(photos, chosen, view, seen, luts[number][None])
+                found, judged = read_sets(teaching.reader, network, cells, 1, views)
+                ours = lookup(teaching.reader.lut(found), palette[None])
+                truth = lookup(luts[number][None], palette[None])
+                true += float((colors_to_lab(ours) - colors_to_lab(truth)).norm(dim=-1).mean())
+                said += float(judged[0, 0].exp())
+        ratios.append(true / said)
+    return sum(ratios) / len(ratios)
 
 
 def main() -> None:
@@ -185,7 +209,12 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=40.0)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--start", type=Path, help="a reader to go on with, made from the same cache")
-    parser.add_argument("--all-looks", action="store_true", help="no stock is kept to judge by")
+    parser.add_argument(
+        "--all-looks",
+        metavar="READER",
+        type=Path,
+        help="keep no stock to judge by; the scale of expected errors is that of READER, which kept them",
+    )
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -217,7 +246,10 @@ def main() -> None:
         arguments.rate,
         arguments.seed,
     )
-    scale = error_scale(teaching, network, names, luts)
+    if arguments.all_looks:
+        scale = load_look_reader(arguments.all_looks).error_scale
+    else:
+        scale = error_scale(teaching, network, names, luts)
     made = LookReader(network, usual, reader.tensors)
     save_look_reader(
         arguments.out, made, error_scale=scale, facts={"minutes": arguments.minutes, "seed": arguments.seed}

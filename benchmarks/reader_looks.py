@@ -195,11 +195,121 @@ def some_looks(luts: Tensor, draw: Draw, random: np.random.Generator, count: int
     return x
 
 
-def bank_of(luts: Tensor, draw: Draw, count: int = 10_000, seed: int = 0) -> Tensor:
+def piecewise(values: Tensor, places: Tensor, heights: Tensor) -> Tensor:
+    """Curves [S, N, 3] through growing places and their heights, at values [S, P, 3]; straight beyond."""
+    values, places, heights = (x.transpose(1, 2).contiguous() for x in (values, places, heights))
+    after = torch.searchsorted(places, values).clamp(1, places.shape[2] - 1)
+    low, high = places.gather(2, after - 1), places.gather(2, after)
+    part = ((values - low) / (high - low)).clamp(-1, 2)
+    return torch.lerp(heights.gather(2, after - 1), heights.gather(2, after), part).transpose(1, 2)
+
+
+def tones_of(luts: Tensor) -> Tensor:
+    """What looks make of grays, as growing curves [S, n, 3]."""
+    at = torch.arange(NODES)
+    return luts[:, at, at, at].cummax(1).values * 0.97 + torch.linspace(0, 1, NODES)[:, None] * 0.03
+
+
+def crossed(luts: Tensor, tones: Tensor) -> Tensor:
+    """The colors of some looks with the tones of others."""
+    axis = torch.linspace(0, 1, NODES)[None, :, None].expand(len(luts), -1, 3)
+    plain = piecewise(luts.reshape(len(luts), -1, 3), tones_of(luts), axis).clamp(-0.15, 1.15)
+    return piecewise(plain, axis, tones_of(tones)).clamp(0, 1).view(luts.shape)
+
+
+def periodic(angles: Tensor, order: int, size: float) -> Tensor:
+    """Random smooth functions of angles [S, P]."""
+    number = torch.arange(order + 1).float()
+    sizes = torch.randn(len(angles), order + 1) * size / (1 + number * 0.6)
+    waves = torch.cos(number[1:, None] * angles[:, None] + torch.rand(len(angles), order, 1) * 2 * torch.pi)
+    return sizes[:, :1] + (sizes[:, 1:, None] * waves).sum(1)
+
+
+def hued(count: int) -> Tensor:
+    """Tables that turn, strengthen and lift colors by their hue, as the tools of colorists do."""
+    rgb = identity_lut().reshape(1, -1, 3).expand(count, -1, -1)
+    luma, force = (rgb @ LUMA)[..., None], torch.rand(count, 1) + 0.05
+    red, green, blue = (rgb - luma).unbind(-1)
+    first, second = (red - green) * 0.7071, (red + green - 2 * blue) * 0.4082
+    chroma, hue = torch.hypot(first, second), torch.atan2(second, first)
+    turned = hue + periodic(hue, 3, 0.35) * force
+    gain = periodic(hue, 3, 0.3) + periodic(luma[..., 0] * torch.pi, 2, 0.2)
+    lift = periodic(hue, 2, 0.25) * force * chroma
+    chroma = chroma * torch.exp(gain * force)
+    first, second = chroma * torch.cos(turned) / 0.7071, chroma * torch.sin(turned) / 0.4082
+    red = float(LUMA[1]) * first + float(LUMA[2]) * (first + second) / 2
+    made = torch.stack((red, red - first, red - (first + second) / 2), -1)
+    return (luma + lift[..., None] + made).clamp(0, 1).view(count, NODES, NODES, NODES, 3)
+
+
+def curved(count: int) -> Tensor:
+    """Tables of a random smooth curve for each channel."""
+    axis, force = torch.linspace(0, 1, NODES), torch.rand(count, 1, 1) + 0.05
+    number = torch.arange(1, 4).float()[:, None]
+
+    def waves(channels: int, size: float) -> Tensor:
+        sizes = torch.randn(count, channels, 3, 1) * size / number**1.3
+        phase = torch.rand(count, channels, 3, 1) * 2 * torch.pi
+        return (sizes * torch.cos(number * axis * torch.pi + phase)).sum(2)
+
+    curve = torch.exp((waves(1, 0.7) + waves(3, 0.3)) * force).cumsum(2)
+    curve = (curve - curve[..., :1]) / (curve[..., -1:] - curve[..., :1])
+    low = ((torch.rand(count, 1, 1) - 0.4) * 0.15 + torch.randn(count, 3, 1) * 0.04) * force
+    high = 1 - ((torch.rand(count, 1, 1) - 0.35) * 0.2 - torch.randn(count, 3, 1) * 0.05) * force
+    curve = (low + curve * (high - low)).transpose(1, 2)
+    rgb = identity_lut().reshape(1, -1, 3).expand(count, -1, -1)
+    places = axis[None, :, None].expand(count, -1, 3)
+    return piecewise(rgb, places, curve).clamp(0, 1).view(count, NODES, NODES, NODES, 3)
+
+
+def before_or_after(luts: Tensor, others: Tensor, random: np.random.Generator) -> Tensor:
+    """Each look with another before or after it."""
+    before = torch.from_numpy(random.random(len(luts)) < 0.5).view(-1, 1, 1, 1, 1)
+    return torch.where(before, chained(others, luts), chained(luts, others))
+
+
+def kin_of(luts: Tensor, draw: Draw, random: np.random.Generator, count: int, *, wild: bool) -> Tensor:
+    """Tables [count, n, n, n, 3]: real looks mixed, crossed and chained with others, and a little changed.
+
+    wild: also moved by the difference of two others, and put through random curves and changes by hue.
+    """
+    plain, kind = identity_lut(), random.random(count)
+
+    def some(chosen: np.ndarray | list[int]) -> Tensor:
+        return luts[draw(random, len(chosen))]
+
+    x = some(kind)
+    x = torch.lerp(x, some(kind), shares(np.where(kind < 0.2, random.random(count), 0.0)))
+    at = np.flatnonzero((kind >= 0.2) & (kind < 0.55))
+    x[at] = torch.lerp(x[at], crossed(x[at], some(at)), shares(random.uniform(0.3, 1, len(at))))
+    at = np.flatnonzero((kind >= 0.55) & (kind < 0.75))
+    x[at] = chained(torch.lerp(plain, some(at), shares(random.uniform(0.3, 1, len(at)))), x[at])
+    strength = np.where(random.random(count) < 0.55, random.uniform(0.3, 1.25, count), 1.0)
+    x = torch.lerp(plain, x, shares(strength)).clamp(0, 1)
+    for number in np.flatnonzero(random.random(count) < 0.1):
+        x[number] = renamed(x[number], [int(c) for c in random.permutation(3)])
+    at = np.flatnonzero(random.random(count) < 0.35)
+    other = torch.lerp(plain, made_up(len(at), 1.0), shares(random.uniform(0.1, 0.8, len(at))))
+    x[at] = before_or_after(x[at], other, random)
+    if wild:
+        at = np.flatnonzero(random.random(count) < 0.25)
+        x[at] = (x[at] + (some(at) - some(at)) * shares(random.uniform(0.1, 0.6, len(at)))).clamp(0, 1)
+        for tables in (hued, curved):
+            at = np.flatnonzero(random.random(count) < 0.3)
+            x[at] = before_or_after(x[at], tables(len(at)), random)
+    return x
+
+
+def bank_of(luts: Tensor, draw: Draw, count: int = 32_000, seed: int = 0) -> Tensor:
     """Looks [count, n, n, n, 3] as halves."""
     random = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    parts = [some_looks(luts, draw, random, 100).half() for _ in range(count // 100)]
+    parts = []
+    for kind in random.choice(3, count // 100, p=[0.25, 0.45, 0.3]):
+        made = (
+            kin_of(luts, draw, random, 100, wild=kind == 2) if kind else some_looks(luts, draw, random, 100)
+        )
+        parts.append(made.half())
     return torch.cat(parts)
 
 

@@ -127,13 +127,13 @@ def surroundings(luma: Tensor, unit: int) -> Tensor:
 def of_one_hue(drawing: Tensor, wash: Tensor) -> Tensor:
     """A drawing [N, 3, h, w] whose rims and strokes have nearly the hue of the wash below; its luma stays.
 
-    Pigment that gathers is darker and not of another color. Without the bound, rims were red on one side and
-    green on the other.
+    Pigment that gathers is darker and not of another color. It may be grayer: colors are kept between gray
+    and those of pigment. Without the bound, rims were red on one side and green on the other.
     """
     light = luma_of(drawing)
     below = luma_of(wash)
     pigment = (wash - below) * (light / below.clamp(min=0.05)).clamp(0, 1)
-    color = pigment + (drawing - light - pigment).clamp(-HUE, HUE)
+    color = torch.clamp(drawing - light, pigment.clamp(max=0) - HUE, pigment.clamp(min=0) + HUE)
     return color + (light - luma_of(color))
 
 

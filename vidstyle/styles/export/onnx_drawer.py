@@ -156,7 +156,8 @@ class DrawerLayers(GradedLayers):
         """`fields.of_one_hue`."""
         light, below = self.luma(drawing), self.luma(wash)
         pigment = (wash - below) * (light / below.most(0.05)).clamp(0.0, 1.0)
-        color = pigment + (drawing - light - pigment).clamp(-fields.HUE, fields.HUE)
+        color = (drawing - light).most(pigment.least(0.0) - fields.HUE)
+        color = color.least(pigment.most(0.0) + fields.HUE)
         return color + (light - self.luma(color))
 
     def brush(self, seen: Value, noise: Value) -> Value:

@@ -40,17 +40,45 @@ def test_a_wash_is_flat_inside_and_crisp_at_edges() -> None:
     assert (flat[..., 25] - flat[..., 22]).mean() > 0.45
 
 
+def test_a_wash_leaves_round_things_round() -> None:
+    """A disc is as wide along the rows as along the diagonal; with four windows it became a square."""
+    away = torch.arange(65.0) - 32
+    disc = (away[:, None].square() + away[None, :].square() < 25).float() * 0.6 + 0.2
+    flat = disc.expand(1, 3, 65, 65)
+    for radius in fields.WASHES:
+        flat = fields.wash(flat, radius)
+    inside = (flat[0, 0] - 0.2) > 0.3
+    across, diagonal = int(inside[32].sum()), int(inside.diagonal().sum()) * 2**0.5
+    assert 0.8 < across / diagonal < 1.25
+
+
+def test_rims_have_the_hue_of_the_wash() -> None:
+    """A drawing keeps its luma, and its color is that of the wash in proportion; gray stays gray."""
+    wash = torch.rand(1, 3, 20, 20, generator=torch.Generator().manual_seed(1))
+    drawing = wash - 0.3 * torch.rand(1, 3, 20, 20, generator=torch.Generator().manual_seed(2))
+    bound = fields.of_one_hue(drawing, wash)
+    assert torch.allclose(luma_of(bound), luma_of(drawing), atol=1e-5)
+    gray = fields.of_one_hue(drawing, luma_of(wash).expand(-1, 3, -1, -1))
+    assert (gray - luma_of(gray)).abs().max() <= 2 * fields.HUE + 1e-5
+    same = fields.of_one_hue(wash * 0.5, wash)
+    assert torch.allclose(
+        same[luma_of(wash).expand_as(wash) > 0.05],
+        (wash * 0.5)[luma_of(wash).expand_as(wash) > 0.05],
+        atol=1e-5,
+    )
+
+
 @pytest.mark.parametrize("step", [step for step, _ in fields.DIRECTIONS])
 def test_means_along_a_direction_keep_its_lines(step: tuple[int, int]) -> None:
     """A line along the direction stays as it is, one across it fades, and nothing moves."""
     down, across = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
     for turned, kept in ((step, True), ((step[1], -step[0]), False)):
         line = ((down * turned[1] - across * turned[0]) % 16 < 4).float()[None, None]
-        mean = fields.along(line, step, 3)[..., 24:40, 24:40]
+        mean = fields.along(line, step, 3, margin=8)[..., 16:32, 16:32] / 8
         assert bool((mean - line[..., 24:40, 24:40]).abs().max() < 1e-5) is kept
-    spot = torch.zeros(1, 1, 65, 65)
-    spot[..., 32, 32] = 1
-    places = fields.along(spot, step, 3)[0, 0].nonzero().float().mean(0)
+    spot = torch.zeros(1, 1, 81, 81)
+    spot[..., 40, 40] = 1
+    places = fields.along(spot, step, 3, margin=8)[0, 0].nonzero().float().mean(0)
     assert (places - 32).abs().max() <= 1
 
 

@@ -26,7 +26,7 @@ MOST_LINES = 2160  # of stills; larger ones are drawn with so many
 CELL = 4  # side in units of the cells of the small network
 STRONGEST = 1.2  # change of a wash by ink
 STRIP = 256  # rows whose fields are computed at a time
-AROUND = 26  # units that the fields of a pixel depend on
+AROUND = 28  # even; units that the fields of a pixel depend on
 MIXED = 16  # channels of the network of single pixels
 WOBBLE = 1.0  # deviation in units by which edges are displaced
 SEEN = 3 + 3 + 2 + 3  # colors, wash, strokes, surroundings
@@ -72,20 +72,22 @@ class Brush(nn.Module):
 
     def pixels_in_strips(self, seen: Tensor, noise: Tensor, decided: UpsampledRows, code: Tensor) -> Tensor:
         """The same without gradients, as matrix products of rows, which stay in the cache of a CPU."""
-        count, channels, height, width = seen.shape
-        (first, offset), (second, shift) = _matrix(self.mix, code), _matrix(self.mix_again, code)
-        last, bias = self.ink.weight[:, :, 0, 0], self.ink.bias
-        assert bias is not None
+        count, _, height, width = seen.shape
+        first, offset = (x.expand(count, -1, -1) for x in _matrix(self.mix, code))
+        second, shift = (x.expand(count, -1, -1) for x in _matrix(self.mix_again, code))
+        assert self.ink.bias is not None
+        last = self.ink.weight[None, :, :, 0, 0].expand(count, -1, -1)
+        bias = self.ink.bias[None, :, None]
         out = seen.new_empty(count, 3, height, width)
+        noise = noise.expand(count, -1, -1, -1)
         for top, bottom in row_strips(seen):
-            x = seen[:, :, top:bottom].reshape(count, channels, -1)
-            below = noise[:, :, top:bottom].flatten(2).to(x.dtype)
+            x = torch.cat((seen[:, :, top:bottom], noise[:, :, top:bottom].to(seen.dtype)), dim=1).flatten(2)
             y = decided.rows(top, bottom)[..., :width].reshape(count, MIXED, -1).to(x.dtype)
-            y = y + offset + first[:, :, :channels] @ x + first[:, :, channels:] @ below
-            y = second @ F.leaky_relu_(y, 0.2) + shift
-            y = last @ F.leaky_relu_(y, 0.2) + bias[:, None]
-            out[:, :, top:bottom] = torch.tanh(y).view(count, 3, bottom - top, width)
-        return out * STRONGEST
+            y = F.leaky_relu_(torch.baddbmm(y.add_(offset), first, x), 0.2)
+            y = F.leaky_relu_(torch.baddbmm(shift, second, y), 0.2)
+            y = torch.baddbmm(bias, last, y).tanh_()
+            torch.mul(y.view(count, 3, bottom - top, width), STRONGEST, out=out[:, :, top:bottom])
+        return out
 
 
 def _matrix(layer: Modulated, code: Tensor) -> tuple[Tensor, Tensor]:
@@ -143,7 +145,7 @@ class Drawer(BaseGenerator):
     def draw(self, rgb: Tensor, code: Tensor, paper: float = 1.0, grade: Grading | None = None) -> Tensor:
         height, width = rgb.shape[-2:]
         unit = self.unit_of(min(height, width))
-        sheet = fields.whole_paper(float(self.angle), height, width, unit).to(rgb) * paper
+        sheet = fields.whole_paper(float(self.angle), height, width, unit, paper).to(rgb)
         grade = grade or partial(self.graded, code=code)
         drawn = self.drawn(rgb, sheet, code, grade, unit)
         luma = luma_of(rgb)
@@ -161,7 +163,7 @@ class Drawer(BaseGenerator):
             else:
                 seen = self.seen(rgb, sheet, grade, unit)
         base = (seen[:, 3:6] + 1) / 2
-        return base + self.brush(seen, sheet[:, : fields.NOISES], code, unit)
+        return fields.of_one_hue(base + self.brush(seen, sheet[:, : fields.NOISES], code, unit), base)
 
     def seen_in_strips(self, rgb: Tensor, sheet: Tensor, grade: Grading, unit: int) -> Tensor:
         """`seen`, a strip of rows at a time with what is around it: on a CPU a third faster."""

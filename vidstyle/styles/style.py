@@ -35,7 +35,7 @@ from vidstyle.styles.style_file import StyleFacts, hash_text
 
 # Hatching does not move with the things in a clip. On a still picture it is part of the look; in clips it is
 # drawn much weaker: on a moving dark coat it would be most of the flicker.
-MOVING_PAPER = 0.3
+MOVING_PAPER = 0.15
 
 
 class Style(ABC):

@@ -71,7 +71,7 @@ class DrawerLayers(GradedLayers):
         luma, tone = self.luma(rgb), self.luma(wash)
         around = [(tone - tone.box_mean(2 * reach + 1)) * 4.0 for reach in fields.REACHES]
         seen = self.graph.join(rgb * 2.0 - 1.0, wash * 2.0 - 1.0, self.strokes(luma) * 4.0, *around)
-        return wash + self.brush(seen, sheet.channels(0, fields.NOISES))
+        return self.of_one_hue(wash + self.brush(seen, sheet.channels(0, fields.NOISES)), wash)
 
     def paper(self, rgb: Value) -> Value:
         """`fields.paper` under frames: [1, NOISES + 2, h, w]."""
@@ -96,34 +96,34 @@ class DrawerLayers(GradedLayers):
 
     def wash(self, rgb: Value, radius: int) -> Value:
         """`fields.wash`."""
-        luma, window = self.luma(rgb), [radius // 2 + 1] * 2
-        means = self.graph.join(rgb, luma * luma).edged(radius)
+        graph, luma, half, near = self.graph, self.luma(rgb), radius // 2 + 1, radius // 2
+        far = near + radius // 4
+        means = graph.join(rgb, luma * luma).edged(far + half - 1)
         for _ in range(2):
-            means = means.of("AveragePool", kernel_shape=window)
-        total = weights = None
-        for top in (0, radius):
-            for left in (0, radius):
-                part = means
-                for axis, start in ((2, top), (3, left)):
-                    part = self.graph.slice(part, axis, start, END if start else -radius)
-                mean = part.channels(0, 3)
-                tone = self.luma(mean)
-                calm = (part.channels(3, 4) - tone * tone).of("Relu") + fields.CALM
-                weight = (calm * calm * calm).of("Reciprocal") * 1e-8
-                total = mean * weight if total is None else total + mean * weight
-                weights = weight if weights is None else weights + weight
-        assert total is not None and weights is not None
-        return total / weights
+            means = means.of("AveragePool", kernel_shape=[half, half])
+        mean = means.channels(0, 3)
+        tone = self.luma(mean)
+        calm = (means.channels(3, 4) - tone * tone).of("Relu") + fields.CALM
+        weight = (calm * calm * calm).of("Reciprocal") * 1e-8
+        both, total = graph.join(mean * weight, weight), None
+        straight = ((-far, 0), (far, 0), (0, -far), (0, far))
+        for place in (*straight, (-near, -near), (-near, near), (near, -near), (near, near)):
+            part = both
+            for axis, start in zip((2, 3), place, strict=True):
+                part = graph.slice(part, axis, far + start, start - far or END)
+            total = part if total is None else total + part
+        assert total is not None
+        return total.channels(0, 3) / total.channels(3, 4)
 
-    def along(self, x: Value, step: tuple[int, int], doublings: int) -> Value:
-        """`fields.along`."""
-        count = 1 << doublings
-        down, across = abs(step[0]) * count, abs(step[1]) * count
-        kernel = np.zeros((1, 1, down + 1, across + 1), np.float32)
+    def along(self, x: Value, step: tuple[int, int], doublings: int, margin: int) -> Value:
+        """`fields.along`, as a mean."""
+        count, sideways = 1 << doublings, abs(step[1])
+        kernel = np.zeros((1, 1, 2 * margin + 1, 2 * margin + 1), np.float32)
+        top, left = margin - step[0] * count // 2, margin - sideways * count // 2 - min(step[1], 0)
         for k in range(count):
-            sideways = count - k if step[1] < 0 else k
-            kernel[0, 0, k * abs(step[0]), sideways * abs(step[1])] = 1 / count
-        return self.graph.conv(x.edged(down // 2, across // 2), kernel)
+            across = count - 1 - k if step[1] < 0 else k
+            kernel[0, 0, top + k * step[0], left + across * sideways] = 1 / count
+        return self.graph.conv(x, kernel)
 
     def strokes(self, luma: Value) -> Value:
         """`fields.strokes`."""
@@ -133,17 +133,32 @@ class DrawerLayers(GradedLayers):
         across = graph.slice(level, 3, 2, END) - graph.slice(level, 3, 0, -2)
         down = graph.slice(upright, 2, 2, END) - graph.slice(upright, 2, 0, -2)
         edge = (across * across + down * down + 1e-6).of("Sqrt") / (soft.box_mean(9) + 0.15)
-        strength = [self.along(edge, step, times) for step, times in fields.DIRECTIONS]
-        shares = [x.of("Pow", 8.0) for x in strength]
+        nothing = graph.constant(np.array([0]))
+        odd = graph.join(*[nothing] * 6, edge.height % 2, edge.width % 2, axis=0)
+        wide = graph.node("Pad", edge.edged(16), odd, mode="edge")
+        coarse = wide.of("AveragePool", kernel_shape=[2, 2], strides=[2, 2])
+        shares = [self.along(coarse, step, times - 1, 4).of("Pow", 8.0) for step, times in fields.DIRECTIONS]
         total = shares[0]
         for other in shares[1:]:
             total = total + other
+        near = graph.slice(graph.slice(wide, 2, 8, -8), 3, 8, -8)
+        twice = graph.constant(np.ones((1, 1, 2, 2), np.float32))
         drawn: Value | None = None
         for share, (step, times) in zip(shares, fields.DIRECTIONS, strict=True):
-            part = self.along(edge * share / total, step, times)
+            large = graph.node("ConvTranspose", share / total, twice, strides=[2, 2])
+            part = self.along(large * near, step, times, 8)
             drawn = part if drawn is None else drawn + part
         assert drawn is not None
-        return graph.join(edge, drawn)
+        ends, axes = graph.join(edge.height, edge.width, axis=0), graph.constant(np.array([2, 3]))
+        return graph.join(edge, graph.node("Slice", drawn, graph.constant(np.array([0, 0])), ends, axes))
+
+    def of_one_hue(self, drawing: Value, wash: Value) -> Value:
+        """`fields.of_one_hue`."""
+        light, below = self.luma(drawing), self.luma(wash)
+        pigment = (wash - below) * (light / below.most(0.05)).clamp(0.0, 1.0)
+        color = (drawing - light).most(pigment.least(0.0) - fields.HUE)
+        color = color.least(pigment.most(0.0) + fields.HUE)
+        return color + (light - self.luma(color))
 
     def brush(self, seen: Value, noise: Value) -> Value:
         """`drawer.Brush`."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vidstyle.options import ApplyOptions
+from vidstyle.when import Keyframes
 from vidstyle.where import Protect
 
 _NAMES = ("mask", "invert_mask", "region", "feather", "keyframes", "protect")
@@ -28,7 +29,10 @@ def where_in_words(stored: Mapping[str, Any]) -> str:
         soft = f" with a soft edge of {stored['feather']:g} px" if stored.get("feather") else ""
         words.append(f"only in the region {stored['region']}{soft}")
     if stored.get("keyframes"):
-        words.append(f"strength over time {stored['keyframes']}")
+        keyframes = Keyframes.from_text(stored["keyframes"])
+        others = [*(name for name, _ in keyframes.dials), *(["style"] if keyframes.styles else [])]
+        what = ["strength"] if keyframes.points else []
+        words.append(f"{', '.join([*what, *others])} over time{'' if others else f' {keyframes}'}")
     if stored.get("protect"):
         asked = Protect.from_text(stored["protect"])
         amounts = {"faces": asked.faces, "skin": asked.skin}

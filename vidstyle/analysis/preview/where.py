@@ -21,6 +21,7 @@ from vidstyle.media.probe import Source
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.amount import Amount, is_mixed
 from vidstyle.pipeline.framing import Framing
+from vidstyle.pipeline.painting import Clip
 from vidstyle.pipeline.plan import check_where
 from vidstyle.pipeline.protect import Face, faces_in
 from vidstyle.pipeline.still_amount import still_weights
@@ -48,10 +49,7 @@ class WhereInClip:
         self._found, self._info, self._protect = found, media.info, where.protect
         self._one = _SingleFrame()
         framing = Framing(NO_BARS, media.info)
-
-        def seconds(pts: int) -> float:
-            return float(pts * media.info.time_base) - media.start_seconds
-
+        seconds = Clip(info=media.info, start_seconds=media.start_seconds).seconds
         self._whole = Amount(
             where, media.info, seconds, framing, protection=self._one if where.protect else None
         )

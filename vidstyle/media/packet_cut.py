@@ -231,7 +231,8 @@ class _SoundPackets(_Cutter):
         self._end = Fraction(-1 << 40)  # of what was given out, in the cut-out
         exact = self._hides and len(spans) == 1
         if not exact:
-            milliseconds = f"up to {math.ceil(self._usual * 1000)} ms" if self._usual else "a packet"
+            most = math.ceil(self._usual * (1 + self._run_up) * 1000)
+            milliseconds = f"up to {most} ms" if most else "a packet"
             where = (
                 "more or less of it is heard at the cuts"
                 if len(spans) > 1

@@ -52,7 +52,6 @@ MAX_FRAMES = 160
 # Distance over expected error where nothing and where all of a reading is used; from many scenes, from few.
 EVIDENCE, EVIDENCE_OF_FEW = (1.05, 1.25), (0.9, 1.2)
 MOVED = (7.5, 9.5)  # the same for the distance of the plain transfer, CIELAB; sets without a look: 3.7 to 7.5
-RAN_LOW = 0.1  # measured over expected error of many scenes, less 1: 22 stocks that were held out
 DOUBTFUL = 0.75  # below this share people are told that the look is hardly told from none
 ORDINARY_COLORS = 8192
 # From this expected error on (CIELAB) the plain transfer is mixed in, fully from 2.5 more on, given scenes.
@@ -207,7 +206,6 @@ class LookReader:
         strength = strength_by_evidence(error, distance, moved, len(names))
         coefficients *= strength
         lut = self.lut(coefficients[None], LUT_SIZE)[0]
-        error *= 1 + RAN_LOW * _many(len(names))
         return Reading(lut, error, distance * strength, coefficients, len(names), strength)
 
 

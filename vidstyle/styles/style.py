@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -38,6 +37,9 @@ from vidstyle.styles.style_file import StyleFacts, hash_text
 MOVING_PAPER = 0.15
 
 
+_NOTHING: Mapping[str, Any] = {}  # a plain dict: styles travel to workers as pickles
+
+
 class Style(ABC):
     """A look that can be put on pictures: callable on RGB [N, 3, H, W] in [0, 1] of any size.
 
@@ -53,7 +55,7 @@ class Style(ABC):
     (17, 17, 17, 3)
     """
 
-    chosen: Mapping[str, Any] = MappingProxyType({})
+    chosen: Mapping[str, Any] = _NOTHING
     """What `with_` has set, as fields of ApplyOptions. `apply` and `restyle` keep to it, unless told."""
 
     def __init__(
@@ -141,7 +143,7 @@ class Style(ABC):
         }
         chosen = {**self.chosen, **{name: value for name, value in given.items() if value is not None}}
         made = self.with_options(ApplyOptions(device=str(self.device), **chosen))
-        made.chosen = MappingProxyType(chosen)
+        made.chosen = chosen
         return made
 
     def options_with_chosen(self, options: ApplyOptions) -> ApplyOptions:

@@ -54,7 +54,7 @@ def generator_fps(style: Style, batch: FrameBatch, repeats: int) -> dict[str, fl
     rgb = to_rgb(planes, batch.format)
     # As apply does it, from a recorded graph.
     queue = CudaQueue(style.device) if style.device.type == "cuda" else None
-    gpu = None if queue is None else CudaExecutor(queue, style.on_device)
+    gpu = None if queue is None else CudaExecutor(lambda: queue, style.on_device)
 
     def convert() -> None:
         if gpu is None:

@@ -5,7 +5,8 @@ Mixing devices raises, and so does reading a number back from the GPU.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -16,13 +17,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from tests.helpers.styles import COLORIST, TINY
-from vidstyle.frames import PlaneFormat
+from vidstyle.frames import FrameBatch, PlaneFormat
+from vidstyle.imaging.dither import Dither
 from vidstyle.imaging.finishing import Finish
-from vidstyle.models.base import BaseGenerator, Dials, GeneratorConfig
+from vidstyle.imaging.yuv import from_rgb, to_rgb
+from vidstyle.models.base import BaseGenerator, Controls, Dials, GeneratorConfig
 from vidstyle.models.cuda import fused
 from vidstyle.models.registry import build_generator
 from vidstyle.options import Tone
 from vidstyle.styles import network_style
+from vidstyle.styles.blend import Blend
 from vidstyle.styles.network_style import NetworkStyle
 from vidstyle.styles.style_file import StyleFacts
 
@@ -127,3 +131,75 @@ def test_finish_and_dials_stay_there_too(monkeypatch: pytest.MonkeyPatch, launch
             finish=Finish(0.5, 0.5, Tone(warmth=0.5)),
         )
         planes(PlaneFormat(), 720, 1280)
+
+
+class BrokenKernels:
+    """Fused kernels of which one fails when it is used. It is the plain functions that paint before that."""
+
+    def __init__(self, part: str, error: Exception) -> None:
+        self.part, self.error, self.calls = part, error, 0
+
+    def _used(self, part: str) -> None:
+        self.calls += 1
+        if part == self.part:
+            raise self.error
+
+    def graded(self, planes: Sequence[Tensor], fmt: PlaneFormat) -> fused.Graded:
+        self._used("grade")
+        rgb = to_rgb(planes, fmt)
+        return fused.Graded(rgb, rgb, rgb[:, :1])
+
+    def graded_rgb(self, rgb: Tensor) -> fused.Graded:
+        self._used("grade")
+        return fused.Graded(rgb, rgb, rgb[:, :1])
+
+    def planes(
+        self, graded: fused.Graded, controls: Controls, fmt: PlaneFormat, *, dither: Dither | None = None
+    ) -> tuple[Tensor, ...]:
+        self._used("paint")
+        return from_rgb(graded.rgb, fmt, dither=dither)
+
+    def rgb(self, graded: fused.Graded, controls: Controls) -> Tensor:
+        self._used("paint")
+        return graded.rgb
+
+
+def tiny(kernels: BrokenKernels | None) -> NetworkStyle:
+    torch.manual_seed(3)
+    generator = build_generator(GeneratorConfig(**TINY))
+    facts = StyleFacts(name="tiny", family="photographic", looks=("tiny",), summary="")
+    return NetworkStyle(generator, torch.zeros(1, generator.config.code_size), facts, "", fused=kernels)
+
+
+def noise_batch() -> FrameBatch:
+    random = torch.Generator().manual_seed(1)
+    sizes = ((2, 32, 48), (2, 16, 24), (2, 16, 24))
+    planes = tuple(torch.randint(16, 235, size, dtype=torch.uint8, generator=random) for size in sizes)
+    return FrameBatch(planes, (0, 1), Fraction(1, 25), PlaneFormat())
+
+
+@pytest.mark.parametrize("part", ["grade", "paint"])
+def test_kernels_that_fail_are_done_without(part: str) -> None:
+    """Frames are those of plain torch; it is said once, and the style says so from then on."""
+    kernels = BrokenKernels(part, RuntimeError("PTX was refused\nmore words"))
+    style, plain = tiny(kernels), tiny(None)
+    with style.at_work() as executor:
+        made = [style.submit(noise_batch()).result().styled for _ in range(3)]
+        assert executor is not None
+        (words,) = executor.warnings
+    assert words == "the GPU paints with plain torch, slower: Triton failed: PTX was refused"
+    for batch in made:
+        assert all(map(torch.equal, batch.planes, plain.restyle(noise_batch()).planes))
+    assert style.slow is not None and plain.slow is None
+    mixed = Blend([(tiny(BrokenKernels(part, ValueError("too small"))), 0.5), (plain, 0.5)], style.facts)
+    rgb = torch.rand(1, 3, 32, 48)
+    assert torch.equal(mixed(rgb), Blend([(plain, 0.5), (plain, 0.5)], style.facts)(rgb))
+    assert mixed.slow == "Triton failed: too small"
+
+
+def test_a_kernel_without_memory_is_not_given_up() -> None:
+    """The batch is then made smaller; the kernels stay."""
+    style = tiny(BrokenKernels("paint", torch.OutOfMemoryError("CUDA out of memory")))
+    with pytest.raises(torch.OutOfMemoryError):
+        style.restyle(noise_batch())
+    assert style.slow is None

@@ -18,6 +18,7 @@ from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.pipeline.batching import Batches
 from vidstyle.styles.cuda_queue import CudaQueue, PlaneFunction
 from vidstyle.styles.executor import CpuExecutor, CudaExecutor, open_executor
+from vidstyle.styles.plain_queue import PlainQueue
 from vidstyle.styles.restyler import CompletedBatch, PendingBatch, Restyled
 from vidstyle.threads import frame_threads
 
@@ -163,7 +164,7 @@ class LateDevice:
 def test_batches_in_flight_come_whole_and_in_order() -> None:
     """Nothing is waited for when a batch is submitted; its result is there when it is asked for."""
     device = LateDevice()
-    executor = CudaExecutor(device, brighter)
+    executor = CudaExecutor(lambda: device, brighter)
     pending = [executor.submit(batch(first)) for first in range(0, 12, 2)]
     assert len(device.events) == 6
     assert [n for one in pending for n in numbers(one.result())] == [100 + n for n in range(12)]
@@ -172,7 +173,7 @@ def test_batches_in_flight_come_whole_and_in_order() -> None:
 def test_a_shape_that_comes_again_is_repeated_as_a_graph() -> None:
     """From the third batch of a shape on; other shapes begin anew, and frames are what they were without."""
     device = LateDevice()
-    executor = CudaExecutor(device, brighter)
+    executor = CudaExecutor(lambda: device, brighter)
     for first in range(0, 12, 2):
         assert numbers(executor.submit(batch(first)).result()) == [100 + first, 101 + first]
     assert (executor.recorded_shapes, device.replays) == (1, 4)
@@ -183,7 +184,7 @@ def test_a_shape_that_comes_again_is_repeated_as_a_graph() -> None:
 
 def test_only_a_few_shapes_are_recorded() -> None:
     """Each graph holds memory of the device."""
-    executor = CudaExecutor(LateDevice(), brighter)
+    executor = CudaExecutor(LateDevice, brighter)
     for side in (4, 6, 8, 10):
         for _ in range(4):
             assert numbers(executor.submit(batch(0, side=side)).result()) == [100, 101]
@@ -193,7 +194,7 @@ def test_only_a_few_shapes_are_recorded() -> None:
 def test_work_that_cannot_be_recorded_goes_on_without() -> None:
     """A warning says so once, and every frame is made."""
     refused = RuntimeError("CUDA error: operation not permitted when stream is capturing\nmore words")
-    executor = CudaExecutor(LateDevice(fails=refused), brighter)
+    executor = CudaExecutor(lambda: LateDevice(fails=refused), brighter)
     made = [executor.submit(batch(first)) for first in range(0, 12, 2)]
     assert [n for one in made for n in numbers(one.result())] == [100 + n for n in range(12)]
     (words,) = executor.warnings
@@ -209,7 +210,7 @@ def test_graphs_are_given_up_when_memory_is_short() -> None:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return brighter(planes, fmt, turns)
 
-    executor = CudaExecutor(LateDevice(), work)
+    executor = CudaExecutor(LateDevice, work)
     for _ in range(4):
         executor.submit(batch(0, 2))
     assert executor.recorded_shapes == 1
@@ -235,7 +236,7 @@ def test_a_device_without_memory_loses_no_frame(when: str) -> None:
                 raise torch.OutOfMemoryError("CUDA out of memory")
             return super().record(function, planes)
 
-    batches = Batches(Submits(CudaExecutor(Device(), work)), 4, depth=3)
+    batches = Batches(Submits(CudaExecutor(Device, work)), 4, depth=3)
     pairs = list(batches.restyle(batch(first, 4) for first in range(0, 24, 4)))
     assert [n for _, made in pairs for n in numbers(made)] == [100 + n for n in range(24)]
     assert batches.warnings == ["the device ran out of memory; the batch is down to 2 frames"]
@@ -262,10 +263,80 @@ class Submits:
         return self.submit(batch).result().styled
 
 
+class BreakingDevice(LateDevice):
+    """A device that works for some batches and then fails in one part of its work, for good."""
+
+    def __init__(self, part: str, good: int = 3) -> None:
+        super().__init__()
+        self.part, self.good = part, good
+
+    def _used(self, part: str) -> None:
+        if part == self.part:
+            self.good -= 1
+            if self.good < 0:
+                raise RuntimeError(f"CUDA error: {part} failed\nmore words")
+
+    def upload(self, planes: Sequence[Tensor]) -> list[Tensor]:
+        self._used("upload")
+        return super().upload(planes)
+
+    def record(self, function: PlaneFunction, planes: Sequence[Tensor]) -> PlaneFunction:
+        replay = super().record(function, planes)
+
+        def breaking(given: Sequence[Tensor]) -> tuple[Tensor, ...]:
+            self._used("replay")
+            return replay(given)
+
+        return breaking
+
+    def download(self, planes: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], LateEvent]:
+        self._used("download")
+        host, event = super().download(planes)
+        late = event.synchronize
+
+        def synchronize() -> None:
+            self._used("synchronize")
+            late()
+
+        event.synchronize = synchronize  # type: ignore[method-assign]
+        return host, event
+
+
+@pytest.mark.parametrize("good", [0, 1, 3])
+@pytest.mark.parametrize("part", ["upload", "replay", "download", "synchronize"])
+def test_what_fails_on_the_way_is_done_without(part: str, good: int) -> None:
+    """Graphs and streams may fail at any batch: every frame comes once, in order, and a warning says why."""
+    executor = CudaExecutor(lambda: BreakingDevice(part, good), brighter, PlainQueue(CPU))
+    pending = [executor.submit(batch(first)) for first in range(0, 20, 2)]
+    assert [n for one in pending for n in numbers(one.result())] == [100 + n for n in range(20)]
+    (words,) = executor.warnings
+    assert f"CUDA error: {part} failed" in words and "more words" not in words
+    assert ("without a CUDA graph" in words) == (part == "replay")
+
+
+def test_a_device_without_streams_is_used_plainly() -> None:
+    """Streams that cannot be opened are done without; where that fails too, the error is raised."""
+
+    def no_streams() -> LateDevice:
+        raise RuntimeError("CUDA error: no streams")
+
+    executor = CudaExecutor(no_streams, brighter, PlainQueue(CPU))
+    for first in range(0, 12, 2):
+        assert numbers(executor.submit(batch(first)).result()) == [100 + first, 101 + first]
+    assert executor.recorded_shapes == 0
+    (words,) = executor.warnings
+    assert "one after another" in words and "no streams" in words
+    with pytest.raises(RuntimeError, match="no streams"):
+        CudaExecutor(no_streams, brighter)
+    broken = CudaExecutor(lambda: BreakingDevice("upload", 0), brighter, BreakingDevice("download", 0))
+    with pytest.raises(RuntimeError, match="download failed"):
+        broken.submit(batch(0))
+
+
 @pytest.mark.cuda
 def test_on_a_gpu_frames_are_the_same_with_a_graph() -> None:
     """The first batches, made step by step, and the later ones, repeated from a graph, are equal."""
-    executor = CudaExecutor(CudaQueue(torch.device("cuda")), brighter)
+    executor = CudaExecutor(lambda: CudaQueue(torch.device("cuda")), brighter)
     made = [executor.submit(batch(first)) for first in range(0, 12, 2)]
     assert [n for one in made for n in numbers(one.result())] == [100 + n for n in range(12)]
     assert executor.recorded_shapes == 1 and not executor.warnings

@@ -80,7 +80,7 @@ def test_the_plain_queue_gives_the_frames_of_the_cpu() -> None:
     style = style_on("cpu", "photographic")
     batches = [random_frames(4) for _ in range(5)]
     queue = PlainQueue(torch.device("cpu"))
-    executor = CudaExecutor(queue, style.on_device)
+    executor = CudaExecutor(lambda: queue, style.on_device)
     pending = [executor.submit(batch) for batch in batches]
     for one, batch in zip(pending, batches, strict=True):
         made, wanted = one.result(), style.restyle(batch).planes

@@ -111,7 +111,7 @@ def time_restyling(
         _restyle_on_cpu(style, batches, count, work)
         return up.stage(), work.stage(), down.stage(), styled
     queue = queue_of(style.device)
-    gpu = CudaExecutor(queue, style.on_device)
+    gpu = CudaExecutor(lambda: queue, style.on_device)
     with queue.computing():
         for batch in _repeated(batches, count):
             transfer = _GpuTransfer(gpu, style.device, batch)
@@ -155,7 +155,7 @@ class _GpuTransfer:
 def time_smoothing(
     batches: Sequence[FrameBatch], styled: Sequence[FrameBatch], family: str, *, used: bool
 ) -> tuple[Stage, Stage]:
-    """Smooth restyled batches twice. Returns the stages flow (both ways between neighbors) and smoother.
+    """Smooth restyled batches twice. Returns the stages flow (between neighbors) and smoother.
 
     The second run takes the flows of the first, so that it times the rest of the smoother.
     """
@@ -163,7 +163,7 @@ def time_smoothing(
     frames = sum(len(batch) for batch in batches)
     options = SmoothOptions.of_family(family, 1.0)
     flow_timer, smoother_timer = StageTimer("flow", 0), StageTimer("smoother", 0)
-    estimate, flows = dis_flow("medium"), dict[bytes, torch.Tensor]()
+    estimate, flows = dis_flow("light"), dict[bytes, torch.Tensor]()
 
     def key(first: torch.Tensor, second: torch.Tensor) -> bytes:
         return first.numpy().tobytes() + second.numpy().tobytes()
@@ -171,8 +171,7 @@ def time_smoothing(
     def record(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         began, cpu = time.perf_counter(), time.thread_time()
         found = flows[key(first, second)] = estimate(first, second)
-        # Half a frame: this is the flow in one direction of two.
-        flow_timer.add(time.perf_counter() - began, 0.5, time.thread_time() - cpu)
+        flow_timer.add(time.perf_counter() - began, 1, time.thread_time() - cpu)
         return found
 
     for _ in Smoother(options, record).smooth(pairs):

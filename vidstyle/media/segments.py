@@ -25,7 +25,7 @@ from vidstyle.media.file_lock import Lock, NoLocksError, take_lock
 from vidstyle.options import ApplyOptions, Tone
 
 # To be raised when the same options would give other pixels or other packets than before.
-PIXEL_PATH_VERSION = 8
+PIXEL_PATH_VERSION = 9
 _LONGEST_NAME = 255  # bytes
 _MOST_TRIES = 20  # to lock a folder that other runs take away at the same time
 

@@ -6,12 +6,10 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, replace
 
-import torch
-
 from vidstyle.errors import OutOfMemoryError, OutputError
 from vidstyle.frames import FrameBatch
 from vidstyle.imaging.conversion import Conversion
-from vidstyle.styles.device import free_unused_memory
+from vidstyle.styles.device import free_unused_memory, is_out_of_memory
 from vidstyle.styles.restyler import CompletedBatch, PendingBatch, Restyled, Restyler
 
 
@@ -116,11 +114,3 @@ def restyled_planes(style: Restyler, batch: FrameBatch, hdr: Conversion | None) 
     if hdr is None:
         return Restyled(batch, style.restyle(batch))
     return Restyled(*hdr.restyle_batch(batch, style.restyle))
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, of a GPU or of the machine; torch has more than one way to say so."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    words = ("out of memory", "can't allocate memory", "not enough memory")
-    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)

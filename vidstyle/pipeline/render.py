@@ -126,7 +126,7 @@ def run_pass(
                 request.work,
                 captions=decoder.captions,
                 warnings=decoder.warnings,
-                made_on=hardware_name(request.style),
+                made_on=lambda: hardware_name(request.style),
                 task=render_pass.tasks.get(number),
                 protection=painted.protection,
             )
@@ -185,12 +185,13 @@ class SegmentFile:
         *,
         captions: dict[int, bytes],
         warnings: Sequence[str],
-        made_on: str,
+        made_on: Callable[[], str],
         task: SegmentTask | None = None,
         protection: Protection | None = None,
     ) -> None:
         """captions: closed captions by pts, which are taken out. warnings: about the whole source; complete
-        when the clip's last frame is there. made_on: see `Committed`. task: what the segment must contain.
+        when the clip's last frame is there. made_on: gives what `Committed` says; asked
+        at the end, since kernels may fail on the way. task: what the segment must contain.
         protection: what knows the faces.
         """
         self._number, self._task, self._protection = number, task, protection
@@ -228,7 +229,7 @@ class SegmentFile:
             source_digest=border,
             warnings=warnings,
             captions=tuple(self._taken_captions()),
-            made_on=self._made_on,
+            made_on=self._made_on(),
             has_faces=protection.has_faces(segment.start, segment.stop) if protection is not None else None,
         )
 

@@ -172,7 +172,9 @@ class Writer:
         self._running.callback(self._remove_segments)
 
         def open_segment(number: int) -> SegmentFile:
-            return SegmentFile(number, plan, options, work, captions=self._captions, warnings=(), made_on="")
+            return SegmentFile(
+                number, plan, options, work, captions=self._captions, warnings=(), made_on=lambda: ""
+            )
 
         def on_commit(segment: Committed) -> None:
             self._committed[segment.number] = segment

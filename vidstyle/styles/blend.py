@@ -46,8 +46,11 @@ class Blend(Style):
             dials=painting[0] if painting else Dials(strength=0),
             finish=first.finish,
             before=before,
-            slow=next((style.slow for style, _ in self._parts if style.slow is not None), None),
         )
+
+    @property
+    def slow(self) -> str | None:
+        return next((style.slow for style, _ in self._parts if style.slow is not None), None)
 
     @property
     def parts(self) -> Sequence[tuple[NetworkStyle, float]]:

@@ -92,3 +92,11 @@ def free_unused_memory() -> None:
 
 def _module(kind: str) -> ModuleType | Any | None:
     return getattr(torch, kind, None) if kind in GPU_KINDS else None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, of a GPU or of the machine; torch has more than one way to say so."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)

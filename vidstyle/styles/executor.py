@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vidstyle.frames import FrameBatch, PlaneFormat
 from vidstyle.styles.cuda_queue import CudaQueue, Event, PlaneFunction
+from vidstyle.styles.device import is_out_of_memory
 from vidstyle.styles.plain_queue import PlainQueue
 from vidstyle.threads import cpu_workers, frame_threads
 
@@ -47,7 +48,8 @@ class Executor(Protocol):
 def open_executor(device: torch.device, work: Work) -> Iterator[Executor]:
     """An executor for the device. Frames that are still waiting when the block ends are dropped."""
     if device.type != "cpu":
-        yield CudaExecutor(queue_of(device), work)
+        plain = PlainQueue(device) if device.type == "cuda" else None
+        yield CudaExecutor(lambda: queue_of(device), work, plain)
         return
     with frame_threads(cpu_workers()) as threads:
         executor = CpuExecutor(work, threads)
@@ -127,17 +129,26 @@ class CudaExecutor:
     """For every kind of GPU. On CUDA it uploads, computes and downloads at the same time, on three streams.
 
     Work of one batch shape is recorded as a CUDA graph, which the GPU repeats without a launch per kernel.
-    Where that fails there is a warning, and frames are the same.
+    Where graphs or streams fail, before the work or in it, there is a warning, the batch is made again
+    without, and so are all that follow. Frames are the same.
     """
 
     depth = 3
 
-    def __init__(self, queue: DeviceQueue, work: Work) -> None:
-        self._queue, self._work = queue, work
+    def __init__(
+        self, open_queue: Callable[[], DeviceQueue], work: Work, plain: DeviceQueue | None = None
+    ) -> None:
+        """plain: what takes the place of the queue when it cannot be opened, or fails."""
+        self._work, self._plain = work, plain
         self._seen: Counter[tuple[object, ...]] = Counter()
         self._graphs: dict[tuple[object, ...], PlaneFunction] = {}
         self._records = True
         self.warnings: list[str] = []
+        try:
+            self._queue = open_queue()
+        except RuntimeError as error:
+            if not self._goes_plain(error):
+                raise
 
     @property
     def recorded_shapes(self) -> int:
@@ -150,18 +161,26 @@ class CudaExecutor:
 
         work: in place of the executor's own; it is not recorded.
         """
+        queue, does = self._queue, work or self.compute
         try:
-            planes = self._queue.upload(batch.planes)
-            with self._queue.computing():
-                if work is None:
-                    restyled = self.compute(planes, batch.format, batch.quarter_turns)
-                else:
-                    restyled = work(planes, batch.format, batch.quarter_turns)
-            host, done = self._queue.download(restyled)
-        except torch.OutOfMemoryError:
-            self._graphs.clear()  # they hold memory that a smaller batch may need
-            raise
-        return _PendingDownload(host, done)
+            planes = queue.upload(batch.planes)
+            with queue.computing():
+                restyled = does(planes, batch.format, batch.quarter_turns)
+            host, done = queue.download(restyled)
+        except RuntimeError as error:  # OutOfMemoryError is one
+            if is_out_of_memory(error):
+                self._graphs.clear()  # they hold memory that a smaller batch may need
+                raise
+            if not self._goes_plain(error):
+                raise
+            return self.submit(batch, work)
+
+        def again(error: RuntimeError) -> tuple[Tensor, ...]:
+            if is_out_of_memory(error) or (queue is self._queue and not self._goes_plain(error)):
+                raise error
+            return self.submit(batch, work).result()
+
+        return _PendingDownload(host, done, again)
 
     def compute(self, planes: Sequence[Tensor], fmt: PlaneFormat, turns: int = 0) -> tuple[Tensor, ...]:
         """The work on planes that are on the device already; only inside `computing` of the queue."""
@@ -173,7 +192,14 @@ class CudaExecutor:
                 graph = self._record(planes, fmt, turns)
                 if graph is not None:
                     self._graphs[key] = graph
-        return self._work(planes, fmt, turns) if graph is None else graph(planes)
+        if graph is not None:
+            try:
+                return graph(planes)
+            except RuntimeError as error:
+                if is_out_of_memory(error):
+                    raise
+                self._give_up_graphs(error)
+        return self._work(planes, fmt, turns)
 
     def _record(self, planes: Sequence[Tensor], fmt: PlaneFormat, turns: int) -> PlaneFunction | None:
         try:
@@ -181,18 +207,46 @@ class CudaExecutor:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            self._records = False
-            why = str(error).split("\n")[0]
-            self.warnings.append(f"frames are made without a CUDA graph, a little slower ({why})")
+            self._give_up_graphs(error)
             return None
+
+    def _give_up_graphs(self, error: RuntimeError) -> None:
+        self._records = False
+        self._graphs.clear()
+        self.warnings.append(f"frames are made without a CUDA graph, a little slower ({first_line(error)})")
+
+    def _goes_plain(self, error: RuntimeError) -> bool:
+        """Go on without streams. False if there is nothing to go on with, or that is what has failed."""
+        if self._plain is None:
+            return False
+        self._queue, self._plain = self._plain, None
+        self._records = False  # graphs belong to the stream that they were recorded in
+        self._graphs.clear()
+        self.warnings.append(
+            f"frames go to the GPU and back one after another, more slowly ({first_line(error)})"
+        )
+        return True
 
 
 class _PendingDownload:
-    """Planes that are being copied to the CPU."""
+    """Planes that are being copied to the CPU. again: makes them anew when that fails."""
 
-    def __init__(self, planes: tuple[Tensor, ...], done: Event) -> None:
-        self._planes, self._done = planes, done
+    def __init__(
+        self,
+        planes: tuple[Tensor, ...],
+        done: Event,
+        again: Callable[[RuntimeError], tuple[Tensor, ...]],
+    ) -> None:
+        self._planes, self._done, self._again = planes, done, again
 
     def result(self) -> tuple[Tensor, ...]:
-        self._done.synchronize()
+        try:
+            self._done.synchronize()
+        except RuntimeError as error:
+            return self._again(error)
         return self._planes
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line; CUDA's say more than a user can use."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -18,11 +18,12 @@ from vidstyle.imaging.lut import Grading
 from vidstyle.imaging.yuv import luma_plane
 from vidstyle.models.base import BaseGenerator, Controls, Dials
 from vidstyle.models.colorizer import Colorizer, tinted_planes
-from vidstyle.models.cuda.fused import FusedPaint, reason_not, trouble
+from vidstyle.models.cuda.fused import Fused, FusedPaint, reason_not, trouble
 from vidstyle.models.hints import Hints
 from vidstyle.models.registry import build_generator
 from vidstyle.options import ApplyOptions
-from vidstyle.styles.device import choose_device
+from vidstyle.styles.device import choose_device, is_out_of_memory
+from vidstyle.styles.executor import first_line
 from vidstyle.styles.style import MOVING_PAPER, Style
 from vidstyle.styles.style_file import StyleFacts, hash_text
 
@@ -44,11 +45,13 @@ class NetworkStyle(Style):
         before: InputCorrection | None = None,
         lut: Tensor | None = None,
         hints: Hints | None = None,
+        fused: Fused | None = None,
     ) -> None:
         """code: style code [1, K]. variation: seed of a variation of the look; 0 is the look itself.
 
-        lut: the grade of this code as a table, where it is known already. hints: see `with_references`. The
-        generator is moved to the device and frozen.
+        lut: the grade of this code as a table, where it is known already. hints: see `with_references`.
+        fused: paints in place of plain torch, until it fails; by default Triton's kernels where they can be
+        used. The generator is moved to the device and frozen.
         """
         device = device or torch.device("cpu")
         dials = dials or Dials(strength=facts.recommended_strength)
@@ -76,8 +79,9 @@ class NetworkStyle(Style):
         self._lut = lut
         self._grade: Grading = self._generator.grading(lut)
         self._hints = None if hints is None else hints.to(device)
-        self._fused: FusedPaint | None = None
-        if device.type == "cuda" and generator.fuses and slow is None and not dials.is_identity:
+        self._fused = fused
+        usable = device.type == "cuda" and generator.fuses and slow is None and not dials.is_identity
+        if fused is None and usable:
             self._fused = FusedPaint(lut, dials)
 
     @property
@@ -152,8 +156,19 @@ class NetworkStyle(Style):
     def paint_look(self, rgb: Tensor, quarter_turns: int = 0, paper: float = 1.0) -> Tensor:
         controls = self.controls(rgb, quarter_turns, paper)
         if self._fused is not None:
-            return self._fused.rgb(self._fused.graded_rgb(rgb), controls)
+            try:
+                return self._fused.rgb(self._fused.graded_rgb(rgb), controls)
+            except Exception as error:
+                self._paint_plainly(error)
         return self.paint(rgb, controls)
+
+    def _paint_plainly(self, error: Exception) -> None:
+        """From now on without the kernels, which have failed. Raises the error if memory ran out."""
+        # Triton has errors of many kinds: of its compiler, of the driver, of a GPU too small for a kernel.
+        if is_out_of_memory(error):
+            raise error
+        self._fused = None
+        self._slow = f"Triton failed: {first_line(error)}"
 
     @torch.inference_mode()
     def on_device(
@@ -165,9 +180,12 @@ class NetworkStyle(Style):
     ) -> tuple[Tensor, ...]:
         alone = hdr is None and self.before.is_nothing and self.finish.is_nothing
         if self._fused is not None and alone and reason_not(fmt, *planes[0].shape[-2:]) is None:
-            graded = self._fused.graded(planes, fmt)
-            controls = self.controls(graded.rgb, quarter_turns, MOVING_PAPER)
-            return self._fused.planes(graded, controls, fmt, dither=self.dither)
+            try:
+                graded = self._fused.graded(planes, fmt)
+                controls = self.controls(graded.rgb, quarter_turns, MOVING_PAPER)
+                return self._fused.planes(graded, controls, fmt, dither=self.dither)
+            except Exception as error:
+                self._paint_plainly(error)
         if alone and self._generator.tints_planes and self._tints(fmt):
             luma = luma_plane(planes, fmt)
             controls = self.controls(luma, quarter_turns)

@@ -76,11 +76,14 @@ class OverTime(Style):
             dials=base.dials,
             finish=base.finish,
             before=base.before,
-            slow=base.slow,
         )
         self._place: Callable[[int], int | None] = _in_no_range
         self._seconds: Callable[[int], float] = _at_the_start
         self._made: dict[_State, Style] = {}
+
+    @property
+    def slow(self) -> str | None:
+        return next((s.slow for s in (*self.styles, *self._made.values()) if s.slow is not None), None)
 
     @property
     def changes_nothing(self) -> bool:
@@ -163,7 +166,7 @@ class OverTime(Style):
         if style.changes_nothing and hdr is None:
             return CompletedBatch(Restyled(batch, batch))
         work = style.on_device if hdr is None else partial(style.on_device, hdr=hdr)
-        return StyledBatch(batch, self._executor.submit(batch, work), hdr)
+        return StyledBatch(batch, self._executor.submit(batch, partial(self._watched, work)), hdr)
 
 
 def _in_no_range(pts: int) -> int | None:

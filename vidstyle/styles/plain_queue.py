@@ -12,9 +12,10 @@ from vidstyle.styles.cuda_queue import Event, PlaneFunction
 
 
 class PlainQueue:
-    """The queue of Apple's and Intel's GPUs; see `executor.DeviceQueue`. Plain torch is all that it needs.
+    """The queue of Apple's and Intel's GPUs, and of NVIDIA's when streams fail; see `executor.DeviceQueue`.
 
-    The device works behind the calls by itself; only a download waits for it.
+    Plain torch is all that it needs. The device works behind the calls by itself; only a download waits
+    for it.
     """
 
     def __init__(self, device: torch.device) -> None:

@@ -28,7 +28,7 @@ from vidstyle.imaging.yuv import from_rgb, to_rgb
 from vidstyle.models.base import Dials
 from vidstyle.options import ApplyOptions, Tone
 from vidstyle.styles.arrays import restyle_any
-from vidstyle.styles.executor import Executor, PendingPlanes, open_executor
+from vidstyle.styles.executor import Executor, PendingPlanes, Work, open_executor
 from vidstyle.styles.restyler import CompletedBatch, PendingBatch, Restyled
 from vidstyle.styles.style_file import StyleFacts, hash_text
 
@@ -80,7 +80,7 @@ class Style(ABC):
         self.dials = dials
         self.finish = finish
         self.before = before or InputCorrection()
-        self.slow = slow
+        self._slow = slow
         self.dither = Dither(device)
         # While at work:
         self._executor: Executor | None = None
@@ -94,6 +94,11 @@ class Style(ABC):
     def family(self) -> str:
         """One of `style_file.FAMILIES`."""
         return self.facts.family
+
+    @property
+    def slow(self) -> str | None:
+        """Why the GPU paints without the fused kernels, in words; they may fail in the middle of a clip."""
+        return self._slow
 
     @property
     def changes_nothing(self) -> bool:
@@ -260,14 +265,26 @@ class Style(ABC):
             yield None
             return
         work = self.on_device if hdr is None else partial(self.on_device, hdr=hdr)
-        with open_executor(self.device, work) as self._executor:
+        with open_executor(self.device, partial(self._watched, work)) as self._executor:
             self._hdr = hdr
-            if self.slow is not None:
-                self._executor.warnings.append(f"the GPU paints with plain torch, slower: {self.slow}")
+            self._say_slow(None)
             try:
                 yield self._executor
             finally:
                 self._executor = self._hdr = None
+
+    def _watched(
+        self, work: Work, planes: Sequence[Tensor], fmt: PlaneFormat, turns: int
+    ) -> tuple[Tensor, ...]:
+        """The work, and a warning if the fused kernels have failed in it."""
+        before = self.slow
+        made = work(planes, fmt, turns)
+        self._say_slow(before)
+        return made
+
+    def _say_slow(self, before: str | None) -> None:
+        if self._executor is not None and self.slow is not None and before is None:
+            self._executor.warnings.append(f"the GPU paints with plain torch, slower: {self.slow}")
 
     @torch.inference_mode()
     def on_device(

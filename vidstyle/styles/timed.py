@@ -36,8 +36,11 @@ class TimedStyle(Style):
             dials=first.dials,
             finish=first.finish,
             before=first.before,
-            slow=first.slow,
         )
+
+    @property
+    def slow(self) -> str | None:
+        return next((style.slow for _, style in self._parts if style.slow is not None), None)
 
     @property
     def first(self) -> Style:

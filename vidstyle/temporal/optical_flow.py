@@ -26,21 +26,26 @@ _PRESETS = {
     "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
     "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
 }
+_LIGHT_STRIDE, _LIGHT_STEPS, _LIGHT_REFINEMENTS = 4, 12, 2  # of "medium": 3, 25 and 5
 _SMALLEST = 24  # pixels: below this DIS has no pyramid to search
 
 
 def dis_flow(preset: str | None = None) -> Flow:
     """A function that estimates flow by dense inverse search on luminance: milliseconds on a CPU, no weights.
 
-    preset: "ultrafast", "fast" or "medium"; None chooses by the short side, so that a frame costs about the
-    same at any size. Several threads may call the function. After Kroeger, Timofte, Dai and Van Gool, ECCV
-    2016 (OpenCV's implementation).
+    preset: "ultrafast", "fast" or "medium"; "light" is "medium" with fewer patches and steps, in half of its
+    time; None chooses by the short side, so that a frame costs about the same at any size. Several threads
+    may call the function. After Kroeger, Timofte, Dai and Van Gool, ECCV 2016 (OpenCV's implementation).
     """
 
     def estimate(first: Tensor, second: Tensor) -> Tensor:
         name = preset or preset_for(min(first.shape[-2:]))
         # The object keeps buffers, so each call has one of its own: threads must not share it.
-        search = cv2.DISOpticalFlow.create(_PRESETS[name])
+        search = cv2.DISOpticalFlow.create(_PRESETS["medium" if name == "light" else name])
+        if name == "light":
+            search.setPatchStride(_LIGHT_STRIDE)
+            search.setGradientDescentIterations(_LIGHT_STEPS)
+            search.setVariationalRefinementIterations(_LIGHT_REFINEMENTS)
         pairs = zip(_luma_codes(first), _luma_codes(second), strict=True)
         flows = [_search_flow(search, a, b) for a, b in pairs]
         return torch.stack(flows).to(first.device)

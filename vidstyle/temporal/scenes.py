@@ -40,6 +40,15 @@ def scene_change(
     return lost + warping_residual(first, second, flow, back) > _CUT
 
 
+def is_new_scene(lost: float, left: float) -> bool:
+    """The decision of `scene_change`, from its two figures.
+
+    lost: share of the frame that has no counterpart in the other. left: what warping leaves of the
+    difference, over the contrast, see `warping_residual`.
+    """
+    return lost + left > _CUT
+
+
 def warping_residual(first: Tensor, second: Tensor, flow: Tensor, back: Tensor) -> Tensor:
     """The difference that warping leaves between two frames, over their contrast: [N], 0 and up.
 

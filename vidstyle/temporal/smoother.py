@@ -12,23 +12,21 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from vidstyle.frames import FrameBatch
 from vidstyle.imaging.resize import scaled_size
-from vidstyle.temporal.optical_flow import Flow, chain, dis_flow, occlusion_mask, photometric_confidence
-from vidstyle.temporal.plane_ops import (
-    SamplingMap,
+from vidstyle.temporal.array_ops import (
     add_change,
     box_mean,
-    on_one_core,
-    remap,
+    reduce_plane,
     resize_plane,
-    sampling_map,
     subtract_share,
 )
-from vidstyle.temporal.scenes import scene_change
+from vidstyle.temporal.motion import Way, onward, ways_between
+from vidstyle.temporal.optical_flow import Flow, dis_flow
+from vidstyle.temporal.plane_ops import on_one_core
 from vidstyle.threads import cpu_workers, frame_threads
 
 
@@ -78,41 +76,28 @@ class SmoothOptions:
 
 
 @dataclass(frozen=True)
-class _Motion:
-    """Motion between a frame and the next one.
-
-    forward, backward: flows [1, 2, h, w]. visible_forward, visible_backward: float [h, w], 1 where a pixel
-    can be seen in the other frame too, else 0.
-    """
-
-    forward: Tensor
-    backward: Tensor
-    visible_forward: Tensor
-    visible_backward: Tensor
-
-
-@dataclass(frozen=True)
 class _Reduced:
     """A frame at the sizes for estimating motion and for averaging.
 
-    source: luma of the source, float [h, w] in [0, 1]. styled: what is averaged of each plane, [h, w] in code
-    values.
+    source: luma of the source, float32 [h, w] in [0, 1]. styled: what is averaged of each plane, float32
+    [h, w] in code values.
     """
 
-    source: Tensor
-    styled: list[Tensor]
+    source: np.ndarray
+    styled: list[np.ndarray]
 
 
 @dataclass
 class _Frame:
     """A styled frame and what threads compute about it.
 
-    to_next: motion to the next frame; its result is None across a cut. It is None itself for the last frame.
+    to_next: the ways to the next frame and back; its result is None across a cut. It is None itself for the
+    last frame.
     """
 
     styled: FrameBatch
     reduced: Future[_Reduced]
-    to_next: Future[_Motion | None] | None = None
+    to_next: Future[tuple[Way, Way] | None] | None = None
 
 
 class Smoother:
@@ -121,7 +106,7 @@ class Smoother:
     def __init__(self, options: SmoothOptions | None = None, flow: Flow | None = None) -> None:
         """flow: how motion is estimated, by default DIS; several threads call it at the same time."""
         self.options = options or SmoothOptions()
-        self._flow = flow or dis_flow("medium")
+        self._flow = flow or dis_flow("light")
         self._share = self.options.source_share
         self._is_whole = not self._share  # the styled picture itself is averaged
         self._cuts: set[int] = set()
@@ -177,7 +162,7 @@ class Smoother:
                 continue
             frame = _Frame(styled, threads.submit(self._reduce, source, styled))
             if window:
-                window[-1].to_next = threads.submit(self._motion, window[-1], frame)
+                window[-1].to_next = threads.submit(self._ways, window[-1], frame)
             window.append(frame)
             pending += 1
             if pending > radius:
@@ -187,40 +172,40 @@ class Smoother:
                 window.popleft()
         yield from ((list(window), place) for place in range(len(window) - pending, len(window)))
 
-    @torch.inference_mode()
     def _reduce(self, source: FrameBatch, styled: FrameBatch) -> _Reduced:
-        luma = source.planes[0][0]
+        luma = source.planes[0][0].numpy()
         height, width = luma.shape
         short = min(height, width)
         flow_size = scaled_size(height, width, min(self.options.flow_side, short))
         side = max(self.options.coarsest * short, min(self.options.side, self.options.finest * short))
         size = scaled_size(height, width, max(1, round(side)))
-        small = resize_plane(luma, flow_size).to(torch.float32) / ((1 << source.format.bit_depth) - 1)
+        scale = np.float32((1 << source.format.bit_depth) - 1)
+        small = reduce_plane(luma, flow_size).astype(np.float32) / scale
         return _Reduced(small, self._to_average(source, styled, size))
 
-    def _to_average(self, source: FrameBatch, styled: FrameBatch, size: tuple[int, int]) -> list[Tensor]:
+    def _to_average(self, source: FrameBatch, styled: FrameBatch, size: tuple[int, int]) -> list[np.ndarray]:
         """What is averaged of each plane, in code values: luma at `size` (height, width), chroma at half."""
         half = size if styled.format.matrix == "rgb" else (-(-size[0] // 2), -(-size[1] // 2))
         parts = []
         for number, (plane, own) in enumerate(zip(styled.planes, source.planes, strict=True)):
-            part = plane[0].to(torch.float32)
-            if not self._is_whole:
-                part = subtract_share(plane[0], own[0], self._share)
-            parts.append(resize_plane(part, half if number else size))
+            codes = plane[0].numpy()
+            if self._is_whole:
+                part = codes.astype(np.float32)
+            else:
+                part = subtract_share(codes, own[0].numpy(), self._share)
+            parts.append(reduce_plane(part, half if number else size))
         return parts
 
     @torch.inference_mode()
-    def _motion(self, first: _Frame, second: _Frame) -> _Motion | None:
-        """The motion between neighboring frames; None across a cut."""
-        a, b = (frame.reduced.result().source[None, None] for frame in (first, second))
-        forward, backward = self._flow(a, b), self._flow(b, a)
-        hidden = occlusion_mask(forward, backward), occlusion_mask(backward, forward)
-        if bool(scene_change(a, b, forward, backward, hidden)):
+    def _ways(self, first: _Frame, second: _Frame) -> tuple[Way, Way] | None:
+        """The ways between neighboring frames, there and back; None across a cut."""
+        a, b = (frame.reduced.result().source for frame in (first, second))
+        flow = self._flow(torch.from_numpy(a)[None, None], torch.from_numpy(b)[None, None])
+        ways = ways_between(a, b, flow[0].permute(1, 2, 0).contiguous().numpy())
+        if ways is None:
             self._cuts.add(second.styled.index)
-            return None
-        return _Motion(forward, backward, *((~mask)[0, 0].float() for mask in hidden))
+        return ways
 
-    @torch.inference_mode()
     def _smoothed(self, window: list[_Frame], place: int) -> FrameBatch:
         """The frame at a position of the window, averaged with those around it."""
         here = window[place]
@@ -233,52 +218,52 @@ class Smoother:
         if not before and not after:
             return here.styled
         own = here.reduced.result().styled
-        total, weights = [plane.clone() for plane in own], [torch.ones_like(plane) for plane in own]
-        for other, flow, trust in (*before, *after):
-            by_size: dict[tuple[int, int], tuple[Tensor, SamplingMap | None]] = {}
-            for number, plane in enumerate(other.reduced.result().styled):
-                size = (plane.shape[0], plane.shape[1])
-                if size not in by_size:  # both chroma planes use the same
-                    by_size[size] = resize_plane(trust, size), sampling_map(flow, size)
-                weight, where = by_size[size]
-                total[number].addcmul_(remap(plane, where, cubic=self._is_whole), weight)
-                weights[number].add_(weight)
-        means = [plane.div_(weight) for plane, weight in zip(total, weights, strict=True)]
+        means = self._means(own, [*before, *after])
         if self._is_whole:
             radius = max(2, round(min(own[0].shape) * 0.006))
             means[0] = match_local_energy(own[0], means[0], radius)
         planes = []
         for plane, mean, unsmoothed in zip(here.styled.planes, means, own, strict=True):
-            change = resize_plane(mean.sub_(unsmoothed), (plane.shape[1], plane.shape[2]))
-            planes.append(add_change(plane[0], change, *here.styled.format.code_range)[None])
+            change = resize_plane(np.subtract(mean, unsmoothed, out=mean), (plane.shape[1], plane.shape[2]))
+            smooth = add_change(plane[0].numpy(), change, *here.styled.format.code_range)
+            planes.append(torch.from_numpy(smooth)[None])
         return replace(here.styled, planes=tuple(planes))
+
+    def _means(self, own: list[np.ndarray], neighbors: list[tuple[_Frame, Way, float]]) -> list[np.ndarray]:
+        """Planes averaged with those of neighbors, each of which counts by its trust, times its weight."""
+        total = [plane.copy() for plane in own]
+        weights = {plane.shape: np.ones_like(plane) for plane in own}  # both chroma planes use the same
+        for other, way, amount in neighbors:
+            sized: dict[tuple[int, ...], tuple[Way, np.ndarray]] = {}
+            for number, plane in enumerate(other.reduced.result().styled):
+                if plane.shape not in sized:
+                    there = way.resized((plane.shape[0], plane.shape[1]))
+                    sized[plane.shape] = there, there.trust * np.float32(amount)
+                    weights[plane.shape] += sized[plane.shape][1]
+                there, weight = sized[plane.shape]
+                brought = there.sampled(plane, cubic=self._is_whole)
+                total[number] += np.multiply(brought, weight, out=brought if brought is not plane else None)
+        for plane in total:
+            plane /= weights[plane.shape]
+        return total
 
     def _neighbors(
         self, window: list[_Frame], place: int, direction: int
-    ) -> Generator[tuple[_Frame, Tensor, Tensor], None, None]:
-        """Neighbors in one direction (-1 or 1) within the scene: (frame, flow to it, its weight [h, w])."""
-        flow: Tensor | None = None
-        seen: Tensor | None = None
+    ) -> Generator[tuple[_Frame, Way, float], None, None]:
+        """Neighbors in one direction (-1 or 1) within the scene: (frame, the way to it, what it counts)."""
+        way: Way | None = None
         here = window[place].reduced.result().source
-        size = (here.shape[0], here.shape[1])
         for distance in range(1, self.options.radius + 1):
             at = place + direction * distance
             if not 0 <= at < len(window):
                 return
             found = (window[at - 1] if direction > 0 else window[at]).to_next
-            motion = found.result() if found is not None else None
-            if motion is None:
+            ways = found.result() if found is not None else None
+            if ways is None:
                 return
-            step = motion.forward if direction > 0 else motion.backward
-            visible = motion.visible_forward if direction > 0 else motion.visible_backward
-            if flow is None or seen is None:
-                flow, seen = step, visible
-            else:
-                seen = seen * remap(visible, sampling_map(flow, size))
-                flow = chain(flow, step)
-            warped = remap(window[at].reduced.result().source, sampling_map(flow, size))
-            confidence = photometric_confidence(here[None, None], warped[None, None])[0, 0]
-            yield window[at], flow, seen * confidence * self.options.amount**distance
+            step = ways[0] if direction > 0 else ways[1]
+            way = step if way is None else onward(way, step, here, window[at].reduced.result().source)
+            yield window[at], way, self.options.amount**distance
 
 
 def _single_frames(
@@ -292,18 +277,19 @@ def _single_frames(
 
 
 def match_local_energy(
-    own: Tensor, smooth: Tensor, radius: int, share: float = 0.8, most: float = 2.5
-) -> Tensor:
+    own: np.ndarray, smooth: np.ndarray, radius: int, share: float = 0.8, most: float = 2.5
+) -> np.ndarray:
     """`smooth` with the local contrast of `own`: averaging weakens texture, and this strengthens it again.
 
-    own, smooth: float [H, W] in code values. radius: of the square in which contrast is measured, in pixels.
-    Around each pixel the result has at least `share` of the energy of `own`, as far as a gain of `most` gives
-    it; energy is never reduced. Texture then still changes from frame to frame only as the average does.
+    own, smooth: float32 [H, W] in code values. radius: of the square in which contrast is measured, in
+    pixels. Around each pixel the result has at least `share` of the energy of `own`, as far as a gain of
+    `most` gives it; energy is never reduced. Texture then still changes from frame to frame only as the
+    average does.
     """
     low = box_mean(smooth, radius)
     fine = smooth - low
-    present = box_mean(fine.square(), radius)
-    wanted = box_mean((own - box_mean(own, radius)).square_(), radius)
+    present = box_mean(np.square(fine), radius)
+    wanted = box_mean(np.square(own - box_mean(own, radius)), radius)
     # A quarter of a squared code value is what rounding alone makes: no texture to restore.
-    gain = ((share * wanted + 0.25) / (present + 0.25)).sqrt_().clamp_(1.0, most)
-    return torch.addcmul(low, fine, gain)
+    gain = np.sqrt((share * wanted + 0.25) / (present + 0.25)).clip(1.0, most)
+    return low + fine * gain

@@ -27,13 +27,13 @@ from vidstyle.cli import main
 from vidstyle.frames import FrameBatch
 from vidstyle.media.image_file import write_png
 from vidstyle.options import ApplyOptions
-from vidstyle.pipeline import batching
 from vidstyle.pipeline.apply import apply
 from vidstyle.pipeline.farm.environment import take_gpus
 from vidstyle.pipeline.farm.plan_file import read_plan
 from vidstyle.pipeline.farm.ranges import consecutive_ranges, name_segments, parse_segments
 from vidstyle.pipeline.farm.tasks import FarmRenderer, join_work, plan_work, style_for
 from vidstyle.pipeline.references import with_references
+from vidstyle.styles.device import is_out_of_memory
 from vidstyle.styles.load import load_style
 from vidstyle.styles.restyler import PendingBatch
 from vidstyle.styles.style import Style
@@ -377,7 +377,7 @@ def test_out_of_memory_is_33(farm: Farm, monkeypatch: pytest.MonkeyPatch, error:
     assert "a single frame does not fit" in err
     codes = [c.exit_code for c in vars(errors).values() if isinstance(c, type) and hasattr(c, "exit_code")]
     assert codes.count(33) == 1
-    assert not batching.is_out_of_memory(RuntimeError("the style failed"))
+    assert not is_out_of_memory(RuntimeError("the style failed"))
 
 
 def test_a_machine_that_is_not_like_the_plan(farm: Farm, tmp_path: Path, clip: Clip) -> None:

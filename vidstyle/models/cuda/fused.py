@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -39,6 +39,20 @@ class Graded:
     rgb: Tensor
     graded: Tensor
     luma: Tensor
+
+
+class Fused(Protocol):
+    """What a style needs of fused kernels; see `FusedPaint`, which is the real one."""
+
+    def graded(self, planes: Sequence[Tensor], fmt: PlaneFormat) -> Graded: ...
+
+    def graded_rgb(self, rgb: Tensor) -> Graded: ...
+
+    def planes(
+        self, graded: Graded, controls: Controls, fmt: PlaneFormat, *, dither: Dither | None = None
+    ) -> tuple[Tensor, ...]: ...
+
+    def rgb(self, graded: Graded, controls: Controls) -> Tensor: ...
 
 
 class FusedPaint:

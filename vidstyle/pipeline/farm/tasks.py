@@ -14,7 +14,6 @@ from vidstyle.media.segment_index import SegmentTask, scan
 from vidstyle.media.segments import Committed, Segment
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.apply import Progress, Report, join_segments
-from vidstyle.pipeline.batching import is_out_of_memory
 from vidstyle.pipeline.devices import device_of
 from vidstyle.pipeline.engine import RenderRequest
 from vidstyle.pipeline.farm.plan_file import STILLS, PlanFile, has_plan, read_finished, read_plan, write_plan
@@ -26,6 +25,7 @@ from vidstyle.pipeline.plan import plain, plan_run, plan_segments, resolve
 from vidstyle.pipeline.protect import told_of_faces
 from vidstyle.pipeline.references import carried, parse_reference, with_path, with_references
 from vidstyle.pipeline.render import RenderPass, run_pass
+from vidstyle.styles.device import is_out_of_memory
 from vidstyle.styles.load import load_style
 from vidstyle.styles.over_time import over_time
 from vidstyle.styles.restyler import Restyler

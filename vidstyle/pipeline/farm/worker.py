@@ -19,11 +19,11 @@ from typing import IO, Any
 from vidstyle.errors import OutOfMemoryError, VidstyleError
 from vidstyle.media.segment_index import SegmentTask
 from vidstyle.media.segments import Committed
-from vidstyle.pipeline.batching import is_out_of_memory
 from vidstyle.pipeline.devices import auto_batch_size
 from vidstyle.pipeline.engine import OnFrames, RenderRequest
 from vidstyle.pipeline.process_settings import set_up_worker
 from vidstyle.pipeline.render import RenderPass, run_pass
+from vidstyle.styles.device import is_out_of_memory
 from vidstyle.styles.style import Style
 from vidstyle.threads import cpu_workers
 

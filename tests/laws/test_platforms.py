@@ -19,7 +19,7 @@ FILES = sorted(HOME.rglob("*.py"))
 # Modules and names that Windows does not have (docs.python.org, "Availability: Unix").
 MODULES = (
     *("fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "syslog", "crypt", "spwd", "nis"),
-    *("posix", "posixpath", "readline", "curses", "_posixsubprocess", "_posixshmem"),
+    *("posix", "readline", "curses", "_posixsubprocess", "_posixshmem"),
 )
 NAMES = {
     "os": (

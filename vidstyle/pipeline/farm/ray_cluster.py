@@ -6,7 +6,7 @@ Segments travel through storage that all nodes share; Ray carries tasks and repo
 from __future__ import annotations
 
 import logging
-import os
+import platform
 from collections import deque
 from dataclasses import replace
 from importlib import import_module
@@ -43,7 +43,7 @@ class _Actor:
             if not Path(path).exists():
                 return WorkerFailed(
                     OutputError(
-                        f"{path}: node {os.uname().nodename} of the cluster does not see it. "
+                        f"{path}: node {platform.node()} of the cluster does not see it. "
                         "Use storage that all nodes share."
                     )
                 )

@@ -13,6 +13,8 @@ from tests.helpers.training import interrupted
 from vidstyle.errors import StyleError
 from vidstyle.imaging.resize import shrink
 from vidstyle.media.image_file import read_picture, write_png
+from vidstyle.models.base import GeneratorConfig
+from vidstyle.models.generator import Generator
 from vidstyle.models.style_encoder import StyleEncoder
 from vidstyle.styles.load import load_style
 from vidstyle.styles.style_file import StyleFacts, save_style
@@ -87,6 +89,22 @@ def test_a_look_of_the_same_name_is_taken_up(tmp_path: Path) -> None:
         encoder = StyleEncoder(size)
         start.put_into(tiny_generator(3), encoder, look)
         assert float(encoder(torch.rand(3, 3, 64, 64)).detach().mean()) == value
+
+
+def test_a_style_of_color_alone_gets_light(options: TrainOptions, tmp_path: Path) -> None:
+    """What `learn` made is a start too: its grade is kept, and light maps begin near nothing."""
+    generator = Generator(GeneratorConfig(grade_width=8, light_scale=0))
+    torch.nn.init.normal_(generator.grade.last.weight, std=0.4)
+    codes = {"own": torch.full((1, generator.config.code_size), 0.3)}
+    facts = StyleFacts("plain", "photographic", looks=("own",))
+    path = save_style(tmp_path / "plain.safetensors", generator, codes, facts)
+    family = trainer_for(replace(options, start=str(path))).family
+    x = family.content.landscape[:2].float() / 255
+    with torch.no_grad():
+        plain = load_style(path)(x)
+        assert family.generator.config.light_scale == 1
+        assert float((family.generator(x, codes["own"]) - plain).abs().mean()) < 0.02
+        assert float((plain - x).abs().mean()) > 0.02
 
 
 def test_the_bold_start_is_cut_short(options: TrainOptions) -> None:

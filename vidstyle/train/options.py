@@ -30,7 +30,7 @@ class Weights:
     tone: float = 10.0
     """Crushed dark skin, bleached highlights, skies of another hue; photographic styles only."""
     variation: float = 0.2
-    """A minimum difference between two style codes."""
+    """A minimum difference between two style codes; drawn and painted styles only."""
     foreign: float = 0.0
     """Colors that the style never has; drawn and painted styles only."""
     guess: float = 1.0

@@ -17,7 +17,10 @@ from vidstyle.train.options import TrainOptions
 
 @dataclass(frozen=True)
 class WarmStart:
-    """A style's network, and the code [1, K] of each of its looks."""
+    """A style's network, and the code [1, K] of each of its looks.
+
+    A style that `learn` made is a grade alone. It gets light maps, which begin with nothing.
+    """
 
     config: GeneratorConfig
     weights: dict[str, Tensor]
@@ -32,7 +35,10 @@ class WarmStart:
                 f"{name_or_path}: it is of the family {facts.family}. Train that family, or begin with "
                 f"a style of the family {family}."
             )
-        return cls(generator.config, generator.state_dict(), codes)
+        config = generator.config
+        if family == "photographic" and not config.light_scale and not config.table_size:
+            config = replace(config, light_scale=GeneratorConfig.light_scale)
+        return cls(config, generator.state_dict(), codes)
 
     def put_into(self, generator: BaseGenerator, encoder: StyleEncoder, look: str) -> None:
         """Make both networks give the stored look: that of the same name, else the style's first.
@@ -40,7 +46,8 @@ class WarmStart:
         A style file holds no encoder. The new one begins with the stored code as its bias and zero weights,
         so the first step sees the style as it was, whatever the pictures. Their influence is learned then.
         """
-        generator.load_state_dict(self.weights)
+        missing, unexpected = generator.load_state_dict(self.weights, strict=False)
+        assert not unexpected and all(name.startswith(("trunk.", "light.")) for name in missing)
         code = self.codes.get(look, next(iter(self.codes.values())))
         with torch.no_grad():
             nn.init.zeros_(encoder.code.weight)

@@ -52,6 +52,9 @@ EXTRAS = {
     "onnx": (("onnx",), "export --onnx"),
     "farm": (("openjd",), "checking and running exported job bundles"),
     "ray": (("ray",), "apply --ray"),
+    "ocio": (("PyOpenColorIO",), "--input-space: camera log, scene light, OpenColorIO"),
+    "hosts": (("vapoursynth",), "styles in VapourSynth"),
+    "timeline": (("opentimelineio",), "apply --edl film.otio"),
 }
 DECODERS = ("h264", "hevc", "libdav1d", "vp9", "prores", "dnxhd", "mpeg2video", "mpeg4", "mjpeg", "ffv1")
 LITTLE_ROOM_BYTES = 2_000_000_000

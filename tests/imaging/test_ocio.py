@@ -45,7 +45,7 @@ def differences(a: Tensor, b: Tensor) -> Tensor:
 def test_a_table_gives_what_opencolorio_gives(name: str) -> None:
     """To the screen: 0.1 in CIELAB on average, and 98 of 100 colors within 0.5, for every space.
 
-    CIELAB of 1976, which is stricter; by CIEDE2000 it is 999 of 1000 (`benchmarks/scene_figures.py`).
+    CIELAB of 1976, which is stricter than CIEDE2000, of which `benchmarks/scene_figures.py` has the figures.
     """
     spaces = Spaces(name, name)
     codes = spaces.from_display(natural()).clip(0, 1)

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Generic, TypeVar
 
 import torch
@@ -80,3 +80,31 @@ def frame_threads(count: int, name: str = "vidstyle-frame") -> Iterator[ThreadPo
         ThreadPoolExecutor(count, name, torch.set_num_threads, (1,)) as pool,
     ):
         yield pool
+
+
+@contextmanager
+def same_scheduling() -> Iterator[None]:
+    """This thread, and those that begin within the block, are scheduled afterwards as this thread was before.
+
+    SVT-AV1, where root runs it, makes the thread that opens it and all of its own real-time ones; every other
+    program of the machine then waits for them. Containers often run as root. Only Linux tells of it.
+    """
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    others = _thread_numbers()
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != policy:
+            for number in {0, *_thread_numbers()} - others:
+                with suppress(OSError):  # it has ended
+                    os.sched_setscheduler(number, policy, priority)
+
+
+def _thread_numbers() -> set[int]:
+    """Of the threads of this process, as Linux counts them."""
+    with suppress(OSError):
+        return {int(name) for name in os.listdir("/proc/self/task")}
+    return set()

@@ -52,6 +52,7 @@ def state():
         "garbage collector": [gc.isenabled(), gc.get_freeze_count(), gc.get_threshold()],
         "hooks": [repr(sys.excepthook), repr(threading.excepthook), repr(sys.unraisablehook)],
         "threads": [t.name for t in threading.enumerate()],
+        "scheduling": os.sched_getscheduler(0) if hasattr(os, "sched_getscheduler") else None,
         "mallopt": list(calls),
     }
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import io
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +45,19 @@ def test_packets_carry_every_timestamp_once(tmp_path: Path, clip: Callable[..., 
         expected = [pts for batch in decoder.batches(8) for pts in batch.pts]
     assert sorted(encoder.packet_pts) == expected
     assert encoder.packet_pts != expected, "no B-frames: this test shows nothing"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how threads are scheduled")
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
+def test_other_programs_do_not_wait(tmp_path: Path, clip: Callable[..., Path], codec: str):
+    """Neither the caller's thread nor one of the encoder's becomes a real-time one, for root neither."""
+    options = ApplyOptions(codec=codec)
+    with Decoder(clip("plain.mp4")) as decoder, Encoder(tmp_path / "a.mp4", decoder.info, options) as encoder:
+        for batch in decoder.batches(8):
+            encoder.write(batch)
+            threads = [int(name) for name in os.listdir("/proc/self/task")]
+            assert len(threads) > 1
+            assert {os.sched_getscheduler(number) for number in threads} == {os.SCHED_OTHER}
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "prores", "ffv1"])

@@ -26,6 +26,7 @@ from vidstyle.frames import FrameBatch, PlaneFormat, VideoInfo
 from vidstyle.media.image_frames import picture_frame
 from vidstyle.media.pixel_formats import ACCURATE, choose_pixel_format, layout_name, narrows_range
 from vidstyle.options import ApplyOptions
+from vidstyle.threads import same_scheduling
 
 # x264 gives a frame fewer bits the fewer frames refer to it, as far as it looks ahead. Where it sees no more
 # frames it takes the end of a segment for the end of the clip: there PSNR fell by 1 to 3 dB, and rose again
@@ -188,7 +189,8 @@ class Encoder:
         if options.preset.tag is not None:
             context.codec_tag = options.preset.tag
         context.options = _with_hdr10(encoder_settings(options), info, options.preset.encoder)
-        context.open()
+        with same_scheduling():
+            context.open()
         unused = sorted(context.options)
         if unused:
             raise OutputError(

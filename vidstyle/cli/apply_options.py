@@ -31,7 +31,9 @@ def styles_of(wanted: tuple[str, ...], options: ApplyOptions) -> tuple[str, ...]
     """Each style once; where none is named, the first look of the shots. UsageError where there is none."""
     first = next((part.look for part in options.ranges if part.look), None)
     if not wanted and first is None:
-        raise click.MissingParameter(param_type="option", param_hint="'-s' / '--style'")
+        context = click.get_current_context()
+        style = next(option for option in context.command.params if option.name == "wanted")
+        raise click.MissingParameter(ctx=context, param=style)
     return tuple(dict.fromkeys(wanted or (str(first),)))
 
 

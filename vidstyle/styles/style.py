@@ -6,6 +6,7 @@ There are two kinds: `NetworkStyle` paints with one generator, `Blend` mixes sev
 from __future__ import annotations
 
 import copy
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ from vidstyle.styles.style_file import StyleFacts, hash_text
 MOVING_PAPER = 0.15
 
 
+_SAYING = threading.Lock()
 _NOTHING: Mapping[str, Any] = {}  # a plain dict: styles travel to workers as pickles
 
 
@@ -267,7 +269,7 @@ class Style(ABC):
         work = self.on_device if hdr is None else partial(self.on_device, hdr=hdr)
         with open_executor(self.device, partial(self._watched, work)) as self._executor:
             self._hdr = hdr
-            self._say_slow(None)
+            self._say_slow()
             try:
                 yield self._executor
             finally:
@@ -277,14 +279,18 @@ class Style(ABC):
         self, work: Work, planes: Sequence[Tensor], fmt: PlaneFormat, turns: int
     ) -> tuple[Tensor, ...]:
         """The work, and a warning if the fused kernels have failed in it."""
-        before = self.slow
         made = work(planes, fmt, turns)
-        self._say_slow(before)
+        self._say_slow()
         return made
 
-    def _say_slow(self, before: str | None) -> None:
-        if self._executor is not None and self.slow is not None and before is None:
-            self._executor.warnings.append(f"the GPU paints with plain torch, slower: {self.slow}")
+    def _say_slow(self) -> None:
+        executor = self._executor
+        if executor is None or self.slow is None:
+            return
+        words = f"the GPU paints with plain torch, slower: {self.slow}"
+        with _SAYING:  # frames on several threads may fail at once
+            if words not in executor.warnings:
+                executor.warnings.append(words)
 
     @torch.inference_mode()
     def on_device(

@@ -71,10 +71,19 @@ def test_a_new_scene_has_no_ways() -> None:
 
 
 def test_equal_frames_are_brought_over_untouched() -> None:
-    """Where nothing moves a picture is itself, at any size."""
+    """Where nothing moves a picture is itself, and there are no places to sample it at."""
     frame = scenery()
     ways = ways_between(frame, frame, even_flow(0, 0))
     assert ways is not None
     assert ways[0].sampled(frame) is frame
-    larger = scenery(4, 144, 192)
-    assert ways[1].resized((144, 192)).sampled(larger, cubic=True) is larger
+    assert ways[1].places_at((144, 192)) is None
+
+
+def test_a_way_holds_for_larger_frames() -> None:
+    """A move of 3 pixels is one of 6 in a frame of twice the size."""
+    first = scenery()
+    ways = ways_between(first, np.roll(first, 3, axis=1), even_flow(3, 0))
+    assert ways is not None
+    places = ways[0].places_at((144, 192))
+    assert places is not None
+    assert places[0][70, 90] == pytest.approx(96) and places[1][70, 90] == pytest.approx(70)

@@ -6,20 +6,31 @@ import cv2
 import numpy as np
 
 
-def remap(plane: np.ndarray, across: np.ndarray, down: np.ndarray, cubic: bool = False) -> np.ndarray:
-    """A float32 plane [h, w] or [h, w, 4] sampled where a flow points to: bilinear or bicubic.
+def places_of(
+    across: np.ndarray,
+    down: np.ndarray,
+    out_x: np.ndarray | None = None,
+    out_y: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where a flow points to, for `remap`: columns and rows, float32 [h, w].
 
-    across, down: float32 [h, w], in pixels. Beyond the border the edge is repeated. Where nothing moves, the
-    samples are those of the plane, bit for bit.
+    across, down: float32 [h, w], in pixels. out_x, out_y: written to; they may be the flow itself.
     """
     height, width = across.shape
-    where = (
-        across + np.arange(width, dtype=np.float32),
-        down + np.arange(height, dtype=np.float32)[:, None],
+    return (
+        np.add(across, np.arange(width, dtype=np.float32), out=out_x),
+        np.add(down, np.arange(height, dtype=np.float32)[:, None], out=out_y),
     )
+
+
+def remap(plane: np.ndarray, places: tuple[np.ndarray, np.ndarray], cubic: bool = False) -> np.ndarray:
+    """A float32 plane [h, w] or [h, w, 4] sampled at places (see `places_of`): bilinear or bicubic.
+
+    Beyond the border the edge is repeated.
+    """
     kind = cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR
     # Places as float32: with packed ones (`cv2.convertMaps`) it takes twice as long.
-    return cv2.remap(plane, *where, kind, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.remap(plane, *places, kind, borderMode=cv2.BORDER_REPLICATE)
 
 
 def box_mean(plane: np.ndarray, radius: int) -> np.ndarray:

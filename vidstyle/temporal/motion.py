@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from vidstyle.temporal.array_ops import remap, resize_plane
+from vidstyle.temporal.array_ops import places_of, remap, resize_plane
 from vidstyle.temporal.scenes import is_new_scene
 
 # Rounds of `backward`. Where nothing is hidden, two more change it by less than a hundredth of a pixel.
@@ -34,18 +34,27 @@ class Way:
     trust: np.ndarray
     moves: bool = True
 
-    def sampled(self, plane: np.ndarray, cubic: bool = False) -> np.ndarray:
+    def sampled(self, plane: np.ndarray) -> np.ndarray:
         """A picture of the other frame, [h, w] or [h, w, 4], brought to this one; itself if nothing moves."""
-        return remap(plane, self.across, self.down, cubic) if self.moves else plane
+        return remap(plane, self.places) if self.moves else plane
 
-    def resized(self, size: tuple[int, int]) -> Way:
-        """The same way for frames of another size (height, width)."""
+    @property
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where the points are found, as `remap` takes it."""
+        return places_of(self.across, self.down)
+
+    def places_at(self, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray] | None:
+        """The same for frames of another size (height, width); None if nothing moves."""
+        if not self.moves:
+            return None
         height, width = self.across.shape
-        across, down, visible, trust = (
-            resize_plane(part, size) for part in (self.across, self.down, self.visible, self.trust)
-        )
-        scale = np.float32(size[1] / width), np.float32(size[0] / height)
-        return Way(across * scale[0], down * scale[1], visible, trust, self.moves)
+        if size == (height, width):
+            return self.places
+        across = resize_plane(self.across, size)
+        down = resize_plane(self.down, size)
+        across *= np.float32(size[1] / width)
+        down *= np.float32(size[0] / height)
+        return places_of(across, down, across, down)
 
 
 def ways_between(first: np.ndarray, second: np.ndarray, flow: np.ndarray) -> tuple[Way, Way] | None:
@@ -62,8 +71,8 @@ def ways_between(first: np.ndarray, second: np.ndarray, flow: np.ndarray) -> tup
     back = backward(forward)
     nothing = np.zeros_like(first)
     # Four channels are brought over in a third of the time that four planes take.
-    back_x, back_y, second_here, _ = _planes(remap(cv2.merge((*back, second, nothing)), across, down))
-    there_x, there_y, first_there, _ = _planes(remap(cv2.merge((*forward, first, nothing)), *back))
+    back_x, back_y, second_here, _ = _planes(remap(cv2.merge((*back, second, nothing)), places_of(*forward)))
+    there_x, there_y, first_there, _ = _planes(remap(cv2.merge((*forward, first, nothing)), places_of(*back)))
     seen, seen_back = _visible(forward, (back_x, back_y)), _visible(back, (there_x, there_y))
     lost = 1 - max(float(seen.mean()), float(seen_back.mean()))
     left = min(_mean_change(first, second_here), _mean_change(second, first_there))
@@ -84,7 +93,8 @@ def backward(flow: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarra
     """
     across, down = -flow[0], -flow[1]
     for _ in range(_ROUNDS):
-        across, down = -remap(flow[0], across, down), -remap(flow[1], across, down)
+        places = places_of(across, down)
+        across, down = -remap(flow[0], places), -remap(flow[1], places)
     return across, down
 
 
@@ -96,7 +106,7 @@ def onward(way: Way, step: Way, here: np.ndarray, there: np.ndarray) -> Way:
     across += way.across
     down += way.down
     visible *= way.visible
-    return Way(across, down, visible, visible * _confidence(here, remap(there, across, down)))
+    return Way(across, down, visible, visible * _confidence(here, remap(there, places_of(across, down))))
 
 
 def _visible(flow: tuple[np.ndarray, np.ndarray], returned: tuple[np.ndarray, np.ndarray]) -> np.ndarray:

@@ -21,6 +21,7 @@ from vidstyle.temporal.array_ops import (
     add_change,
     box_mean,
     reduce_plane,
+    remap,
     resize_plane,
     subtract_share,
 )
@@ -51,7 +52,7 @@ class SmoothOptions:
     side: int = 360
     finest: float = 0.85
     coarsest: float = 0.0
-    flow_side: int = 270
+    flow_side: int = 300
 
     @classmethod
     def of_family(cls, family: str, amount: float) -> SmoothOptions:
@@ -234,15 +235,16 @@ class Smoother:
         total = [plane.copy() for plane in own]
         weights = {plane.shape: np.ones_like(plane) for plane in own}  # both chroma planes use the same
         for other, way, amount in neighbors:
-            sized: dict[tuple[int, ...], tuple[Way, np.ndarray]] = {}
+            sized: dict[tuple[int, ...], tuple[tuple[np.ndarray, np.ndarray] | None, np.ndarray]] = {}
             for number, plane in enumerate(other.reduced.result().styled):
                 if plane.shape not in sized:
-                    there = way.resized((plane.shape[0], plane.shape[1]))
-                    sized[plane.shape] = there, there.trust * np.float32(amount)
-                    weights[plane.shape] += sized[plane.shape][1]
-                there, weight = sized[plane.shape]
-                brought = there.sampled(plane, cubic=self._is_whole)
-                total[number] += np.multiply(brought, weight, out=brought if brought is not plane else None)
+                    size = (plane.shape[0], plane.shape[1])
+                    weight = resize_plane(way.trust, size) * np.float32(amount)
+                    weights[plane.shape] += weight
+                    sized[plane.shape] = way.places_at(size), weight
+                places, weight = sized[plane.shape]
+                brought = plane if places is None else remap(plane, places, cubic=self._is_whole)
+                total[number] += brought * weight
         for plane in total:
             plane /= weights[plane.shape]
         return total

@@ -155,9 +155,10 @@ class NetworkStyle(Style):
 
     def paint_look(self, rgb: Tensor, quarter_turns: int = 0, paper: float = 1.0) -> Tensor:
         controls = self.controls(rgb, quarter_turns, paper)
-        if self._fused is not None:
+        fused = self._fused  # another thread may give them up meanwhile
+        if fused is not None:
             try:
-                return self._fused.rgb(self._fused.graded_rgb(rgb), controls)
+                return fused.rgb(fused.graded_rgb(rgb), controls)
             except Exception as error:
                 self._paint_plainly(error)
         return self.paint(rgb, controls)
@@ -168,7 +169,7 @@ class NetworkStyle(Style):
         if is_out_of_memory(error):
             raise error
         self._fused = None
-        self._slow = f"Triton failed: {first_line(error)}"
+        self._slow = self._slow or f"Triton failed: {first_line(error)}"
 
     @torch.inference_mode()
     def on_device(
@@ -179,11 +180,12 @@ class NetworkStyle(Style):
         hdr: Conversion | None = None,
     ) -> tuple[Tensor, ...]:
         alone = hdr is None and self.before.is_nothing and self.finish.is_nothing
-        if self._fused is not None and alone and reason_not(fmt, *planes[0].shape[-2:]) is None:
+        fused = self._fused  # another thread may give them up meanwhile
+        if fused is not None and alone and reason_not(fmt, *planes[0].shape[-2:]) is None:
             try:
-                graded = self._fused.graded(planes, fmt)
+                graded = fused.graded(planes, fmt)
                 controls = self.controls(graded.rgb, quarter_turns, MOVING_PAPER)
-                return self._fused.planes(graded, controls, fmt, dither=self.dither)
+                return fused.planes(graded, controls, fmt, dither=self.dither)
             except Exception as error:
                 self._paint_plainly(error)
         if alone and self._generator.tints_planes and self._tints(fmt):

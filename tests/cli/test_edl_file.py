@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.helpers.clips import Clip, ClipSpec, linked, make_clip
+from tests.helpers.clips import Clip, ClipSpec, linked, make_clip, planes_of
 from tests.helpers.commands import Run
 from tests.helpers.styles import tiny_style
 from vidstyle.cli.edl_file import read_shots
 from vidstyle.errors import DeviceError, InputError
-from vidstyle.media.decode import Decoder
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.apply import apply
 from vidstyle.pipeline.farm.plan_file import read_plan
@@ -45,12 +44,6 @@ def edit(tmp_path: Path) -> tuple[Path, Path, Path]:
     path = tmp_path / "shots.edl"
     path.write_text(EDL.format(one=styles[0], two=styles[1]))
     return path, *styles
-
-
-def planes_of(path: Path) -> list[torch.Tensor]:
-    with Decoder(path) as decoder:
-        parts = zip(*(batch.planes for batch in decoder.batches(4)), strict=True)
-        return [torch.cat([plane.int() for plane in part]) for part in parts]
 
 
 def test_shots_get_their_looks(tmp_path: Path, edit: tuple[Path, Path, Path], run: Run):

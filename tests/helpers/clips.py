@@ -15,6 +15,8 @@ import numpy as np
 import torch
 
 from vidstyle.frames import FrameBatch, PlaneFormat
+from vidstyle.media.decode import Decoder
+from vidstyle.when import Range
 
 # The fixture clip: clip(name, **changes) is the path of a made clip.
 Clip = Callable[..., Path]
@@ -364,3 +366,15 @@ def matte_of(path: Path, mattes: torch.Tensor, rate: int = 30) -> Path:
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
     return path
+
+
+def planes_of(path: Path) -> list[torch.Tensor]:
+    """Each plane of all frames of a clip, int32 [N, h, w]."""
+    with Decoder(path) as decoder:
+        parts = zip(*(batch.planes for batch in decoder.batches(4)), strict=True)
+        return [torch.cat([plane.int() for plane in part]) for part in parts]
+
+
+def parts(*texts: str) -> tuple[Range, ...]:
+    """Ranges as they are typed."""
+    return tuple(Range.from_text(text) for text in texts)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.helpers.clips import TURNED_90, Clip, matte_of
+from tests.helpers.clips import TURNED_90, Clip, matte_of, planes_of
 from tests.helpers.commands import Run
 from tests.helpers.styles import clip_of, panned, tiny_style
 from vidstyle.errors import InputError
@@ -24,12 +24,6 @@ from vidstyle.styles.load import load_style
 from vidstyle.when import Keyframes, seconds_of
 
 FFV1 = ApplyOptions(codec="ffv1", segment_frames=8, smooth=1.0)
-
-
-def planes_of(path: Path) -> list[torch.Tensor]:
-    with Decoder(path) as decoder:
-        parts = zip(*(batch.planes for batch in decoder.batches(4)), strict=True)
-        return [torch.cat([plane.int() for plane in part]) for part in parts]
 
 
 def restyled(source: Path, folder: Path, **changes: Any) -> tuple[list[torch.Tensor], list[torch.Tensor]]:

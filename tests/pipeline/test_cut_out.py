@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.helpers.clips import Clip, ClipSpec, frame_times, linked, luma, make_clip, times
+from tests.helpers.clips import Clip, ClipSpec, frame_times, linked, luma, make_clip, parts, planes_of, times
 from tests.helpers.commands import Run
 from tests.helpers.styles import Brighter, Identity, tiny_style
 from vidstyle.errors import InputError
@@ -26,19 +26,9 @@ from vidstyle.pipeline.farm.pool import Pool
 from vidstyle.pipeline.farm.tasks import FarmRenderer, join_work, plan_work
 from vidstyle.pipeline.street import restyle
 from vidstyle.styles.load import load_style
-from vidstyle.when import Range, Timecode
+from vidstyle.when import Timecode
 
 FFV1 = ApplyOptions(codec="ffv1", segment_frames=8, overwrite=True)
-
-
-def parts(*texts: str) -> tuple[Range, ...]:
-    return tuple(Range.from_text(text) for text in texts)
-
-
-def planes_of(path: Path) -> list[torch.Tensor]:
-    with Decoder(path) as decoder:
-        parts = zip(*(batch.planes for batch in decoder.batches(4)), strict=True)
-        return [torch.cat([plane.int() for plane in part]) for part in parts]
 
 
 def with_sound(path: Path, codec: str = "pcm_s16le", frames: int = 60, rate: Fraction = Fraction(25)) -> Path:

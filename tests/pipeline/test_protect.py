@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tests.helpers.clips import TURNED_90
+from tests.helpers.clips import TURNED_90, planes_of
 from tests.helpers.commands import Run
 from tests.helpers.faces import face_in_walk, tile, walk, write_yuv
 from tests.helpers.styles import Brighter, DiesOnce, clip_of, panned, tiny_style
@@ -33,12 +33,6 @@ from vidstyle.where import Protect
 
 FFV1 = ApplyOptions(codec="ffv1", segment_frames=16, smooth=0.0, device="cpu")
 FACES = Protect(faces=1.0)
-
-
-def planes_of(path: Path) -> list[Tensor]:
-    with Decoder(path) as decoder:
-        parts = zip(*(batch.planes for batch in decoder.batches(4)), strict=True)
-        return [torch.cat([plane.int() for plane in part]) for part in parts]
 
 
 def restyled(source: Path, target: Path, **changes: Any) -> tuple[Report, Tensor]:

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from tests.helpers.clips import Clip, frame_times, matte_of
+from tests.helpers.clips import Clip, frame_times, matte_of, parts, planes_of
 from tests.helpers.commands import Run
 from tests.helpers.styles import tiny_style
 from vidstyle.errors import InputError
-from vidstyle.media.decode import Decoder
 from vidstyle.options import ApplyOptions
 from vidstyle.pipeline.apply import apply
 from vidstyle.pipeline.grab import grab_frame
@@ -25,16 +24,6 @@ from vidstyle.styles.load import load_style
 from vidstyle.when import Keyframes, Range
 
 FFV1 = ApplyOptions(codec="ffv1", segment_frames=8, smooth=1.0)
-
-
-def parts(*texts: str) -> tuple[Range, ...]:
-    return tuple(Range.from_text(text) for text in texts)
-
-
-def planes_of(path: Path) -> list[torch.Tensor]:
-    with Decoder(path) as decoder:
-        parts = zip(*(batch.planes for batch in decoder.batches(4)), strict=True)
-        return [torch.cat([plane.int() for plane in part]) for part in parts]
 
 
 def restyled(source: Path, folder: Path, **changes: Any) -> list[torch.Tensor]:

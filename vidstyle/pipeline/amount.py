@@ -5,8 +5,7 @@ What gets none of it keeps the source's samples bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
 
 import torch
@@ -61,24 +60,6 @@ class Amount:
         self._region = (
             None if options.region is None else region_weights(options.region, options.feather, info)
         )
-
-    @classmethod
-    @contextmanager
-    def of(
-        cls,
-        options: ApplyOptions,
-        info: VideoInfo,
-        seconds_of: Callable[[int], float],
-        framing: Framing,
-        ranges: Ranges | None = None,
-        protection: KnowsFaces | None = None,
-    ) -> Iterator[Amount]:
-        """An Amount whose matte is closed in the end."""
-        amount = cls(options, info, seconds_of, framing, ranges, protection)
-        try:
-            yield amount
-        finally:
-            amount.close()
 
     @property
     def is_full(self) -> bool:

@@ -28,10 +28,8 @@ def spaces_of(options: ApplyOptions, info: VideoInfo) -> Spaces | None:
     return spaces
 
 
-def check_spaces(source: Path, info: VideoInfo, options: ApplyOptions) -> list[str]:
+def check_spaces(source: Path, info: VideoInfo, options: ApplyOptions, spaces: Spaces) -> list[str]:
     """Sentences on what is done. InputError or OutputError for what cannot be."""
-    spaces = spaces_of(options, info)
-    assert spaces is not None
     if spaces.result_is_linear() and options.codec != "exr":
         raise OutputError(
             f"{options.output_space}: {options.codec} holds no light of the scene. Write .exr pictures, or "

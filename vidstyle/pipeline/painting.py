@@ -92,7 +92,7 @@ def painting(
     with (
         style.at_work(clip.hdr) if isinstance(style, Style) else nullcontext() as executor,
         Protection.of(options, clip.info, clip.hdr) as protection,
-        Amount.of(options, clip.info, clip.seconds, framing, clip.ranges, protection) as amount,
+        closing(Amount(options, clip.info, clip.seconds, framing, clip.ranges, protection)) as amount,
         closing(prefetch(_watched(frames, protection, options, wanted), 2, "decode")) as decoded,
     ):
         restyler = Batches(style, batch_size, executor.depth if executor is not None else 1, clip.hdr)

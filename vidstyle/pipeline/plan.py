@@ -159,11 +159,13 @@ def _plan_media(media: Source, style_hash: str, device: str, target: Path, optio
     source, info, asked = media.path, media.info, options
     options, notes = resolve_by_source(options, info)
     warnings = notes + _check_source(source, info, options)
+    spaces = spaces_of(options, info)
+    if spaces is not None:
+        warnings += check_spaces(source, info, options, spaces)
     if options.input_space is None and media.looks_like_log:
         warnings.append(LOOKS_LIKE_LOG)
     if media.left_out:
         warnings.append(f"left out, as no encoder here can write it: {', '.join(media.left_out)}")
-    spaces = spaces_of(options, info)
     light = HdrLight.of(info) if info.is_hdr and spaces is None else None
     if light is not None and options.hdr == "tonemap":
         if asked.codec != "auto" and info.format.bit_depth > options.preset.deepest:
@@ -289,7 +291,7 @@ def _check_source(source: Path, info: VideoInfo, options: ApplyOptions) -> list[
             f"{source}: it is interlaced, and a style would mix its two fields. Add --deinterlace."
         )
     if options.input_space is not None:
-        return check_spaces(source, info, options)
+        return []
     if info.is_hdr:
         return _check_hdr(source, info, options)
     if info.matrix_was_guessed:
